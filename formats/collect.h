@@ -1,0 +1,38 @@
+/*
+ * collect - all that a consuming program needs of its inputs, in memory
+ *
+ * For peft-step, merge-adapter --verify, eval, generate: the base's tensors
+ * and side files, the adapters, the data. Streams are recognised by kind.
+ */
+#ifndef FORMATS_COLLECT_H
+#define FORMATS_COLLECT_H
+
+#include "data/samples.h"
+#include "formats/source.h"
+
+struct collected {
+	int present;
+	struct tensor_set tensors;      /* blobs among them */
+	json_t *meta;                   /* object: the stream's META records */
+	unsigned char digest[16];
+	json_t *provenance;             /* array of prov records */
+};
+
+struct collection {
+	struct collected base;
+	struct collected *adapter;      /* nadapter, in the order they came */
+	size_t nadapter;
+	struct samples data;            /* of all data streams, joined */
+	unsigned char data_digest[16];
+	int has_data;
+};
+
+/* E_DATA: two bases with a tensor of the same name. Reads to the end. */
+int collect(struct collection *c, char *const *paths) MUST_CHECK;
+void collection_release(struct collection *c);
+
+/* A side file of the base ("config.json"), borrowed; NULL: not there. */
+const char *collection_file(const struct collected *c, const char *name,
+			    size_t *size);
+
+#endif

@@ -1,0 +1,62 @@
+/*
+ * sink - the stream that a program writes
+ *
+ * head, then metas, tensors or batches in any order, then provenance, then
+ * end. sink_end() is the only way to a whole stream: after a failure the
+ * program calls sink_abort(), which leaves a stream that no reader accepts (or
+ * no file at all).
+ */
+#ifndef FORMATS_SINK_H
+#define FORMATS_SINK_H
+
+#include "formats/source.h"
+
+struct opt_program;
+struct pool;
+struct sink;
+
+struct sink_options {
+	int level;              /* zstd level; 0: everything raw */
+	struct pool *pool;      /* compresses chunks side by side; or NULL */
+};
+
+/* path NULL or "-": standard output. E_USAGE (a terminal), E_CREATE. */
+int sink_open(struct sink **s, const char *path,
+	      const struct sink_options *o) MUST_CHECK;
+
+/* Begins a stream; a sink may hold several, one after the other. */
+int sink_head(struct sink *s, enum stream_kind kind) MUST_CHECK;
+
+/* value is borrowed. Any JSON; objects are written with keys sorted. */
+int sink_meta(struct sink *s, const char *key, json_t *value) MUST_CHECK;
+
+/* A tensor with all its parts loaded. */
+int sink_tensor(struct sink *s, const struct tensor *t) MUST_CHECK;
+
+/* n samples as columns; see struct batch_columns. */
+int sink_batch(struct sink *s, const struct batch_columns *b) MUST_CHECK;
+
+/* Passes the source's current item on untouched: bytes where the formats
+ * agree. ITEM_HEAD and ITEM_END begin and end a stream; provenance records
+ * are kept and follow at the end. */
+int sink_pass(struct sink *s, struct source *from,
+	      const struct item *item) MUST_CHECK;
+
+/*
+ * This program's provenance record: name, version, the options of p that are
+ * marked OPT_RECORD (sorted), seed where it has one, and the digests of the
+ * inputs that source_next() has ended so far, in the order of their kinds.
+ */
+int sink_provenance(struct sink *s, const struct opt_program *p,
+		    struct source *const *inputs, size_t ninput) MUST_CHECK;
+
+/* Ends the current stream. digest: its content's, or NULL. */
+int sink_end(struct sink *s, unsigned char digest[16]) MUST_CHECK;
+
+/* Closes a whole output (all streams ended) and publishes it. */
+int sink_close(struct sink *s) MUST_CHECK;
+
+/* Writes an abort record where bytes already left, and gives the output up. */
+void sink_abort(struct sink *s, int code, const char *tool);
+
+#endif

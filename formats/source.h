@@ -1,0 +1,97 @@
+/*
+ * source - what a program reads, record by record, whatever the format
+ *
+ * Operands are read as if they were one input (as cat joins them): tensor
+ * streams, Hugging Face directories, .safetensors, .gguf, PEFT adapter
+ * directories. The format is detected, never declared. Constant memory: a
+ * tensor's data is read only when it is asked for, a chunk or a whole at a
+ * time; what is not asked for is verified and skipped.
+ */
+#ifndef FORMATS_SOURCE_H
+#define FORMATS_SOURCE_H
+
+#include "base/err.h"
+#include "tensor/tensor.h"
+
+#include "base/json.h"
+#include <stddef.h>
+#include <stdint.h>
+
+enum stream_kind {
+	STREAM_ANY, STREAM_BASE, STREAM_ADAPTER, STREAM_DATA, STREAM_EVAL,
+	STREAM_COUNT
+};
+
+const char *stream_kind_name(enum stream_kind k);
+
+enum item_kind {
+	ITEM_NONE,      /* all inputs are at their end, and were whole */
+	ITEM_HEAD,      /* a stream begins: item.stream */
+	ITEM_META,      /* item.key, item.value */
+	ITEM_TENSOR,    /* item.tensor: described, not loaded */
+	ITEM_BATCH,     /* a record batch of a data stream: item.batch */
+	ITEM_OTHER,     /* a record that is passed on or dropped unread */
+	ITEM_END,       /* the stream is whole: item.digest */
+};
+
+/* The columns of n samples; owned by the source until the next item. */
+struct batch_columns {
+	size_t n;               /* samples */
+	const uint32_t *len;    /* (n) tokens of each */
+	const uint32_t *ids;    /* (sum of len) */
+	const int32_t *labels;  /* (sum of len); -100: no loss */
+	size_t tokens;          /* sum of len */
+};
+
+struct item {
+	enum item_kind kind;
+	enum stream_kind stream;
+	const char *key;        /* META */
+	json_t *value;          /* META: borrowed until the next item */
+	struct tensor *tensor;  /* borrowed; source_load() fills it in */
+	struct batch_columns batch;
+	const char *type;       /* OTHER: four letters */
+	unsigned char digest[16]; /* END: XXH3-128 of the content */
+};
+
+struct source;
+struct sink;
+struct io_in;
+
+/* paths ends with NULL; none: standard input. E_NOINPUT, E_DATA, E_IO. */
+int source_open(struct source **s, char *const *paths) MUST_CHECK;
+
+/* The next item. What it points to lives until the next call. After an error
+ * the source gives the same error again. Messages begin with the file. */
+int source_next(struct source *s, struct item *item) MUST_CHECK;
+
+/* Reads all parts of the current tensor into memory of item->tensor's own;
+ * tensor_move() takes it away. Verified. */
+int source_load(struct source *s) MUST_CHECK;
+
+/* Where the current item is, for messages: "base.st", "<stdin>". */
+const char *source_name(const struct source *s);
+
+void source_close(struct source *s);    /* NULL is fine */
+
+/* A format that a source reads; formats/source.c has the table of them. */
+struct source_format {
+	const char *name;
+
+	/* Could this be one? path is NULL for standard input; head holds the
+	 * first n bytes of a file, n = 0 for a directory. */
+	int (*probe)(const char *path, const unsigned char *head, size_t n);
+
+	/* in: the opened input, to be closed by close(); NULL: a directory. */
+	int (*open)(void **self, const char *path, struct io_in *in)
+		MUST_CHECK;
+	int (*next)(void *self, struct item *item) MUST_CHECK;
+	int (*load)(void *self, struct tensor *t) MUST_CHECK;
+
+	/* Copies the current record's bytes to a sink unchanged. NULL: the
+	 * record is written anew from its item. */
+	int (*copy)(void *self, struct sink *to) MUST_CHECK;
+	void (*close)(void *self);
+};
+
+#endif

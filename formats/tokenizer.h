@@ -1,0 +1,49 @@
+/*
+ * tokenizer - text to token ids and back, as a tokenizer.json says
+ *
+ * One front; what a tokenizer.json can name (models, normalizers, pre-
+ * tokenizers, post-processors, decoders) are rows of tables. What the build
+ * does not know is refused by its name.
+ */
+#ifndef FORMATS_TOKENIZER_H
+#define FORMATS_TOKENIZER_H
+
+#include "base/err.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct tokenizer;
+
+/* json: a tokenizer.json's text; config: a tokenizer_config.json's, or NULL.
+ * E_DATA. */
+int tokenizer_new(struct tokenizer **t, const char *json, size_t size,
+		  const char *config, size_t config_size) MUST_CHECK;
+void tokenizer_free(struct tokenizer *t);
+
+struct ids {
+	uint32_t *at;
+	size_t n, room;
+};
+
+void ids_release(struct ids *ids);
+
+/* Appends the ids of text (UTF-8; invalid bytes become U+FFFD, as Python's
+ * errors="replace" has it). special: add what the post-processor adds (BOS). */
+int tokenizer_encode(struct tokenizer *t, const char *text, size_t size,
+		     int special, struct ids *ids) MUST_CHECK;
+
+/* The text of ids; skip: leave special tokens out. Free *text. */
+int tokenizer_decode(struct tokenizer *t, const uint32_t *id, size_t n,
+		     int skip, char **text, size_t *size) MUST_CHECK;
+
+/* The id of a token's exact text; -1: there is none. */
+int64_t tokenizer_id(const struct tokenizer *t, const char *token);
+size_t tokenizer_vocab(const struct tokenizer *t);      /* largest id + 1 */
+
+/* Ids from tokenizer_config.json; -1: none. */
+int64_t tokenizer_bos(const struct tokenizer *t);
+int64_t tokenizer_eos(const struct tokenizer *t);
+const char *tokenizer_template(const struct tokenizer *t); /* or NULL */
+
+#endif

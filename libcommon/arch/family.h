@@ -1,0 +1,111 @@
+/*
+ * family - what a model is, read from a text file
+ *
+ * A family (formats/families/llama.arch) is a program of steps, the names of
+ * its tensors in checkpoints, and the keys of config.json that it reads. This
+ * module parses the text and resolves names and numbers; arch/program.c binds
+ * the steps to ops. docs/families.md describes the language.
+ */
+#ifndef ARCH_FAMILY_H
+#define ARCH_FAMILY_H
+
+#include "base/err.h"
+#include "base/json.h"
+
+#include <stddef.h>
+
+enum { FAMILY_NAME = 32, FAMILY_PATH = 128, FAMILY_INPUTS = 4 };
+
+enum family_part { FAMILY_HEAD, FAMILY_BLOCK, FAMILY_TAIL, FAMILY_PARTS };
+
+/* "rope q -> q theta": op, inputs, output, and what it names besides. */
+struct family_step {
+	char op[FAMILY_NAME];
+	char in[FAMILY_INPUTS][FAMILY_NAME];
+	size_t nin;
+	char out[FAMILY_NAME];
+	char tensor[FAMILY_NAME];       /* of family_tensor; "" for none */
+	char key[4][FAMILY_NAME];       /* numbers that the op reads */
+	size_t nkey;
+	int line;
+};
+
+/* One line of the name map. {i} in a name stands for the layer. */
+struct family_tensor {
+	char name[FAMILY_NAME];         /* ours: "q" */
+	char hf[FAMILY_PATH];           /* "model.layers.{i}.self_attn.q_proj" */
+	char gguf[FAMILY_PATH];         /* "blk.{i}.attn_q" */
+	char role[FAMILY_NAME];         /* linear head embed norm */
+	char rows[2][FAMILY_NAME];      /* shape, as config names or products */
+	int optional;                   /* may be absent (bias; tied head) */
+	int gguf_permuted;              /* rows permuted by llama.cpp: the
+					 * config name of the head count */
+	char permute_heads[FAMILY_NAME];
+};
+
+struct family;          /* opaque: steps, tensors, config rules */
+
+/* E_DATA with origin and line. Free with family_free(). */
+int family_parse(struct family **f, const char *text, size_t size,
+		 const char *origin) MUST_CHECK;
+void family_free(struct family *f);
+
+/* The built-in family for a config.json: by "architectures", else
+ * "model_type". E_DATA: unknown, or a kind that cannot be expressed, by name.
+ * Borrowed from the process: never freed. */
+int family_find(const struct family **f, json_t *config) MUST_CHECK;
+
+/* The built-in family for a GGUF's general.architecture; NULL: none. */
+const struct family *family_find_gguf(const char *architecture);
+const struct family *family_at(size_t i);       /* NULL: past the last */
+
+const char *family_name(const struct family *f);
+const struct family_step *family_steps(const struct family *f,
+				       enum family_part part, size_t *n);
+const struct family_tensor *family_tensors(const struct family *f, size_t *n);
+
+/* ---- numbers ---- */
+
+/* config.json's numbers under the family's own names, with its fallbacks:
+ * layers hidden heads kv_heads head_dim ffn vocab eps theta window ... */
+struct family_config;
+
+/* E_DATA: a key that is needed is missing, or one that changes the
+ * mathematics is not named by the family. */
+int family_configure(struct family_config **c, const struct family *f,
+		     json_t *config) MUST_CHECK;
+void family_config_free(struct family_config *c);
+
+/* The value; aborts by assert when the family does not define it: callers ask
+ * only for names that family_parse() has checked. */
+double family_number(const struct family_config *c, const char *name);
+int family_has(const struct family_config *c, const char *name);
+const char *family_text(const struct family_config *c, const char *name);
+
+/* ---- names ---- */
+
+/* Which tensor of the family is this checkpoint name, and of which layer?
+ * Matches "<hf>.weight", "<hf>.bias" and bare names; a name may lack or have
+ * the prefix "model.". NULL: not the family's. suffix: "weight", "bias". */
+const struct family_tensor *family_match_hf(const struct family *f,
+					    const char *name, size_t *layer,
+					    const char **suffix);
+const struct family_tensor *family_match_gguf(const struct family *f,
+					      const char *name, size_t *layer,
+					      const char **suffix);
+
+/* "model.layers.3.self_attn.q_proj" into buf. */
+void family_hf_name(char *buf, size_t size, const struct family_tensor *t,
+		    size_t layer);
+void family_gguf_name(char *buf, size_t size, const struct family_tensor *t,
+		      size_t layer);
+
+/* The texts that the build embeds from formats/families. */
+struct family_text {
+	const char *name, *text;
+};
+
+extern const struct family_text family_builtin[];
+extern const size_t family_nbuiltin;
+
+#endif

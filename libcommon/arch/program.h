@@ -1,0 +1,138 @@
+/*
+ * program - a family's steps bound to a model's weights, run down and up
+ *
+ * program_new() binds; program_plan() sizes every buffer for at most so many
+ * tokens; after it nothing allocates and nothing fails. Forward walks the
+ * steps down, backward walks them up. The residual stream's gradient stops
+ * below the lowest adapter.
+ *
+ * A batch is whole sequences packed without padding (data/samples.h).
+ */
+#ifndef ARCH_PROGRAM_H
+#define ARCH_PROGRAM_H
+
+#include "adapt/adapt.h"
+#include "arch/family.h"
+#include "base/par.h"
+#include "data/samples.h"
+#include "tensor/mat.h"
+#include "tensor/tensor.h"
+
+struct program;
+
+/* Bytes by class, as --dry-run prints them. */
+enum { BYTES_WEIGHTS, BYTES_ADAPTER, BYTES_OPTIMIZER, BYTES_ACTIVATIONS,
+       BYTES_WORKSPACE, BYTES_CLASSES };
+
+struct bytes_plan {
+	uint64_t by[BYTES_CLASSES];
+};
+
+/*
+ * f, c and base are borrowed and must outlive the program. E_DATA: a tensor is
+ * missing, has another shape than the config says (names both), or cannot be
+ * used.
+ */
+int program_new(struct program **p, const struct family *f,
+		const struct family_config *c,
+		const struct tensor_set *base) MUST_CHECK;
+
+/* Convenience: finds the family from the base's "file/config.json" blob (or
+ * from arch_file, the --arch FILE's text), configures, and binds. The program
+ * owns what it made. */
+int program_open(struct program **p, const struct tensor_set *base,
+		 const char *arch_file) MUST_CHECK;
+void program_free(struct program *p);
+
+/* The modules that an adapter can stand at: linear layers, head, embedding. */
+struct program_module {
+	const char *name;       /* "model.layers.0.self_attn.q_proj" */
+	const struct weight *weight;
+	enum tensor_role role;
+	size_t layer;           /* SIZE_MAX: none */
+};
+
+size_t program_modules(const struct program *p,
+		       const struct program_module **at);
+
+/* Attaches adapters (borrowed; NULL: none). E_CONFIG: a module that is not
+ * there. Before program_plan(). */
+int program_adapt(struct program *p, const struct adapter_set *s) MUST_CHECK;
+
+/* Numbers of the model. */
+size_t program_layers(const struct program *p);
+size_t program_hidden(const struct program *p);
+size_t program_vocab(const struct program *p);
+double program_flops(const struct program *p); /* of the frozen products, a
+						* token, forward only */
+
+struct program_need {
+	size_t tokens;          /* most tokens in a batch */
+	size_t sequences;       /* most sequences */
+	size_t rows;            /* most rows given to program_logits() */
+	int train;              /* backward will be called */
+	size_t recompute;       /* layers (from the first) whose activations are
+				 * computed again in backward */
+};
+
+/* What a plan would take, without taking it. */
+void program_cost(const struct program *p, const struct pool *pool,
+		  const struct program_need *need, struct bytes_plan *bytes);
+
+/* E_NOMEM. */
+int program_plan(struct program *p, struct pool *pool,
+		 const struct program_need *need) MUST_CHECK;
+
+/* Keys and values of the tokens seen so far, for inference. */
+struct kv_cache;
+
+int kv_cache_new(struct kv_cache **kv, const struct program *p,
+		 size_t sequences, size_t tokens) MUST_CHECK;
+void kv_cache_free(struct kv_cache *kv);
+size_t kv_cache_bytes(const struct program *p, size_t sequences,
+		      size_t tokens);
+size_t kv_cache_len(const struct kv_cache *kv, size_t sequence);
+void kv_cache_truncate(struct kv_cache *kv, size_t sequence, size_t len);
+/* Copies sequence from's first len tokens to sequence to. */
+void kv_cache_fork(struct kv_cache *kv, size_t to, size_t from, size_t len);
+
+struct program_pass {
+	const struct batch *batch;
+	int train;              /* keep what backward needs; dropout is on */
+	uint32_t step;          /* dropout's key */
+	struct kv_cache *kv;    /* NULL: none. Else sequence i of the batch
+				 * continues slot[i], and is appended to it */
+	const size_t *slot;
+};
+
+/* The last hidden states (after the final norm), (n, hidden); valid until the
+ * next forward. */
+struct mat program_forward(struct program *p, const struct program_pass *pass);
+
+/* logits (n, vocab) = head of x (n, hidden); n <= need.rows. */
+void program_logits(struct program *p, struct mat x, struct mat logits);
+
+/* dx (n, hidden) = dlogits W; adds to the gradients of a trained head.
+ * Overwrites dlogits. x: what program_logits() was given. */
+void program_logits_backward(struct program *p, struct mat x,
+			     struct mat dlogits, struct mat dx);
+
+/* From d(last hidden) (n, hidden) to the adapters' gradients, which it adds
+ * to. Overwrites dlast. After program_forward(train). */
+void program_backward(struct program *p, const struct program_pass *pass,
+		      struct mat dlast);
+
+/* Output of block i of the last forward with keep_states set, for tests and
+ * st-check --arch. */
+struct mat program_state(const struct program *p, size_t layer);
+void program_keep_states(struct program *p);    /* before program_plan() */
+
+/* Seconds by op name since the last reset, for --profile; names NULL-ended. */
+struct program_time {
+	const char *op;
+	double forward, backward;
+};
+
+const struct program_time *program_profile(struct program *p, size_t *n);
+
+#endif

@@ -1,0 +1,76 @@
+#include "base/err.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static _Thread_local char text[1024];
+
+/* A name from a file may hold a terminal's control sequences or a newline. */
+static void escape(char *to, size_t size, const char *from)
+{
+	size_t n = 0;
+
+	for (; *from && n + 5 < size; from++) {
+		unsigned char c = (unsigned char)*from;
+
+		if (c >= 0x20 && c != 0x7f)
+			to[n++] = (char)c;
+		else
+			n += (size_t)snprintf(to + n, size - n, "\\x%02x", c);
+	}
+	to[n] = 0;
+}
+
+static void set(const char *before, const char *after)
+{
+	char whole[2 * sizeof(text)];
+
+	snprintf(whole, sizeof(whole), "%s%s%s", before,
+		 *before && *after ? ": " : "", after);
+	escape(text, sizeof(text), whole);
+}
+
+int err_set(int code, const char *fmt, ...)
+{
+	char what[sizeof(text)];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(what, sizeof(what), fmt, ap);
+	va_end(ap);
+	set(what, "");
+	return code;
+}
+
+int err_errno(int code, const char *fmt, ...)
+{
+	int saved = errno;
+	char what[sizeof(text)];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(what, sizeof(what), fmt, ap);
+	va_end(ap);
+	set(what, strerror(saved));
+	return code;
+}
+
+int err_at(int code, const char *fmt, ...)
+{
+	char where[sizeof(text)], what[sizeof(text)];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(where, sizeof(where), fmt, ap);
+	va_end(ap);
+	memcpy(what, text, sizeof(what));
+	set(where, what);
+	return code;
+}
+
+const char *err_text(void)
+{
+	return text;
+}

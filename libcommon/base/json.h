@@ -1,0 +1,33 @@
+/*
+ * json - jansson's door: reading that trusts nothing, and small conveniences
+ *
+ * Duplicate keys, NUL in names, depth above 64 and trailing text are refused.
+ */
+#ifndef BASE_JSON_H
+#define BASE_JSON_H
+
+#include "base/err.h"
+
+#include <jansson.h>
+#include <stddef.h>
+
+/* E_DATA with line and column. Free with json_decref(). */
+int json_parse(json_t **root, const char *text, size_t size) MUST_CHECK;
+
+/* As io_read_file(), then json_parse(); messages name the file. */
+int json_read_file(json_t **root, const char *path, size_t most) MUST_CHECK;
+
+/* "a.b.c" through objects; NULL: not there. */
+json_t *json_path(json_t *root, const char *path);
+
+/* Typed getters with a default for what is absent or null. */
+const char *json_text(json_t *root, const char *path, const char *none);
+double json_number(json_t *root, const char *path, double none);
+int json_flag(json_t *root, const char *path, int none);
+
+/* The text of a value, keys in the order they were read or set, Python's
+ * separators (", ", ": ") when pretty is 0, else indented by that many. Free
+ * with free(). E_NOMEM. */
+int json_print(char **text, json_t *root, int pretty) MUST_CHECK;
+
+#endif

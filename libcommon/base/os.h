@@ -1,0 +1,33 @@
+/*
+ * os - what only the operating system knows; os_linux.c is the one answer
+ */
+#ifndef BASE_OS_H
+#define BASE_OS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Processors that this process may use: the affinity mask, cut to the
+ * cgroup's quota. At least 1. */
+size_t os_cpus(void);
+
+/* Bytes that can be had without swapping: MemAvailable, cut to what the
+ * cgroup has left. 0 when the system does not say. */
+uint64_t os_memory_free(void);
+
+/* This process's anonymous and shared resident memory now, and the most it has
+ * been (all resident memory, where only that is known). Bytes. */
+uint64_t os_memory_used(void);
+uint64_t os_memory_peak(void);
+
+/* Zeroed pages, or NULL. Sizes of 4 MiB and more ask for huge pages. */
+void *os_pages(size_t bytes);
+void os_pages_free(void *pages, size_t bytes);
+
+/* Seconds on a clock that only goes forward. */
+double os_seconds(void);
+
+/* Makes a pipe hold 1 MiB where that is allowed. */
+void os_pipe_widen(int fd);
+
+#endif

@@ -1,0 +1,49 @@
+/*
+ * samples - tokenised sequences with their labels, and how they are packed
+ *
+ * A sample is a sequence of token ids and, for each position, the label: the
+ * token itself where it carries loss, -100 where it does not. Position t is
+ * predicted from t - 1, so the first label never counts.
+ */
+#ifndef DATA_SAMPLES_H
+#define DATA_SAMPLES_H
+
+#include "base/err.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { LABEL_NONE = -100 };
+
+struct samples {
+	size_t n;               /* samples */
+	size_t *start;          /* (n + 1) first token of each */
+	uint32_t *id;           /* (start[n]) */
+	int32_t *label;         /* (start[n]) */
+	size_t room, token_room;
+};
+
+/* Appends one; E_NOMEM. */
+int samples_add(struct samples *s, const uint32_t *id, const int32_t *label,
+		size_t len) MUST_CHECK;
+void samples_release(struct samples *s);
+
+/* Labels of sample i that count (not the first position's). */
+size_t samples_labels(const struct samples *s, size_t i);
+
+/*
+ * A batch: whole sequences, one after the other, no padding. Positions restart
+ * in each, attention stays inside each. What the model and the loss read.
+ */
+struct batch {
+	size_t n, nseq;         /* tokens, sequences */
+	const uint32_t *id;     /* (n) */
+	const uint32_t *pos;    /* (n) position in its sequence */
+	const size_t *start;    /* (nseq + 1) */
+	const uint64_t *sample; /* (nseq) number of the sample: dropout's key */
+	const int32_t *target;  /* (n) token to predict at this position: the
+				 * label of the next, -100: none */
+	size_t ntarget;         /* targets that count */
+};
+
+#endif

@@ -1,0 +1,62 @@
+#!/bin/bash
+# run.sh [long] - every test: lint, unit (cmocka), command line and golden
+# (bats). All of them speak TAP; what they said is counted here, and the last
+# line is the sum. A case whose files are missing is skipped by name.
+set -u
+cd "$(dirname "$0")/.." || exit 70
+O=${O:-build}
+case $O in /*) ;; *) O=$PWD/$O ;; esac
+export O BIN=$O/bin LC_ALL=C.UTF-8 CMOCKA_MESSAGE_OUTPUT=TAP
+log=$O/check.log
+: > "$log"
+passed=0 failed=0 skipped=0
+
+count() { # name file status
+	local ok bad skip
+	skip=$(grep -c '^ok .*# [Ss][Kk][Ii][Pp]' "$2")
+	ok=$(($(grep -c '^ok ' "$2") - skip))
+	bad=$(grep -c '^not ok ' "$2")
+	[ "$3" -ne 0 ] && [ "$bad" -eq 0 ] && bad=1
+	if [ "$bad" -ne 0 ]; then
+		cat "$2"
+	else
+		grep '^ok .*# [Ss][Kk][Ii][Pp]' "$2"
+	fi
+	printf '%-44s %5d passed %3d failed %3d skipped\n' "$1" "$ok" "$bad" "$skip"
+	passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
+}
+
+try() { # name command ...
+	local name=$1 out=$O/check.out status
+	shift
+	"$@" > "$out" 2>&1 < /dev/null
+	status=$?
+	cat "$out" >> "$log"
+	count "$name" "$out" "$status"
+}
+
+lint() { # a lint says nothing when all is well
+	local found
+	found=$(sh "$1" 2>&1) && [ -z "$found" ] && { echo "ok $1"; return; }
+	echo "not ok $1"
+	echo "$found"
+	return 1
+}
+
+for f in tests/lint/*.sh; do
+	try "$f" lint "$f"
+done
+for f in tests/unit/*.c; do
+	name=$(basename "$f" .c)
+	try "tests/unit/$name" "$O/unit/$name"
+done
+for f in tests/cli/*.bats tests/golden/*.bats tests/*.bats; do
+	[ -e "$f" ] && try "$f" bats --formatter tap "$f"
+done
+if [ "${1-}" = long ]; then
+	for f in tests/long/*.bats; do
+		[ -e "$f" ] && try "$f" bats --formatter tap "$f"
+	done
+fi
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]

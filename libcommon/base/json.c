@@ -1,0 +1,104 @@
+#include "base/json.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/io.h"
+
+enum { JSON_DEPTH = 64 };
+
+/* jansson's own limit on depth is 2048; ours is what a stack can be asked. */
+static int too_deep(const char *text, size_t size)
+{
+	int depth = 0, quoted = 0;
+
+	for (size_t i = 0; i < size; i++) {
+		char c = text[i];
+
+		if (quoted) {
+			if (c == '\\')
+				i++;
+			else if (c == '"')
+				quoted = 0;
+		} else if (c == '"') {
+			quoted = 1;
+		} else if (c == '{' || c == '[') {
+			if (++depth > JSON_DEPTH)
+				return 1;
+		} else if (c == '}' || c == ']') {
+			depth--;
+		}
+	}
+	return 0;
+}
+
+int json_parse(json_t **root, const char *text, size_t size)
+{
+	json_error_t e;
+
+	*root = NULL;
+	if (too_deep(text, size))
+		return err_set(E_DATA, "JSON nested more than %d deep",
+			       JSON_DEPTH);
+	*root = json_loadb(text, size,
+			   JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &e);
+	if (!*root)
+		return err_set(E_DATA, "line %d, column %d: %s", e.line,
+			       e.column, e.text);
+	return 0;
+}
+
+int json_read_file(json_t **root, const char *path, size_t most)
+{
+	char *text;
+	size_t size;
+	int err;
+
+	*root = NULL;
+	TRY(io_read_file(&text, &size, path, most));
+	err = json_parse(root, text, size);
+	free(text);
+	return err ? err_at(err, "%s", path) : 0;
+}
+
+json_t *json_path(json_t *root, const char *path)
+{
+	while (root && *path) {
+		size_t n = strcspn(path, ".");
+
+		root = json_object_getn(root, path, n);
+		path += n + (path[n] == '.');
+	}
+	return root;
+}
+
+const char *json_text(json_t *root, const char *path, const char *none)
+{
+	json_t *v = json_path(root, path);
+
+	return json_is_string(v) ? json_string_value(v) : none;
+}
+
+double json_number(json_t *root, const char *path, double none)
+{
+	json_t *v = json_path(root, path);
+
+	return json_is_number(v) ? json_number_value(v) : none;
+}
+
+int json_flag(json_t *root, const char *path, int none)
+{
+	json_t *v = json_path(root, path);
+
+	return json_is_boolean(v) ? json_is_true(v) : none;
+}
+
+int json_print(char **text, json_t *root, int pretty)
+{
+	size_t flags = JSON_ENCODE_ANY;
+
+	*text = json_dumps(root, flags | (pretty ? JSON_INDENT(pretty) : 0));
+	if (!*text)
+		return err_set(E_NOMEM, "out of memory");
+	return 0;
+}

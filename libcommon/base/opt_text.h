@@ -1,0 +1,19 @@
+/* opt_text - what base/opt.c and its texts share; nobody else includes it */
+#ifndef BASE_OPT_TEXT_H
+#define BASE_OPT_TEXT_H
+
+#include "base/opt.h"
+
+/* Sets an option from its text, which must stay. E_USAGE. */
+int opt_set(struct opt *o, const char *text) MUST_CHECK;
+
+/* The -c FILE; options that were given already stay as they are. */
+int opt_read_config(const struct opt_program *p, const char *path) MUST_CHECK;
+
+/* To standard output, checked: E_IO. */
+int opt_print_help(const struct opt_program *p) MUST_CHECK;
+int opt_print_version(const struct opt_program *p) MUST_CHECK;
+int opt_print_man(const struct opt_program *p) MUST_CHECK;
+int opt_print_completion(const struct opt_program *p) MUST_CHECK;
+
+#endif

@@ -1,0 +1,82 @@
+#include "kernel/gemm_tile.h"
+
+#include <immintrin.h>
+
+#include "kernel/gemm.h"
+
+#define INLINE static inline __attribute__((always_inline))
+
+/* y += acc of one row, or y = acc; n of GEMM_NR columns. */
+INLINE void put(float *y, const __m256 *acc, size_t n, int first)
+{
+	float part[GEMM_NR];
+
+	if (n == GEMM_NR) {
+		for (int j = 0; j < 3; j++)
+			_mm256_storeu_ps(y + 8 * j, first ? acc[j] :
+				_mm256_add_ps(_mm256_loadu_ps(y + 8 * j),
+					      acc[j]));
+		return;
+	}
+	for (int j = 0; j < 3; j++)
+		_mm256_storeu_ps(part + 8 * j, acc[j]);
+	for (size_t j = 0; j < n; j++)
+		y[j] = first ? part[j] : y[j] + part[j];
+}
+
+/* rows is a constant: 4 x 24 is 12 sums, 3 of W and a broadcast, all of the
+ * 16 registers. */
+INLINE void tile(float *y, size_t stride, int rows, size_t n, const float *x,
+		 const float *w, size_t kc, int first)
+{
+	__m256 acc[GEMM_MR][3];
+
+	for (int i = 0; i < rows; i++)
+		for (int j = 0; j < 3; j++)
+			acc[i][j] = _mm256_setzero_ps();
+	for (size_t k = 0; k < kc; k++, x += GEMM_MR, w += GEMM_NR) {
+		__m256 w0 = _mm256_load_ps(w);
+		__m256 w1 = _mm256_load_ps(w + 8);
+		__m256 w2 = _mm256_load_ps(w + 16);
+
+		for (int i = 0; i < rows; i++) {
+			__m256 xi = _mm256_broadcast_ss(x + i);
+
+			acc[i][0] = _mm256_fmadd_ps(xi, w0, acc[i][0]);
+			acc[i][1] = _mm256_fmadd_ps(xi, w1, acc[i][1]);
+			acc[i][2] = _mm256_fmadd_ps(xi, w2, acc[i][2]);
+		}
+	}
+	for (int i = 0; i < rows; i++)
+		put(y + (size_t)i * stride, acc[i], n, first);
+}
+
+static void tile_tail(float *y, size_t stride, size_t m, size_t n,
+		      const float *x, const float *w, size_t kc, int first)
+{
+	switch (m) {
+	case 1:
+		tile(y, stride, 1, n, x, w, kc, first);
+		break;
+	case 2:
+		tile(y, stride, 2, n, x, w, kc, first);
+		break;
+	case 3:
+		tile(y, stride, 3, n, x, w, kc, first);
+		break;
+	}
+}
+
+void gemm_block_avx2(float *y, size_t stride, size_t m, size_t n,
+		     const float *x, const float *w, size_t kc, int first)
+{
+	for (size_t j = 0; j < n; j += GEMM_NR, w += GEMM_NR * kc) {
+		size_t i = 0, wide = n - j < GEMM_NR ? n - j : GEMM_NR;
+
+		for (; i + GEMM_MR <= m; i += GEMM_MR)
+			tile(y + i * stride + j, stride, GEMM_MR, wide,
+			     x + i * kc, w, kc, first);
+		tile_tail(y + i * stride + j, stride, m - i, wide, x + i * kc,
+			  w, kc, first);
+	}
+}

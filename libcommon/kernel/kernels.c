@@ -1,0 +1,92 @@
+#include "kernel/kernels.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/size.h"
+#include "kernel/table.h"
+
+static void fill_c(struct kernels *k)
+{
+#define FILL(name) k->name = name##_c;
+	KERNELS_C(FILL)
+#undef FILL
+}
+
+static int has_c(void)
+{
+	return 1;
+}
+
+#ifdef __x86_64__
+static void fill_avx2(struct kernels *k)
+{
+#define FILL(name) k->name = name##_avx2;
+	KERNELS_AVX2(FILL)
+#undef FILL
+}
+
+static int has_avx2(void)
+{
+	return __builtin_cpu_supports("avx2") &&
+	       __builtin_cpu_supports("fma") &&
+	       __builtin_cpu_supports("f16c");
+}
+#endif
+
+/* Lowest first. A level overwrites only what it does better than the last. */
+static const struct {
+	const char *name;
+	int (*usable)(void);
+	void (*fill)(struct kernels *);
+} level[] = {
+	{ "c", has_c, fill_c },
+#ifdef __x86_64__
+	{ "avx2", has_avx2, fill_avx2 },
+#endif
+};
+
+static struct kernels best;
+static const char *best_name;
+
+static void climb(void)
+{
+	const char *top = getenv("KERNELS");
+
+	for (size_t i = 0; i < NELEM(level) && level[i].usable(); i++) {
+		level[i].fill(&best);
+		best_name = level[i].name;
+		if (top && !strcmp(top, best_name))
+			break;
+	}
+}
+
+static void choose(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, climb);
+}
+
+const struct kernels *kernels(void)
+{
+	choose();
+	return &best;
+}
+
+const char *kernels_name(void)
+{
+	choose();
+	return best_name;
+}
+
+const char *kernels_level(size_t i, struct kernels *k, int *usable)
+{
+	if (i >= NELEM(level))
+		return NULL;
+	for (size_t j = 0; j <= i; j++)
+		level[j].fill(k);
+	*usable = level[i].usable();
+	return level[i].name;
+}

@@ -16,13 +16,13 @@
 #ifndef ADAPT_ADAPT_H
 #define ADAPT_ADAPT_H
 
+#include "base/arena.h"
+#include "base/json.h"
 #include "base/rng.h"
 #include "data/samples.h"
 #include "kernel/gemm.h"
 #include "tensor/mat.h"
 #include "weight/weight.h"
-
-#include "base/json.h"
 
 enum { ADAPT_PARAMS = 4 };
 
@@ -32,7 +32,8 @@ struct adapter_param {
 	const char *name;       /* "lora_A": its tensor is "<module>.<name>" */
 	size_t rows, cols;
 	int state;              /* carried along, not trained */
-	float *at, *grad;       /* (rows, cols), set by the adapter set's plan */
+	float *at, *grad;       /* (rows, cols), set by adapter_set_place() */
+	struct gemm_dense dense; /* at, as gemm() wants it */
 	float lr_ratio;         /* times the learning rate; LoRA+ */
 };
 
@@ -50,6 +51,7 @@ struct adapter {
 	const struct adapter_kind *kind;
 	char *module;           /* "model.layers.0.self_attn.q_proj" */
 	size_t out, in;         /* the weight's rows and cols */
+	enum tensor_role role;
 	size_t rank;
 	double alpha;
 	float scale;            /* alpha / rank, or alpha / sqrt(rank) */
@@ -67,20 +69,24 @@ struct adapt_pass {
 	void *space;            /* gemm_space() */
 	const struct batch *batch; /* NULL outside training: no dropout */
 	uint32_t step;          /* dropout's */
-	struct mat keep;        /* (n, keep): forward writes, backward reads */
+	struct mat keep;        /* (n, keep): forward writes, backward reads
+				 * and spoils */
 	struct mat scratch;     /* (n, in), for a masked x or dx */
 };
 
 struct adapter_kind {
 	const char *name;
 
-	/* Fills param[] names and shapes, scale, keep from out, in and o.
+	/* Fills param[] names and shapes, scale, keep from out, in, role and o.
 	 * E_CONFIG: what does not go together, and why. */
 	int (*shape)(struct adapter *a, const struct adapter_options *o)
 		MUST_CHECK;
 
-	/* First values; with them forward leaves y as it is. w: the base's. */
+	/* First values; with them forward leaves y as it is. w: the base's;
+	 * kinds with needs_weight unset do not look at it, and it may be
+	 * NULL. */
 	void (*init)(struct adapter *a, const struct weight *w, uint64_t seed);
+	int needs_weight;
 
 	/* x (n, in). Adds at most two terms to y's output. */
 	void (*forward)(const struct adapter *a, const struct adapt_pass *p,
@@ -101,6 +107,11 @@ struct adapter_kind {
 	/* Used instead of the base's weight; NULL: the base's is used. */
 	const struct weight *(*weight)(const struct adapter *a);
 
+	/* At an embedding: adds dy's rows to the gradient's rows id[]. NULL:
+	 * the kind cannot stand at one. */
+	void (*scatter)(const struct adapter *a, const uint32_t *id,
+			struct mat dy);
+
 	/* Rows [row, row + n) of the merged update: dst (n, in) holds W's rows
 	 * on entry, W' on return. scale multiplies the update (1: all). */
 	int (*merge)(const struct adapter *a, const struct weight *w,
@@ -117,16 +128,75 @@ struct adapter_kind {
 const struct adapter_kind *adapter_kind_find(const char *name);
 const struct adapter_kind *adapter_kind_at(size_t i);
 
+/* A place where an adapter can stand: a matrix of the base. */
+struct adapter_site {
+	const char *module;     /* "model.layers.0.self_attn.q_proj" */
+	size_t out, in;
+	enum tensor_role role;  /* linear, head or embed */
+};
+
 /* All adapters of a model, in the order of its modules. */
 struct adapter_set {
 	struct adapter *at;
-	size_t n;
-	struct adapter_options options; /* the set's defaults */
-	json_t *config;         /* the "adapter" meta that describes it */
+	size_t n, room;
+	json_t *config;         /* the "adapter" meta that describes it; owned */
+	struct arena params, grads;
 };
 
+/* Appends an adapter of o->kind at this site, without memory for its
+ * parameters. E_CONFIG, naming the module. */
+int adapter_set_add(struct adapter_set *s, const struct adapter_site *site,
+		    const struct adapter_options *o) MUST_CHECK;
+
+/* NULL: none. */
 struct adapter *adapter_set_find(const struct adapter_set *s,
 				 const char *module);
+
+/* Bytes of parameters (gradients take as many of those that are trained). */
+size_t adapter_set_bytes(const struct adapter_set *s, int trained);
+
+/* Memory, zeroed, for all parameters, and with train for gradients. E_NOMEM.
+ * After the last adapter_set_add(). */
+int adapter_set_place(struct adapter_set *s, int train) MUST_CHECK;
+
+/* Sets every gradient to 0. */
+void adapter_set_clear(struct adapter_set *s);
+
+/* "<module>.<param>" into buf of TENSOR_NAME bytes. */
+const char *adapter_param_name(char *buf, const struct adapter *a, size_t i);
+
+/* Calls fn with every parameter as a plain f32 tensor whose data is borrowed
+ * from the set; stops at the first error. */
+typedef int adapter_tensor_fn(void *ctx, const struct tensor *t);
+
+int adapter_set_tensors(const struct adapter_set *s, adapter_tensor_fn *fn,
+			void *ctx) MUST_CHECK;
+
+/* Fills the parameters from tensors of these names, of any float type.
+ * E_DATA: one is missing, or has another shape. */
+int adapter_set_load(struct adapter_set *s,
+		     const struct tensor_set *from) MUST_CHECK;
+
+/* Safe on a zeroed struct. */
 void adapter_set_release(struct adapter_set *s);
+
+/* ---- for the kinds ---- */
+
+/* Adds a parameter to a; rows, cols > 0. */
+void adapter_param_add(struct adapter *a, const char *name, size_t rows,
+		       size_t cols);
+
+/* Is there dropout in this pass? */
+int adapter_drops(const struct adapter *a, const struct adapt_pass *p);
+
+/* drop(x), in p->scratch; x itself where there is none. */
+struct mat adapter_drop(const struct adapter *a, const struct adapt_pass *p,
+			struct mat x);
+
+/* dx += add through the same mask. */
+void adapter_undrop(const struct adapter *a, const struct adapt_pass *p,
+		    struct mat dx, struct mat add);
+
+extern const struct adapter_kind adapt_lora, adapt_full;
 
 #endif

@@ -1,0 +1,208 @@
+#include "adapt/adapt.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/size.h"
+
+static const struct adapter_kind *const kinds[] = {
+	&adapt_lora,
+	&adapt_full,
+};
+
+const struct adapter_kind *adapter_kind_at(size_t i)
+{
+	return i < NELEM(kinds) ? kinds[i] : NULL;
+}
+
+const struct adapter_kind *adapter_kind_find(const char *name)
+{
+	for (size_t i = 0; i < NELEM(kinds); i++)
+		if (!strcmp(kinds[i]->name, name))
+			return kinds[i];
+	return NULL;
+}
+
+void adapter_param_add(struct adapter *a, const char *name, size_t rows,
+		       size_t cols)
+{
+	a->param[a->nparam++] = (struct adapter_param){
+		.name = name, .rows = rows, .cols = cols, .lr_ratio = 1,
+	};
+}
+
+const char *adapter_param_name(char *buf, const struct adapter *a, size_t i)
+{
+	snprintf(buf, TENSOR_NAME, "%s.%s", a->module, a->param[i].name);
+	return buf;
+}
+
+static void release(struct adapter *a)
+{
+	if (a->kind && a->kind->release)
+		a->kind->release(a);
+	free(a->module);
+}
+
+static int shape(struct adapter *a, const struct adapter_options *o)
+{
+	int err;
+
+	a->kind = adapter_kind_find(o->kind);
+	if (!a->kind)
+		return err_set(E_CONFIG, "no adapter kind \"%s\"", o->kind);
+	if (!a->module)
+		return err_set(E_NOMEM, "out of memory");
+	if (strlen(a->module) + 32 > TENSOR_NAME)
+		return err_set(E_DATA, "the module's name is too long");
+	err = a->kind->shape(a, o);
+	return err ? err_at(err, "%s", a->module) : 0;
+}
+
+int adapter_set_add(struct adapter_set *s, const struct adapter_site *site,
+		    const struct adapter_options *o)
+{
+	struct adapter a = { .out = site->out, .in = site->in,
+			     .role = site->role,
+			     .module = strdup(site->module) };
+	size_t room = s->room ? 2 * s->room : 64;
+	struct adapter *at = s->at;
+	int err = shape(&a, o);
+
+	if (!err && s->n == s->room) {
+		at = realloc(s->at, room * sizeof(*at));
+		if (!at)
+			err = err_set(E_NOMEM, "out of memory");
+		else
+			s->room = room;
+	}
+	if (err) {
+		release(&a);
+		return err;
+	}
+	s->at = at;
+	s->at[s->n++] = a;
+	return 0;
+}
+
+struct adapter *adapter_set_find(const struct adapter_set *s,
+				 const char *module)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (!strcmp(s->at[i].module, module))
+			return &s->at[i];
+	return NULL;
+}
+
+static size_t param_bytes(const struct adapter_param *p)
+{
+	return p->rows * p->cols * sizeof(float);
+}
+
+size_t adapter_set_bytes(const struct adapter_set *s, int trained)
+{
+	size_t total = 0;
+
+	for (size_t i = 0; i < s->n; i++)
+		for (size_t k = 0; k < s->at[i].nparam; k++)
+			if (!trained || !s->at[i].param[k].state)
+				arena_plan(&total,
+					   param_bytes(&s->at[i].param[k]));
+	return total;
+}
+
+int adapter_set_place(struct adapter_set *s, int train)
+{
+	TRY(arena_init(&s->params, adapter_set_bytes(s, 0)));
+	if (train)
+		TRY(arena_init(&s->grads, adapter_set_bytes(s, 1)));
+	for (size_t i = 0; i < s->n; i++)
+		for (size_t k = 0; k < s->at[i].nparam; k++) {
+			struct adapter_param *p = &s->at[i].param[k];
+			size_t bytes = param_bytes(p);
+
+			p->at = arena_get(&s->params, bytes);
+			if (train && !p->state)
+				p->grad = arena_get(&s->grads, bytes);
+			p->dense = (struct gemm_dense){ p->at, p->rows,
+							p->cols, p->cols };
+		}
+	return 0;
+}
+
+void adapter_set_clear(struct adapter_set *s)
+{
+	if (s->grads.size)
+		memset(s->grads.base, 0, s->grads.size);
+}
+
+/* A plain f32 tensor over p's memory; only its name is its own. */
+static int view(struct tensor *t, const struct adapter *a, size_t k)
+{
+	const struct adapter_param *p = &a->param[k];
+	size_t dims[2] = { p->rows, p->cols };
+	char name[TENSOR_NAME];
+
+	TRY(tensor_init(t, adapter_param_name(name, a, k), ROLE_ADAPTER,
+			DTYPE_F32, 2, dims));
+	t->part[0].data = p->at;
+	return 0;
+}
+
+int adapter_set_tensors(const struct adapter_set *s, adapter_tensor_fn *fn,
+			void *ctx)
+{
+	for (size_t i = 0; i < s->n; i++)
+		for (size_t k = 0; k < s->at[i].nparam; k++) {
+			struct tensor t;
+			int err;
+
+			TRY(view(&t, &s->at[i], k));
+			err = fn(ctx, &t);
+			t.part[0].data = NULL; /* the set's */
+			tensor_release(&t);
+			TRY(err);
+		}
+	return 0;
+}
+
+static int load(struct adapter *a, size_t k, const struct tensor_set *from)
+{
+	struct adapter_param *p = &a->param[k];
+	char name[TENSOR_NAME], have[128], want[128];
+	size_t dims[2] = { p->rows, p->cols };
+	const struct tensor *t;
+
+	t = tensor_set_find(from, adapter_param_name(name, a, k));
+	if (!t)
+		return err_set(E_DATA, "the adapter has no %s", name);
+	if (tensor_rows(t) != p->rows || tensor_cols(t) != p->cols)
+		return err_set(E_DATA, "%s is %s, want %s", name,
+			       tensor_shape_text(have, t->rank, t->shape),
+			       tensor_shape_text(want, 2, dims));
+	if (!tensor_is_plain(t) ||
+	    dtype_to_f32(p->at, t->dtype, t->part[0].data, t->count))
+		return err_set(E_DATA, "%s: its values are no plain floats",
+			       name);
+	return 0;
+}
+
+int adapter_set_load(struct adapter_set *s, const struct tensor_set *from)
+{
+	for (size_t i = 0; i < s->n; i++)
+		for (size_t k = 0; k < s->at[i].nparam; k++)
+			TRY(load(&s->at[i], k, from));
+	return 0;
+}
+
+void adapter_set_release(struct adapter_set *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		release(&s->at[i]);
+	free(s->at);
+	json_decref(s->config);
+	arena_release(&s->params);
+	arena_release(&s->grads);
+	memset(s, 0, sizeof(*s));
+}

@@ -1,0 +1,171 @@
+/*
+ * LoRA: y += s drop(x) A^T B^T, A (r, in), B (out, r), s = alpha / r (Hu et
+ * al. 2021, arXiv:2106.09685, section 4.1), or alpha / sqrt(r) (rsLoRA,
+ * Kalajdzievski 2023, arXiv:2312.03732).
+ *
+ * keep is h = s drop(x) A^T (n, r). Backward turns it, in place, into
+ * dh = s dy B: then dA += dh^T drop(x), and dx += dh A through the mask.
+ */
+#include "adapt/adapt.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/size.h"
+
+enum { A, B };
+
+static int lora_shape(struct adapter *a, const struct adapter_options *o)
+{
+	if (!o->rank || o->rank > size_min(a->out, a->in))
+		return err_set(E_CONFIG, "rank %zu, want 1 to %zu", o->rank,
+			       size_min(a->out, a->in));
+	if (!(o->dropout >= 0 && o->dropout < 1))
+		return err_set(E_CONFIG, "dropout %g, want 0 up to 1",
+			       o->dropout);
+	if (a->role == ROLE_EMBED)
+		return err_set(E_CONFIG, "LoRA cannot stand at an embedding; "
+			       "train it whole (--modules-to-save)");
+	a->rank = o->rank;
+	a->alpha = o->alpha;
+	a->scale = (float)(o->alpha / (o->rslora ? sqrt((double)o->rank) :
+						   (double)o->rank));
+	a->dropout = (float)o->dropout;
+	a->keep = o->rank;
+	adapter_param_add(a, "lora_A", o->rank, a->in);
+	adapter_param_add(a, "lora_B", a->out, o->rank);
+	return 0;
+}
+
+/* A uniform in +-1/sqrt(in), as PEFT's kaiming_uniform(a = sqrt(5)); B zero. */
+static void lora_init(struct adapter *a, const struct weight *w, uint64_t seed)
+{
+	struct adapter_param *p = &a->param[A];
+	float bound = (float)(1 / sqrt((double)a->in));
+	char name[TENSOR_NAME];
+	struct rng r = rng_of(seed, adapter_param_name(name, a, A));
+
+	(void)w;
+	for (size_t i = 0; i < p->rows * p->cols; i++)
+		p->at[i] = (2 * rng_uniform(r, i) - 1) * bound;
+	memset(a->param[B].at, 0, a->out * a->rank * sizeof(float));
+}
+
+/* y (n, k) = s x M, with M one of the factors. */
+static void scaled_product(const struct adapter *a, const struct adapt_pass *p,
+			   struct mat y, struct mat x, size_t factor,
+			   enum gemm_use use)
+{
+	struct gemm_output o = {
+		.y = y.at, .stride = y.stride, .n = y.cols, .nterm = 1,
+		.term = { { x.at, x.stride, x.cols, gemm_pack_dense,
+			    &a->param[factor].dense, use } },
+	};
+
+	gemm(p->pool, p->space, x.rows, &o, 1);
+	for (size_t i = 0; i < y.rows; i++)
+		for (size_t j = 0; j < y.cols; j++)
+			mat_row(y, i)[j] *= a->scale;
+}
+
+static void add_term(const struct adapter *a, struct gemm_output *o,
+		     struct mat x, size_t factor, enum gemm_use use)
+{
+	o->term[o->nterm++] = (struct gemm_term){
+		x.at, x.stride, x.cols, gemm_pack_dense,
+		&a->param[factor].dense, use,
+	};
+}
+
+static struct mat kept(const struct adapter *a, const struct adapt_pass *p,
+		       size_t n)
+{
+	return (struct mat){ p->keep.at, n, a->rank, p->keep.stride };
+}
+
+static void lora_forward(const struct adapter *a, const struct adapt_pass *p,
+			 struct mat x, struct gemm_output *y)
+{
+	struct mat h = kept(a, p, x.rows);
+
+	scaled_product(a, p, h, adapter_drop(a, p, x), A, GEMM_NT);
+	add_term(a, y, h, B, GEMM_NT);
+}
+
+static void lora_backward(const struct adapter *a, const struct adapt_pass *p,
+			  struct mat dy, struct mat x, struct gemm_output *dx)
+{
+	struct mat h = kept(a, p, x.rows), xd;
+
+	gemm_tn(p->pool, a->param[B].grad, a->rank, dy.at, dy.stride, a->out,
+		h.at, h.stride, a->rank, x.rows);
+	scaled_product(a, p, h, dy, B, GEMM_NN);
+	xd = adapter_drop(a, p, x);
+	gemm_tn(p->pool, a->param[A].grad, a->in, h.at, h.stride, a->rank,
+		xd.at, xd.stride, a->in, x.rows);
+	if (dx && !adapter_drops(a, p))
+		add_term(a, dx, h, A, GEMM_NN);
+}
+
+/* With dropout dh A goes through the mask and cannot be a plain term. */
+static void lora_finish(const struct adapter *a, const struct adapt_pass *p,
+			struct mat dy, struct mat dx)
+{
+	struct mat h = kept(a, p, dx.rows), s;
+	struct gemm_output o = { .n = a->in };
+
+	(void)dy;
+	if (!adapter_drops(a, p))
+		return;
+	s = (struct mat){ p->scratch.at, dx.rows, a->in, p->scratch.stride };
+	o.y = s.at;
+	o.stride = s.stride;
+	add_term(a, &o, h, A, GEMM_NN);
+	gemm(p->pool, p->space, dx.rows, &o, 1);
+	adapter_undrop(a, p, dx, s);
+}
+
+enum { STRIP = 128 }; /* columns merged at a time */
+
+static int lora_merge(const struct adapter *a, const struct weight *w,
+		      float scale, float *dst, size_t row, size_t n)
+{
+	const struct adapter_param *pa = &a->param[A], *pb = &a->param[B];
+	float sum[STRIP];
+
+	(void)w;
+	for (size_t i = 0; i < n; i++)
+		for (size_t c = 0; c < a->in; c += STRIP) {
+			size_t m = size_min(STRIP, a->in - c);
+			float *to = dst + i * a->in + c;
+
+			memset(sum, 0, sizeof(sum));
+			for (size_t k = 0; k < a->rank; k++) {
+				float b = pb->at[(row + i) * a->rank + k];
+				const float *x = pa->at + k * a->in + c;
+
+				for (size_t j = 0; j < m; j++)
+					sum[j] += b * x[j];
+			}
+			for (size_t j = 0; j < m; j++)
+				to[j] += scale * a->scale * sum[j];
+		}
+	return 0;
+}
+
+static const char *lora_peft_name(const struct adapter *a, size_t i)
+{
+	(void)a;
+	return i == A ? "lora_A.weight" : "lora_B.weight";
+}
+
+const struct adapter_kind adapt_lora = {
+	.name = "lora",
+	.shape = lora_shape,
+	.init = lora_init,
+	.forward = lora_forward,
+	.backward = lora_backward,
+	.finish = lora_finish,
+	.merge = lora_merge,
+	.peft_name = lora_peft_name,
+};

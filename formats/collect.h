@@ -13,7 +13,7 @@
 struct collected {
 	int present;
 	struct tensor_set tensors;      /* blobs among them */
-	json_t *meta;                   /* object: the stream's META records */
+	json_t *meta;                   /* object: META records by key */
 	unsigned char digest[16];
 	json_t *provenance;             /* array of prov records */
 };
@@ -23,11 +23,15 @@ struct collection {
 	struct collected *adapter;      /* nadapter, in the order they came */
 	size_t nadapter;
 	struct samples data;            /* of all data streams, joined */
-	unsigned char data_digest[16];
+	json_t *data_provenance;        /* array of prov records */
+	unsigned char data_digest[16];  /* of all data streams, in order */
 	int has_data;
+	struct input_digest *input;     /* ninput: what sink_provenance() wants */
+	size_t ninput;
 };
 
-/* E_DATA: two bases with a tensor of the same name. Reads to the end. */
+/* E_DATA: two bases with a tensor of the same name. Reads to the end. Safe to
+ * release after a failure. */
 int collect(struct collection *c, char *const *paths) MUST_CHECK;
 void collection_release(struct collection *c);
 

@@ -33,30 +33,45 @@ int sink_meta(struct sink *s, const char *key, json_t *value) MUST_CHECK;
 /* A tensor with all its parts loaded. */
 int sink_tensor(struct sink *s, const struct tensor *t) MUST_CHECK;
 
-/* n samples as columns; see struct batch_columns. */
+/* n samples as columns; see struct batch_columns. Cut into batches of at most
+ * 4 MiB, so that how callers group them does not show in the bytes, as long as
+ * they give more than that at once, or always the same. */
 int sink_batch(struct sink *s, const struct batch_columns *b) MUST_CHECK;
 
 /* Passes the source's current item on untouched: bytes where the formats
  * agree. ITEM_HEAD and ITEM_END begin and end a stream; provenance records
- * are kept and follow at the end. */
+ * are kept and follow at the end. A tensor that was loaded, and is not moved
+ * away, is written anew. */
 int sink_pass(struct sink *s, struct source *from,
 	      const struct item *item) MUST_CHECK;
 
+/* Passes on the whole stream that the source's current item, an ITEM_HEAD,
+ * begins: byte for byte where the formats agree. */
+int sink_pass_stream(struct sink *s, struct source *from,
+		     const struct item *head) MUST_CHECK;
+
+/* Keeps a provenance record of an input (as collect() gives them) for the
+ * current stream; one that is kept already is not written twice. */
+int sink_keep(struct sink *s, json_t *record) MUST_CHECK;
+
 /*
- * This program's provenance record: name, version, the options of p that are
- * marked OPT_RECORD (sorted), seed where it has one, and the digests of the
- * inputs that source_next() has ended so far, in the order of their kinds.
+ * Writes the records that were kept, then this program's: name, version, the
+ * options of p that are marked OPT_RECORD (sorted), and the digests of the n
+ * inputs, by kind and in the order they came.
  */
 int sink_provenance(struct sink *s, const struct opt_program *p,
-		    struct source *const *inputs, size_t ninput) MUST_CHECK;
+		    const struct input_digest *input, size_t n) MUST_CHECK;
 
-/* Ends the current stream. digest: its content's, or NULL. */
+/* Ends the current stream, after the provenance that was kept and is not yet
+ * written. digest: its content's, or NULL. */
 int sink_end(struct sink *s, unsigned char digest[16]) MUST_CHECK;
 
-/* Closes a whole output (all streams ended) and publishes it. */
+/* Closes a whole output (all streams ended), publishes it and frees s, also
+ * when it fails. */
 int sink_close(struct sink *s) MUST_CHECK;
 
-/* Writes an abort record where bytes already left, and gives the output up. */
+/* Gives the output up, and frees s (NULL is fine). A reader at the other end
+ * of a pipe is told err_text() and refuses what it has. */
 void sink_abort(struct sink *s, int code, const char *tool);
 
 #endif

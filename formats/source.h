@@ -11,18 +11,20 @@
 #define FORMATS_SOURCE_H
 
 #include "base/err.h"
+#include "base/json.h"
 #include "tensor/tensor.h"
 
-#include "base/json.h"
 #include <stddef.h>
 #include <stdint.h>
 
+/* STREAM_ANY also stands for a kind that this version does not know. */
 enum stream_kind {
 	STREAM_ANY, STREAM_BASE, STREAM_ADAPTER, STREAM_DATA, STREAM_EVAL,
 	STREAM_COUNT
 };
 
-const char *stream_kind_name(enum stream_kind k);
+const char *stream_kind_name(enum stream_kind k);       /* "base" */
+enum stream_kind stream_kind_find(const char *name);    /* STREAM_ANY */
 
 enum item_kind {
 	ITEM_NONE,      /* all inputs are at their end, and were whole */
@@ -47,7 +49,8 @@ struct item {
 	enum item_kind kind;
 	enum stream_kind stream;
 	const char *key;        /* META */
-	json_t *value;          /* META: borrowed until the next item */
+	json_t *value;          /* META, and OTHER of type "prov": borrowed until
+				 * the next item */
 	struct tensor *tensor;  /* borrowed; source_load() fills it in */
 	struct batch_columns batch;
 	const char *type;       /* OTHER: four letters */
@@ -72,25 +75,56 @@ int source_load(struct source *s) MUST_CHECK;
 /* Where the current item is, for messages: "base.st", "<stdin>". */
 const char *source_name(const struct source *s);
 
+/* An input that was read to its end: what a provenance record names. */
+struct input_digest {
+	enum stream_kind kind;
+	unsigned char digest[16];
+};
+
+/* The streams that source_next() has ended so far; *at is borrowed until the
+ * next call. */
+size_t source_inputs(const struct source *s, const struct input_digest **at);
+
 void source_close(struct source *s);    /* NULL is fine */
 
-/* A format that a source reads; formats/source.c has the table of them. */
+/*
+ * A format that a source reads: a row of formats/source_formats.h, which says
+ * which is asked first. Messages need not name the input: the source puts its
+ * path before them.
+ *
+ * The digest of an END item is that of the stream that these items would make
+ * (st(5)), so that a program reading a directory records what it would record
+ * reading st-import's stream. A row that has none leaves it to the source
+ * (no digests): it loads tensors that nobody asked for, and computes it.
+ */
 struct source_format {
 	const char *name;
+	int digests;            /* fills in item.digest at END itself */
 
 	/* Could this be one? path is NULL for standard input; head holds the
-	 * first n bytes of a file, n = 0 for a directory. */
+	 * first n bytes of a file, n = 0 for a directory (head NULL) and for
+	 * empty input. */
 	int (*probe)(const char *path, const unsigned char *head, size_t n);
 
-	/* in: the opened input, to be closed by close(); NULL: a directory. */
+	/* in: the opened input, the row's to close (also when it fails); NULL:
+	 * a directory. */
 	int (*open)(void **self, const char *path, struct io_in *in)
 		MUST_CHECK;
+
+	/* HEAD, META, TENSOR ..., END; then NONE, at the end of the input. */
 	int (*next)(void *self, struct item *item) MUST_CHECK;
+
+	/* t is the current item's tensor: fills in its parts' data. */
 	int (*load)(void *self, struct tensor *t) MUST_CHECK;
 
 	/* Copies the current record's bytes to a sink unchanged. NULL: the
 	 * record is written anew from its item. */
 	int (*copy)(void *self, struct sink *to) MUST_CHECK;
+
+	/* Copies the stream whose HEAD is current to its end, byte for byte,
+	 * and makes its END the current item. NULL: item by item. */
+	int (*copy_stream)(void *self, struct sink *to,
+			   struct item *end) MUST_CHECK;
 	void (*close)(void *self);
 };
 

@@ -8,11 +8,12 @@
 #ifndef KERNEL_DYN8_H
 #define KERNEL_DYN8_H
 
+#include "kernel/books.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
-/* Bit for bit the published maps. */
-extern const float dyn8_signed[256];
+/* The unsigned map, bit for bit the published one; dyn8_book is the signed. */
 extern const float dyn8_unsigned[256];
 
 enum dyn8_rule {

@@ -11,6 +11,8 @@
 #ifndef KERNEL_NF4_H
 #define KERNEL_NF4_H
 
+#include "kernel/books.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,8 +21,6 @@ enum {
 	NF4_ZERO = 7,           /* the code of 0 */
 };
 
-/* Not derived when the program runs: bit for bit the published table. */
-extern const float nf4_book[16];
 extern const float nf4_bound[15];       /* midpoints of the book, in f32 */
 
 /* bitsandbytes' floor of a scale on the CPU. */

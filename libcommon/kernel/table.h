@@ -12,15 +12,18 @@
 
 /* The subjects. */
 #include "kernel/gemm_tile.h"
+#include "kernel/nf4.h"
 
 /* Every kernel there is; level "c" has them all. */
 #define KERNELS_C(K)       \
 	K(gemm_block)      \
-	K(gemm_pack_x)
+	K(gemm_pack_x)     \
+	K(nf4_encode)
 
 /* What level "avx2" does better (AVX2, FMA and F16C). */
 #define KERNELS_AVX2(K)    \
-	K(gemm_block)
+	K(gemm_block)      \
+	K(nf4_encode)
 
 #define KERNELS_FIELD(name) name##_fn *name;
 

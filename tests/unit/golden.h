@@ -89,7 +89,7 @@ static inline int golden_load(struct golden *g, const char *path)
 static inline void golden_case(struct golden *g, const char *dir)
 {
 	char buf[512], path[400];
-	size_t n;
+	size_t n = 0;
 	unsigned char *text;
 
 	snprintf(path, sizeof(path), "%s/case.safetensors", dir);

@@ -39,8 +39,9 @@ enum gemm_use { GEMM_NT, GEMM_NN };
  * Writes elements k0 <= k < k1, n0 <= n < n1 of the used matrix as panels of
  * GEMM_NR columns: panel p at dst + p * GEMM_NR * (k1 - k0) holds
  * dst[(k - k0) * GEMM_NR + j] for column n0 + p * GEMM_NR + j, and zeros for
- * columns that reach n1. n0 is a multiple of GEMM_NR; k0 of GEMM_KC; dst is
- * 64-byte aligned. Called from several threads at once.
+ * columns that reach n1. n0 is a multiple of GEMM_NR, k0 of GEMM_KC, and k1
+ * at most GEMM_KC above it; dst is 64-byte aligned. Called from several threads
+ * at once.
  */
 typedef void gemm_pack_fn(const void *w, float *dst, size_t k0, size_t k1,
 			  size_t n0, size_t n1, enum gemm_use use);

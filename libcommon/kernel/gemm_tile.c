@@ -48,3 +48,18 @@ void gemm_pack_x_c(float *dst, const float *x, size_t stride, size_t m,
 				dst[k * GEMM_MR + r] =
 					i + r < m ? x[(i + r) * stride + k] : 0;
 }
+
+void gemm_tn_block_c(float *sum, struct gemm_rows small, struct gemm_rows wide,
+		     size_t m)
+{
+	for (size_t r = 0; r < m; r++) {
+		const float *s = small.at + r * small.stride;
+		const float *w = wide.at + r * wide.stride;
+
+		for (size_t i = 0; i < small.n; i++)
+			for (size_t j = 0; j < wide.n; j++)
+				sum[i * GEMM_TN_COLS + j] =
+					fmaf(s[i], w[j],
+					     sum[i * GEMM_TN_COLS + j]);
+	}
+}

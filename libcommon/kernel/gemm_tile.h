@@ -23,4 +23,20 @@ typedef void gemm_pack_x_fn(float *dst, const float *x, size_t stride,
 			    size_t m, size_t kc);
 gemm_pack_x_fn gemm_pack_x_c, gemm_pack_x_avx2;
 
+/*
+ * Carries on the chains of gemm_tn() in sum (nsmall, nwide), whose rows are
+ * GEMM_TN_COLS apart: for each of m rows upward, sum[i][j] = fma(small[i],
+ * wide[j], sum[i][j]).
+ */
+enum { GEMM_TN_COLS = 96, GEMM_TN_SMALL = 8 };
+
+struct gemm_rows {
+	const float *at;
+	size_t stride, n;       /* floats between rows; columns in use */
+};
+
+typedef void gemm_tn_block_fn(float *sum, struct gemm_rows small,
+			      struct gemm_rows wide, size_t m);
+gemm_tn_block_fn gemm_tn_block_c, gemm_tn_block_avx2;
+
 #endif

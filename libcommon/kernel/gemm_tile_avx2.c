@@ -80,3 +80,81 @@ void gemm_block_avx2(float *y, size_t stride, size_t m, size_t n,
 			  w, kc, first);
 	}
 }
+
+/* As tile(), but in place, and the sums are in memory. */
+INLINE void tile_tn(float *sum, int rows, int vectors, struct gemm_rows small,
+		    struct gemm_rows wide, size_t m)
+{
+	__m256 acc[GEMM_MR][3];
+
+	for (int i = 0; i < rows; i++)
+		for (int j = 0; j < vectors; j++)
+			acc[i][j] = _mm256_loadu_ps(sum + i * GEMM_TN_COLS +
+						    8 * j);
+	for (size_t k = 0; k < m; k++) {
+		const float *s = small.at + k * small.stride;
+		const float *w = wide.at + k * wide.stride;
+		__m256 wj[3];
+
+		for (int j = 0; j < vectors; j++)
+			wj[j] = _mm256_loadu_ps(w + 8 * j);
+		for (int i = 0; i < rows; i++) {
+			__m256 si = _mm256_broadcast_ss(s + i);
+
+			for (int j = 0; j < vectors; j++)
+				acc[i][j] = _mm256_fmadd_ps(si, wj[j],
+							    acc[i][j]);
+		}
+	}
+	for (int i = 0; i < rows; i++)
+		for (int j = 0; j < vectors; j++)
+			_mm256_storeu_ps(sum + i * GEMM_TN_COLS + 8 * j,
+					 acc[i][j]);
+}
+
+/* Columns that fill no vector, one by one. */
+static void tail_tn(float *sum, struct gemm_rows small, struct gemm_rows wide,
+		    size_t m)
+{
+	for (size_t k = 0; k < m; k++)
+		for (size_t i = 0; i < small.n; i++)
+			for (size_t j = 0; j < wide.n; j++)
+				sum[i * GEMM_TN_COLS + j] = __builtin_fmaf(
+					small.at[k * small.stride + i],
+					wide.at[k * wide.stride + j],
+					sum[i * GEMM_TN_COLS + j]);
+}
+
+INLINE void rows_tn(float *sum, int vectors, struct gemm_rows small,
+		    struct gemm_rows wide, size_t m)
+{
+	size_t i = 0;
+
+	for (; i + GEMM_MR <= small.n; i += GEMM_MR, small.at += GEMM_MR)
+		tile_tn(sum + i * GEMM_TN_COLS, GEMM_MR, vectors, small, wide,
+			m);
+	for (; i < small.n; i++, small.at++)
+		tile_tn(sum + i * GEMM_TN_COLS, 1, vectors, small, wide, m);
+}
+
+/* A few rows at a time stay in L1 for every pass over them. */
+enum { TN_STEP = 32 };
+
+void gemm_tn_block_avx2(float *sum, struct gemm_rows small,
+			struct gemm_rows wide, size_t m)
+{
+	for (size_t k = 0; k < m; k += TN_STEP) {
+		size_t step = m - k < TN_STEP ? m - k : TN_STEP, j = 0;
+		struct gemm_rows s = { small.at + k * small.stride,
+				       small.stride, small.n };
+		struct gemm_rows w = { wide.at + k * wide.stride, wide.stride,
+				       wide.n };
+
+		for (; j + 24 <= wide.n; j += 24, w.at += 24)
+			rows_tn(sum + j, 3, s, w, step);
+		for (; j + 8 <= wide.n; j += 8, w.at += 8)
+			rows_tn(sum + j, 1, s, w, step);
+		w.n = wide.n - j;
+		tail_tn(sum + j, s, w, step);
+	}
+}

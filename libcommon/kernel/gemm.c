@@ -1,0 +1,216 @@
+#include "kernel/gemm.h"
+
+#include <stdint.h>
+
+#include "base/size.h"
+#include "kernel/table.h"
+
+/*
+ * Rows are cut into blocks whose packed X stays within X_FLOATS; for each,
+ * all X are packed, and then tasks, which are chunks of columns, take their
+ * turn: a task decodes its columns of W, KC by chunk, to a buffer of its own,
+ * and multiplies them with all of the rows, MC at a time.
+ */
+enum {
+	MC = 256,                       /* rows: MC x KC of X stays in L2 */
+	NC_PANELS = 8,                  /* panels in a chunk, at most */
+	X_FLOATS = 4 << 20,
+	PACK_ROWS = 64,                 /* rows of X that a task packs */
+	XS = GEMM_OUTPUTS * GEMM_TERMS,
+};
+
+struct packed {
+	const float *x;
+	size_t stride, k;
+	float *at;              /* blocks of k, each of all rows' panels */
+};
+
+struct job {
+	const struct gemm_output *out;
+	size_t nout;
+	struct packed xs[XS];
+	size_t nx;
+	unsigned char which[GEMM_OUTPUTS][GEMM_TERMS];
+	size_t row, rows;       /* the block of rows at hand */
+	size_t panels;          /* in a chunk of columns */
+	float *wbuf;            /* for each lane */
+};
+
+/* What one panel-packed block of W takes, at most. */
+static const size_t wbuf_floats = (size_t)NC_PANELS * GEMM_NR * GEMM_KC;
+
+static size_t padded(size_t m)
+{
+	return size_align(m, GEMM_MR);
+}
+
+static size_t block_rows(size_t m, size_t ksum)
+{
+	size_t rows = X_FLOATS / size_max(ksum, 1) / MC * MC;
+
+	return size_min(padded(m), size_max(rows, MC));
+}
+
+size_t gemm_space(const struct pool *pool, size_t m, size_t ksum)
+{
+	size_t x = size_min(padded(m) * ksum, size_max(X_FLOATS, MC * ksum));
+	size_t w = pool_lanes(pool) * wbuf_floats;
+
+	return (size_align(x, 16) + w) * sizeof(float);
+}
+
+static size_t find_x(struct job *job, const struct gemm_term *t)
+{
+	size_t i;
+
+	for (i = 0; i < job->nx; i++)
+		if (job->xs[i].x == t->x && job->xs[i].stride == t->stride &&
+		    job->xs[i].k == t->k)
+			return i;
+	job->xs[job->nx++] = (struct packed){ t->x, t->stride, t->k, NULL };
+	return i;
+}
+
+/* Every X once, though several terms use it; returns their columns. */
+static size_t collect_x(struct job *job)
+{
+	size_t ksum = 0;
+
+	for (size_t o = 0; o < job->nout; o++)
+		for (size_t t = 0; t < job->out[o].nterm; t++)
+			job->which[o][t] = (unsigned char)
+				find_x(job, &job->out[o].term[t]);
+	for (size_t i = 0; i < job->nx; i++)
+		ksum += job->xs[i].k;
+	return ksum;
+}
+
+static void pack_x_task(void *ctx, size_t task, size_t lane)
+{
+	struct job *job = ctx;
+	size_t groups = size_ceil(job->rows, PACK_ROWS);
+	const struct packed *p = &job->xs[task / groups];
+	size_t row = task % groups * PACK_ROWS;
+	size_t n = size_min(job->rows - row, PACK_ROWS);
+	const float *x = p->x + (job->row + row) * p->stride;
+
+	(void)lane;
+	for (size_t k = 0; k < p->k; k += GEMM_KC) {
+		size_t kc = size_min(p->k - k, GEMM_KC);
+
+		kernels()->gemm_pack_x(p->at + padded(job->rows) * k + row * kc,
+				       x + k, p->stride, n, kc);
+	}
+}
+
+static size_t chunks(size_t n, size_t panels)
+{
+	return size_ceil(n, panels * GEMM_NR);
+}
+
+static size_t all_chunks(const struct job *job, size_t panels)
+{
+	size_t n = 0;
+
+	for (size_t o = 0; o < job->nout; o++)
+		n += chunks(job->out[o].n, panels);
+	return n;
+}
+
+/* The chunk width that leaves the lanes idle for least; wide ones first. */
+static size_t choose_panels(const struct job *job, size_t lanes)
+{
+	size_t best = NC_PANELS, least = SIZE_MAX;
+
+	for (size_t p = NC_PANELS; p > 0; p--) {
+		size_t turns = size_ceil(all_chunks(job, p), lanes) * p;
+
+		if (turns < least) {
+			least = turns;
+			best = p;
+		}
+	}
+	return best;
+}
+
+static void zero(float *y, size_t stride, size_t m, size_t n)
+{
+	for (size_t i = 0; i < m; i++, y += stride)
+		for (size_t j = 0; j < n; j++)
+			y[j] = 0;
+}
+
+/* One block of k of one term, for columns [n0, n1). */
+static void multiply(const struct job *job, const struct packed *p,
+		     const struct gemm_output *o, size_t k, size_t n0,
+		     size_t n1, const float *w, int first)
+{
+	size_t kc = size_min(p->k - k, GEMM_KC);
+	const float *x = p->at + padded(job->rows) * k;
+
+	for (size_t i = 0; i < job->rows; i += MC)
+		kernels()->gemm_block(o->y + (job->row + i) * o->stride + n0,
+				      o->stride, size_min(job->rows - i, MC),
+				      n1 - n0, x + i * kc, w, kc, first);
+}
+
+static void columns_task(void *ctx, size_t task, size_t lane)
+{
+	struct job *job = ctx;
+	const struct gemm_output *o = job->out;
+	float *w = job->wbuf + lane * wbuf_floats;
+	size_t n0, n1;
+	int first;
+
+	for (; task >= chunks(o->n, job->panels); o++)
+		task -= chunks(o->n, job->panels);
+	n0 = task * job->panels * GEMM_NR;
+	n1 = size_min(n0 + job->panels * GEMM_NR, o->n);
+	first = !o->add;
+	for (size_t t = 0; t < o->nterm; t++) {
+		const struct gemm_term *term = &o->term[t];
+		const struct packed *p =
+			&job->xs[job->which[o - job->out][t]];
+
+		for (size_t k = 0; k < term->k; k += GEMM_KC) {
+			term->pack(term->w, w, k,
+				   size_min(k + GEMM_KC, term->k), n0, n1,
+				   term->use);
+			multiply(job, p, o, k, n0, n1, w, first);
+			first = 0;
+		}
+	}
+	if (first)
+		zero(o->y + job->row * o->stride + n0, o->stride, job->rows,
+		     n1 - n0);
+}
+
+static void lay_out(struct job *job, float *space, size_t ksum)
+{
+	size_t rows = padded(job->rows);
+	float *at = space;
+
+	for (size_t i = 0; i < job->nx; i++) {
+		job->xs[i].at = at;
+		at += rows * job->xs[i].k;
+	}
+	job->wbuf = space + size_align(rows * ksum, 16);
+}
+
+void gemm(struct pool *pool, void *space, size_t m,
+	  const struct gemm_output *out, size_t nout)
+{
+	struct job job = { .out = out, .nout = nout };
+	size_t ksum = collect_x(&job), most = block_rows(m, ksum);
+
+	job.panels = choose_panels(&job, pool_lanes(pool));
+	for (; job.row < m; job.row += job.rows) {
+		job.rows = size_min(m - job.row, most);
+		lay_out(&job, space, ksum);
+		pool_run(job.rows > GEMM_MR ? pool : NULL,
+			 job.nx * size_ceil(job.rows, PACK_ROWS), pack_x_task,
+			 &job);
+		pool_run(pool, all_chunks(&job, job.panels), columns_task,
+			 &job);
+	}
+}

@@ -1,0 +1,14 @@
+/* format - the rows of weight.c's table, and what they lend each other */
+#ifndef WEIGHT_FORMAT_H
+#define WEIGHT_FORMAT_H
+
+#include "weight/weight.h"
+
+extern const struct weight_format weight_f32, weight_bf16, weight_f16,
+	weight_nf4, weight_any;
+
+/* Packs any storage, slowly. */
+gemm_pack_fn weight_any_pack;
+void weight_any_rows(const struct weight *w, float *dst, size_t row, size_t n);
+
+#endif

@@ -1,0 +1,223 @@
+#include "weight/storage.h"
+
+#include "base/size.h"
+#include "kernel/books.h"
+
+enum { GROUPS = 16 };   /* whose scales are decoded at a time */
+
+static const struct {
+	const char *name;
+	int bits;               /* of a code; 0: the node says */
+	const float *book;
+} row[] = {
+	[STORE_RAW]   = { "raw", 0, NULL },
+	[STORE_CONST] = { "const", 0, NULL },
+	[STORE_NF4]   = { "nf4", 4, nf4_book },
+	[STORE_FP4]   = { "fp4", 4, fp4_book },
+	[STORE_DYN8]  = { "dyn8", 8, dyn8_book },
+	[STORE_BOOK]  = { "book", 0, NULL },
+	[STORE_INT]   = { "int", 0, NULL },
+	[STORE_GGUF]  = { "gguf", 0, NULL },
+};
+
+const char *storage_kind_name(enum storage_kind kind)
+{
+	return kind < NELEM(row) ? row[kind].name : "unknown";
+}
+
+static int bits_of(const struct storage *s)
+{
+	return row[s->kind].bits ? row[s->kind].bits : s->bits;
+}
+
+static int check_part(const struct tensor *t, const struct storage *s,
+		      size_t bits)
+{
+	size_t bytes;
+
+	if (s->part < 0 || s->part >= t->npart)
+		return err_set(E_DATA, "a storage node has no part");
+	if (size_mul(&bytes, s->count, bits) || size_add(&bytes, bytes, 7) ||
+	    t->part[s->part].bytes < bytes / 8)
+		return err_set(E_DATA, "a part is too short");
+	if (s->count && !t->part[s->part].data)
+		return err_set(E_BUG, "a part is not loaded");
+	return 0;
+}
+
+static int check_child(const struct tensor *t, const struct storage *s,
+		       int child)
+{
+	if (child < 0)
+		return 0;
+	if (child >= t->nnode || &t->node[child] <= s)
+		return err_set(E_DATA, "the storage tree is not in order");
+	if (t->node[child].count < size_ceil(s->count, s->block))
+		return err_set(E_DATA, "too few scales");
+	return 0;
+}
+
+static int check_node(const struct tensor *t, const struct storage *s)
+{
+	if (s->kind == STORE_CONST)
+		return 0;
+	if (s->kind == STORE_RAW) {
+		if (s->part >= 0 && s->part < t->npart &&
+		    dtype_bits(t->part[s->part].dtype) < 8)
+			return err_set(E_DATA, "codes without a book");
+		return check_part(t, s, s->part < 0 ? 0 :
+				  dtype_bits(t->part[s->part].dtype));
+	}
+	if (s->kind >= NELEM(row) || s->kind == STORE_GGUF)
+		return err_set(E_DATA, "storage %s%s cannot be computed with",
+			       storage_kind_name(s->kind), s->format);
+	if (bits_of(s) < 1 || bits_of(s) > 8 || !s->block || s->scale < 0 ||
+	    (s->kind == STORE_BOOK && !s->book))
+		return err_set(E_DATA, "storage %s is incomplete",
+			       storage_kind_name(s->kind));
+	TRY(check_part(t, s, (size_t)bits_of(s)));
+	TRY(check_child(t, s, s->scale));
+	TRY(check_child(t, s, s->zero));
+	return check_child(t, s, s->shift);
+}
+
+int storage_check(const struct tensor *t)
+{
+	if (t->nnode < 1 || t->node[0].count != t->count)
+		return err_set(E_DATA, "storage and shape disagree");
+	for (int i = 0; i < t->nnode; i++)
+		TRY(check_node(t, &t->node[i]));
+	return 0;
+}
+
+#define FROM_INT(type)                                                    \
+	do {                                                              \
+		const type *from = p->data;                               \
+		for (size_t i = 0; i < count; i++)                        \
+			dst[i] = (float)from[first + i];                  \
+	} while (0)
+
+static void decode_raw(const struct tensor_part *p, float *dst, size_t first,
+		       size_t count)
+{
+	const char *at = p->data;
+
+	switch (p->dtype) {
+	case DTYPE_I64:
+		FROM_INT(int64_t);
+		break;
+	case DTYPE_I32:
+		FROM_INT(int32_t);
+		break;
+	case DTYPE_I16:
+		FROM_INT(int16_t);
+		break;
+	case DTYPE_I8:
+		FROM_INT(int8_t);
+		break;
+	case DTYPE_U64:
+		FROM_INT(uint64_t);
+		break;
+	case DTYPE_U32:
+		FROM_INT(uint32_t);
+		break;
+	case DTYPE_U16:
+		FROM_INT(uint16_t);
+		break;
+	case DTYPE_U8:
+	case DTYPE_BOOL:
+		FROM_INT(uint8_t);
+		break;
+	default:
+		dtype_to_f32(dst, p->dtype,
+			     at + first * (dtype_bits(p->dtype) / 8), count);
+	}
+}
+
+static unsigned code_at(const unsigned char *code, size_t bits, size_t e)
+{
+	size_t bit = e * bits, end = bit + bits - 1;
+	unsigned two = (unsigned)code[bit / 8] << 8 | code[end / 8];
+
+	if (bit / 8 == end / 8)
+		two = code[bit / 8];
+	return two >> (7 - end % 8) & ((1u << bits) - 1);
+}
+
+struct groups {
+	float scale[GROUPS], zero[GROUPS], shift[GROUPS];
+	size_t first;
+	int has_zero, has_shift;
+};
+
+static void load_groups(struct groups *g, const struct tensor *t,
+			const struct storage *s, size_t first, size_t n)
+{
+	g->first = first;
+	g->has_zero = s->zero >= 0;
+	g->has_shift = s->shift >= 0;
+	storage_decode(t, s->scale, g->scale, first, n);
+	if (g->has_zero)
+		storage_decode(t, s->zero, g->zero, first, n);
+	if (g->has_shift)
+		storage_decode(t, s->shift, g->shift, first, n);
+}
+
+/* Elements [first, end) of group i of g. */
+static void decode_run(const struct tensor *t, const struct storage *s,
+		       const struct groups *g, size_t i, float *dst,
+		       size_t first, size_t end)
+{
+	const unsigned char *code = t->part[s->part].data;
+	const float *book = s->kind == STORE_BOOK ? s->book : row[s->kind].book;
+	size_t bits = (size_t)bits_of(s);
+
+	for (size_t e = first; e < end; e++, dst++) {
+		unsigned c = code_at(code, bits, e);
+
+		if (book)
+			*dst = book[c] * g->scale[i];
+		else if (g->has_zero)
+			*dst = g->scale[i] * ((float)c - g->zero[i]);
+		else
+			*dst = g->scale[i] * (float)c;
+		if (g->has_shift)
+			*dst += g->shift[i];
+	}
+}
+
+static void decode_coded(const struct tensor *t, const struct storage *s,
+			 float *dst, size_t first, size_t count)
+{
+	struct groups g = { .first = 0 };
+	size_t loaded = 0, last = first + count;
+
+	for (size_t e = first; e < last;) {
+		size_t group = e / s->block;
+		size_t end = size_min((group + 1) * s->block, last);
+
+		if (!loaded || group >= g.first + loaded) {
+			size_t all = size_ceil(last, s->block) - group;
+
+			loaded = size_min(all, GROUPS);
+			load_groups(&g, t, s, group, loaded);
+		}
+		decode_run(t, s, &g, group - g.first, dst + (e - first), e,
+			   end);
+		e = end;
+	}
+}
+
+void storage_decode(const struct tensor *t, int node, float *dst, size_t first,
+		    size_t count)
+{
+	const struct storage *s = &t->node[node];
+
+	if (s->kind == STORE_RAW)
+		decode_raw(&t->part[s->part], dst, first, count);
+	else if (s->kind != STORE_CONST)
+		decode_coded(t, s, dst, first, count);
+	else
+		for (size_t i = 0; i < count; i++)
+			dst[i] = (float)s->value;
+}

@@ -1,0 +1,89 @@
+/* weight_dense - f32, bf16 and f16 as they lie */
+#include "weight/format.h"
+
+#include "kernel/table.h"
+
+static int is_raw(const struct tensor *t, enum dtype d)
+{
+	return t->node[0].kind == STORE_RAW &&
+	       t->part[t->node[0].part].dtype == d;
+}
+
+static int bind(struct weight *w)
+{
+	w->part[0] = w->tensor->part[w->tensor->node[0].part].data;
+	return 0;
+}
+
+static void rows(const struct weight *w, float *dst, size_t row, size_t n)
+{
+	const struct tensor_part *p =
+		&w->tensor->part[w->tensor->node[0].part];
+	const char *at = p->data;
+
+	dtype_to_f32(dst, p->dtype,
+		     at + row * w->cols * (dtype_bits(p->dtype) / 8),
+		     n * w->cols);
+}
+
+/* The first element of a block. */
+static size_t start(const struct weight *w, size_t k, size_t n,
+		    enum gemm_use use)
+{
+	return use == GEMM_NT ? n * w->cols + k : k * w->cols + n;
+}
+
+static void pack_f32(const void *weight, float *dst, size_t k0, size_t k1,
+		     size_t n0, size_t n1, enum gemm_use use)
+{
+	const struct weight *w = weight;
+	const float *at = (const float *)w->part[0] + start(w, k0, n0, use);
+	pack_f32_fn *pack = use == GEMM_NT ? kernels()->pack_f32_nt :
+					     kernels()->pack_f32_nn;
+
+	pack(dst, at, w->cols, k1 - k0, n1 - n0);
+}
+
+static void pack_bf16(const void *weight, float *dst, size_t k0, size_t k1,
+		      size_t n0, size_t n1, enum gemm_use use)
+{
+	const struct weight *w = weight;
+	const uint16_t *at = (const uint16_t *)w->part[0] +
+			     start(w, k0, n0, use);
+	pack_half_fn *pack = use == GEMM_NT ? kernels()->pack_bf16_nt :
+					      kernels()->pack_bf16_nn;
+
+	pack(dst, at, w->cols, k1 - k0, n1 - n0);
+}
+
+static void pack_f16(const void *weight, float *dst, size_t k0, size_t k1,
+		     size_t n0, size_t n1, enum gemm_use use)
+{
+	const struct weight *w = weight;
+	const uint16_t *at = (const uint16_t *)w->part[0] +
+			     start(w, k0, n0, use);
+	pack_half_fn *pack = use == GEMM_NT ? kernels()->pack_f16_nt :
+					      kernels()->pack_f16_nn;
+
+	pack(dst, at, w->cols, k1 - k0, n1 - n0);
+}
+
+static int is_f32(const struct tensor *t)
+{
+	return is_raw(t, DTYPE_F32);
+}
+
+static int is_bf16(const struct tensor *t)
+{
+	return is_raw(t, DTYPE_BF16);
+}
+
+static int is_f16(const struct tensor *t)
+{
+	return is_raw(t, DTYPE_F16);
+}
+
+const struct weight_format weight_f32 = { "f32", is_f32, bind, pack_f32, rows };
+const struct weight_format weight_bf16 = { "bf16", is_bf16, bind, pack_bf16,
+					   rows };
+const struct weight_format weight_f16 = { "f16", is_f16, bind, pack_f16, rows };

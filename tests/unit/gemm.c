@@ -1,0 +1,247 @@
+/* The matrix product, bit for bit against its definition, at every level. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/size.h"
+#include "kernel/gemm.h"
+
+static uint32_t state = 1;
+
+static float noise(void)
+{
+	state = state * 1664525u + 1013904223u;
+	return (float)(int32_t)state * 0x1p-31f;
+}
+
+static float *numbers(size_t n)
+{
+	float *x = malloc((n + 1) * sizeof(*x));
+
+	assert_non_null(x);
+	for (size_t i = 0; i < n; i++)
+		x[i] = noise();
+	return x;
+}
+
+static void *aligned(size_t bytes)
+{
+	void *p = aligned_alloc(64, size_align(bytes + 1, 64));
+
+	assert_non_null(p);
+	memset(p, 0xff, bytes);
+	return p;
+}
+
+static float element(const struct gemm_term *t, size_t k, size_t n)
+{
+	const struct gemm_dense *d = t->w;
+
+	return t->use == GEMM_NT ? d->at[n * d->stride + k] :
+				   d->at[k * d->stride + n];
+}
+
+/* gemm.h's definition, word for word. */
+static float defined(const struct gemm_output *o, float old, size_t i,
+		     size_t j)
+{
+	float y = o->add ? old : 0;
+
+	for (size_t t = 0; t < o->nterm; t++) {
+		const struct gemm_term *term = &o->term[t];
+
+		for (size_t k0 = 0; k0 < term->k; k0 += GEMM_KC) {
+			float sum = 0;
+
+			for (size_t k = k0;
+			     k < term->k && k < k0 + GEMM_KC; k++)
+				sum = fmaf(term->x[i * term->stride + k],
+					   element(term, k, j), sum);
+			y += sum;
+		}
+	}
+	return y;
+}
+
+struct shape {
+	size_t m, nout, n[2], nterm, k[2];
+	enum gemm_use use[2];
+	int share, add;
+};
+
+struct product {
+	struct gemm_output out[2];
+	struct gemm_dense dense[2][2];
+	float *old[2];
+};
+
+static void build(struct product *p, const struct shape *s)
+{
+	memset(p, 0, sizeof(*p));
+	for (size_t o = 0; o < s->nout; o++) {
+		struct gemm_output *out = &p->out[o];
+
+		*out = (struct gemm_output){ NULL, s->n[o] + 3, s->n[o],
+					     s->add, s->nterm, { { 0 } } };
+		p->old[o] = numbers(s->m * out->stride);
+		for (size_t t = 0; t < s->nterm; t++) {
+			size_t k = s->k[t], n = s->n[o];
+			int nt = s->use[t] == GEMM_NT;
+			struct gemm_dense *d = &p->dense[o][t];
+
+			*d = (struct gemm_dense){ numbers((k + 5) * (n + 5)),
+						  nt ? n : k, nt ? k : n,
+						  (nt ? k : n) + 2 };
+			out->term[t] = (struct gemm_term){
+				s->share && o ? p->out[0].term[t].x :
+						numbers(s->m * (k + 1)),
+				k + 1, k, gemm_pack_dense, d, s->use[t]
+			};
+		}
+	}
+}
+
+static void destroy(struct product *p, const struct shape *s)
+{
+	for (size_t o = 0; o < s->nout; o++) {
+		free(p->old[o]);
+		for (size_t t = 0; t < s->nterm; t++) {
+			free((void *)p->dense[o][t].at);
+			if (!s->share || !o)
+				free((void *)p->out[o].term[t].x);
+		}
+	}
+}
+
+static void check_run(struct product *p, const struct shape *s, size_t lanes)
+{
+	size_t ksum = (s->k[0] + s->k[1]) * s->nout;
+	struct pool *pool;
+	void *space;
+
+	assert_int_equal(pool_new(&pool, lanes), 0);
+	space = aligned(gemm_space(pool, s->m, ksum));
+	for (size_t o = 0; o < s->nout; o++) {
+		struct gemm_output *out = &p->out[o];
+		size_t bytes = s->m * out->stride * sizeof(float);
+
+		out->y = malloc(bytes + 1);
+		memcpy(out->y, p->old[o], bytes);
+	}
+	gemm(pool, space, s->m, p->out, s->nout);
+	for (size_t o = 0; o < s->nout; o++) {
+		struct gemm_output *out = &p->out[o];
+
+		for (size_t i = 0; i < s->m; i++)
+			for (size_t j = 0; j < out->stride; j++) {
+				size_t e = i * out->stride + j;
+				float old = p->old[o][e];
+				float want = j < out->n ?
+					defined(out, old, i, j) : old;
+
+				assert_memory_equal(&out->y[e], &want, 4);
+			}
+		free(out->y);
+	}
+	free(space);
+	pool_free(pool);
+}
+
+static const struct shape shapes[] = {
+	{ 1, 1, { 1 }, 1, { 1 }, { GEMM_NT } },
+	{ 4, 1, { 24 }, 1, { 192 }, { GEMM_NT } },
+	{ 5, 1, { 25 }, 1, { 193 }, { GEMM_NN } },
+	{ 3, 1, { 577 }, 1, { 64 }, { GEMM_NT } },
+	{ 67, 2, { 201, 23 }, 2, { 385, 8 }, { GEMM_NT, GEMM_NT }, 1 },
+	{ 131, 2, { 72, 100 }, 2, { 200, 8 }, { GEMM_NN, GEMM_NN }, 0, 1 },
+	{ 300, 1, { 50 }, 2, { 31, 390 }, { GEMM_NN, GEMM_NT }, 0, 1 },
+	{ 0, 1, { 50 }, 1, { 31 }, { GEMM_NN } },
+	{ 7, 1, { 0 }, 1, { 31 }, { GEMM_NN } },
+	{ 7, 1, { 30 }, 1, { 0 }, { GEMM_NN } },
+	{ 7, 2, { 30, 31 }, 0, { 0 }, { GEMM_NN }, 0, 0 },
+	{ 7, 2, { 30, 31 }, 0, { 0 }, { GEMM_NN }, 0, 1 },
+};
+
+static void test_product_is_its_definition(void **arg)
+{
+	(void)arg;
+	for (size_t i = 0; i < NELEM(shapes); i++) {
+		struct product p;
+
+		build(&p, &shapes[i]);
+		for (size_t lanes = 1; lanes <= 3; lanes++)
+			check_run(&p, &shapes[i], lanes);
+		destroy(&p, &shapes[i]);
+	}
+}
+
+/* Wide enough that rows are multiplied block by block. */
+static void test_many_rows_are_cut(void **arg)
+{
+	const struct shape s = { 600, 1, { 9 }, 1, { 16390 }, { GEMM_NT } };
+	struct product p;
+
+	(void)arg;
+	build(&p, &s);
+	check_run(&p, &s, 2);
+	destroy(&p, &s);
+}
+
+static void check_tn(size_t a, size_t b, size_t m, size_t lanes)
+{
+	float *p = numbers(m * (a + 1)), *q = numbers(m * (b + 2));
+	float *g = numbers(a * (b + 3)), *want = malloc(a * (b + 3) * 4 + 1);
+	struct pool *pool;
+
+	assert_int_equal(pool_new(&pool, lanes), 0);
+	memcpy(want, g, a * (b + 3) * 4);
+	for (size_t i = 0; i < a; i++)
+		for (size_t j = 0; j < b; j++)
+			for (size_t r0 = 0; r0 < m; r0 += GEMM_TN_ROWS) {
+				float sum = 0;
+
+				for (size_t r = r0;
+				     r < m && r < r0 + GEMM_TN_ROWS; r++)
+					sum = fmaf(p[r * (a + 1) + i],
+						   q[r * (b + 2) + j], sum);
+				want[i * (b + 3) + j] += sum;
+			}
+	gemm_tn(pool, g, b + 3, p, a + 1, a, q, b + 2, b, m);
+	assert_memory_equal(g, want, a * (b + 3) * 4);
+	pool_free(pool);
+	free(p);
+	free(q);
+	free(g);
+	free(want);
+}
+
+static void test_gradient_is_its_definition(void **arg)
+{
+	(void)arg;
+	for (size_t lanes = 1; lanes <= 3; lanes++) {
+		check_tn(8, 576, 300, lanes);
+		check_tn(576, 8, 512, lanes);
+		check_tn(1, 1, 1, lanes);
+		check_tn(19, 125, 257, lanes);
+		check_tn(125, 19, 33, lanes);
+		check_tn(3, 0, 5, lanes);
+		check_tn(3, 5, 0, lanes);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_product_is_its_definition),
+		cmocka_unit_test(test_many_rows_are_cut),
+		cmocka_unit_test(test_gradient_is_its_definition),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -14,7 +14,8 @@
 
 #include <stddef.h>
 
-enum { FAMILY_NAME = 32, FAMILY_PATH = 128, FAMILY_INPUTS = 4 };
+enum { FAMILY_NAME = 32, FAMILY_PATH = 128, FAMILY_INPUTS = 4,
+       FAMILY_KEYS = 4 };
 
 enum family_part { FAMILY_HEAD, FAMILY_BLOCK, FAMILY_TAIL, FAMILY_PARTS };
 
@@ -25,7 +26,8 @@ struct family_step {
 	size_t nin;
 	char out[FAMILY_NAME];
 	char tensor[FAMILY_NAME];       /* of family_tensor; "" for none */
-	char key[4][FAMILY_NAME];       /* numbers that the op reads */
+	char key[FAMILY_KEYS][FAMILY_NAME]; /* numbers that the op reads; a
+					 * name of a group: "rope" */
 	size_t nkey;
 	int line;
 };
@@ -36,11 +38,12 @@ struct family_tensor {
 	char hf[FAMILY_PATH];           /* "model.layers.{i}.self_attn.q_proj" */
 	char gguf[FAMILY_PATH];         /* "blk.{i}.attn_q" */
 	char role[FAMILY_NAME];         /* linear head embed norm */
-	char rows[2][FAMILY_NAME];      /* shape, as config names or products */
-	int optional;                   /* may be absent (bias; tied head) */
-	int gguf_permuted;              /* rows permuted by llama.cpp: the
-					 * config name of the head count */
-	char permute_heads[FAMILY_NAME];
+	char rows[2][FAMILY_NAME];      /* shape, as config names or products;
+					 * a vector has "" for the second */
+	int optional;                   /* may be absent: tied, or "optional" */
+	char tied[FAMILY_NAME];         /* the tensor that stands in for it */
+	int gguf_permuted;              /* rows permuted by llama.cpp ... */
+	char permute_heads[FAMILY_NAME]; /* ... for that many heads (config) */
 };
 
 struct family;          /* opaque: steps, tensors, config rules */
@@ -81,6 +84,15 @@ void family_config_free(struct family_config *c);
 double family_number(const struct family_config *c, const char *name);
 int family_has(const struct family_config *c, const char *name);
 const char *family_text(const struct family_config *c, const char *name);
+
+/* "rope" and "theta": the number rope.theta, or none where it is absent. */
+double family_member(const struct family_config *c, const char *group,
+		     const char *name, double none);
+
+/* A size: one name or a product of names ("heads*head_dim"). E_DATA: not a
+ * whole number of 1 to 2^31. */
+int family_size(size_t *size, const struct family_config *c,
+		const char *product) MUST_CHECK;
 
 /* ---- names ---- */
 

@@ -76,6 +76,8 @@ struct adapt_pass {
 
 struct adapter_kind {
 	const char *name;
+	const char *mark;       /* the parameter that a stored one is known by;
+				 * its rows are the rank */
 
 	/* Fills param[] names and shapes, scale, keep from out, in, role and o.
 	 * E_CONFIG: what does not go together, and why. */
@@ -139,7 +141,7 @@ struct adapter_site {
 struct adapter_set {
 	struct adapter *at;
 	size_t n, room;
-	json_t *config;         /* the "adapter" meta that describes it; owned */
+	json_t *config;         /* the "adapter" meta, which describes it */
 	struct arena params, grads;
 };
 

@@ -161,6 +161,7 @@ static const char *lora_peft_name(const struct adapter *a, size_t i)
 
 const struct adapter_kind adapt_lora = {
 	.name = "lora",
+	.mark = "lora_A",
 	.shape = lora_shape,
 	.init = lora_init,
 	.forward = lora_forward,

@@ -1,0 +1,27 @@
+/*
+ * match - PEFT's rules for naming modules
+ */
+#ifndef ADAPT_MATCH_H
+#define ADAPT_MATCH_H
+
+#include "base/json.h"
+#include "tensor/tensor.h"
+
+/* Does name equal entry, or end with "." and entry? */
+int match_name(const char *name, const char *entry);
+
+/* rule: a list of names; "all-linear" (linear layers but the head); a regex
+ * that must match all of module. NULL, null: matches none. E_CONFIG. */
+int match_rule(json_t *rule, const char *module, enum tensor_role role,
+	       int *yes) MUST_CHECK;
+
+/* The value of the first key of an object that, as a regex, matches module or
+ * what is after one of its dots; NULL: none does. E_CONFIG. */
+int match_pattern(json_t *patterns, const char *module,
+		  json_t **value) MUST_CHECK;
+
+/* Is the module's layer, the first number between dots, in the list (or equal
+ * to the number)? Yes where layers is neither. */
+int match_layer(json_t *layers, const char *module);
+
+#endif

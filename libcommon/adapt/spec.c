@@ -1,0 +1,342 @@
+#include "adapt/spec.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "adapt/match.h"
+
+/* ---- sites ---- */
+
+int adapter_sites_add(struct adapter_sites *s, const struct tensor *t)
+{
+	static const char end[] = ".weight";
+	size_t len = strlen(t->name), room = s->room ? 2 * s->room : 64;
+	struct adapter_site site = { .role = t->role };
+
+	if (t->rank != 2 || len <= strlen(end) ||
+	    strcmp(t->name + len - strlen(end), end) ||
+	    (t->role != ROLE_LINEAR && t->role != ROLE_HEAD &&
+	     t->role != ROLE_EMBED))
+		return 0;
+	if (s->n == s->room) {
+		void *at = realloc(s->at, room * sizeof(*s->at));
+
+		if (!at)
+			return err_set(E_NOMEM, "out of memory");
+		s->at = at;
+		s->room = room;
+	}
+	site.out = t->shape[0];
+	site.in = t->shape[1];
+	site.module = strndup(t->name, len - strlen(end));
+	if (!site.module)
+		return err_set(E_NOMEM, "out of memory");
+	s->at[s->n++] = site;
+	return 0;
+}
+
+void adapter_sites_release(struct adapter_sites *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		free((char *)s->at[i].module);
+	free(s->at);
+	memset(s, 0, sizeof(*s));
+}
+
+/* ---- checking ---- */
+
+static int check_list(json_t *config, const char *key, int may_be_text)
+{
+	json_t *list = json_object_get(config, key), *entry;
+	size_t i;
+
+	if (!list || json_is_null(list) ||
+	    (may_be_text && json_is_string(list)))
+		return 0;
+	if (!json_is_array(list))
+		return err_set(E_CONFIG, "%s is no list", key);
+	json_array_foreach(list, i, entry)
+		if (!json_is_string(entry) || !*json_string_value(entry))
+			return err_set(E_CONFIG, "%s: entry %zu is no name",
+				       key, i + 1);
+	return 0;
+}
+
+static int check_patterns(json_t *config, const char *key, int whole)
+{
+	json_t *object = json_object_get(config, key), *v;
+	const char *pattern;
+
+	if (!object || json_is_null(object))
+		return 0;
+	if (!json_is_object(object))
+		return err_set(E_CONFIG, "%s is no object", key);
+	json_object_foreach(object, pattern, v)
+		if (!json_is_number(v) || (whole && !json_is_integer(v)) ||
+		    json_number_value(v) <= 0)
+			return err_set(E_CONFIG, "%s: the value of %s is no "
+				       "positive number", key, pattern);
+	return 0;
+}
+
+static int check(json_t *config)
+{
+	double rank = json_number(config, "r", 8);
+
+	if (!json_is_object(config))
+		return err_set(E_CONFIG, "the adapter's options are no object");
+	if (!(rank >= 1 && rank <= 1 << 20) || rank != (double)(long)rank)
+		return err_set(E_CONFIG, "r is %g, want a positive whole "
+			       "number", rank);
+	TRY(check_list(config, "target_modules", 1));
+	TRY(check_list(config, "exclude_modules", 1));
+	TRY(check_list(config, "modules_to_save", 0));
+	TRY(check_patterns(config, "rank_pattern", 1));
+	return check_patterns(config, "alpha_pattern", 0);
+}
+
+/* The options of one module, patterns applied. */
+static int options_for(struct adapter_options *o, json_t *config,
+		       const char *module)
+{
+	json_t *v;
+	double rank = json_number(config, "r", 8);
+
+	*o = (struct adapter_options){
+		.kind = json_text(config, "kind", "lora"),
+		.rank = (size_t)rank,
+		.alpha = json_number(config, "alpha", 2 * rank),
+		.dropout = json_number(config, "dropout", 0),
+		.rslora = json_flag(config, "rslora", 0),
+		.extra = config,
+	};
+	TRY(match_pattern(json_object_get(config, "rank_pattern"), module, &v));
+	if (v)
+		o->rank = (size_t)json_integer_value(v);
+	TRY(match_pattern(json_object_get(config, "alpha_pattern"), module,
+			  &v));
+	if (v)
+		o->alpha = json_number_value(v);
+	return 0;
+}
+
+/* ---- making ---- */
+
+static int wants(json_t *config, const struct adapter_site *s, int *whole,
+		 int *beside)
+{
+	int excluded;
+
+	TRY(match_rule(json_object_get(config, "modules_to_save"), s->module,
+		       s->role, whole));
+	TRY(match_rule(json_object_get(config, "target_modules"), s->module,
+		       s->role, beside));
+	TRY(match_rule(json_object_get(config, "exclude_modules"), s->module,
+		       s->role, &excluded));
+	*beside = *beside && !*whole && !excluded &&
+		  match_layer(json_object_get(config, "layers_to_transform"),
+				s->module);
+	return 0;
+}
+
+static int add_site(struct adapter_set *s, json_t *config,
+		    const struct adapter_site *site)
+{
+	struct adapter_options o;
+	int whole, beside;
+
+	TRY(wants(config, site, &whole, &beside));
+	if (!whole && !beside)
+		return 0;
+	TRY(options_for(&o, config, site->module));
+	if (whole)
+		o.kind = "full";
+	return adapter_set_add(s, site, &o);
+}
+
+static int check_saved(const struct adapter_sites *sites, json_t *saved)
+{
+	json_t *entry;
+	size_t i;
+
+	json_array_foreach(saved, i, entry) {
+		int found = 0;
+
+		for (size_t k = 0; k < sites->n; k++)
+			found |= match_name(sites->at[k].module,
+				      json_string_value(entry));
+		if (!found)
+			return err_set(E_CONFIG, "modules_to_save: the base "
+				       "has no matrix %s.weight",
+				       json_string_value(entry));
+	}
+	return 0;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Adds the last words of the adapters' names (or, with whole, all of each),
+ * sorted, each once. */
+static int name_targets(json_t *list, const struct adapter_set *s, int whole)
+{
+	const char **name = calloc(s->n + 1, sizeof(*name));
+	size_t n = 0;
+
+	if (!name)
+		return err_set(E_NOMEM, "out of memory");
+	for (size_t i = 0; i < s->n; i++) {
+		const char *module = s->at[i].module;
+		const char *dot = whole ? NULL : strrchr(module, '.');
+
+		if (s->at[i].kind != &adapt_full)
+			name[n++] = dot ? dot + 1 : module;
+	}
+	qsort(name, n, sizeof(*name), compare_names);
+	for (size_t i = 0; i < n; i++)
+		if (!i || strcmp(name[i], name[i - 1]))
+			json_array_append_new(list, json_string(name[i]));
+	free(name);
+	return 0;
+}
+
+/* Does the list of last words name modules that have no adapter? */
+static int names_others(json_t *list, const struct adapter_set *s,
+			const struct adapter_sites *sites)
+{
+	for (size_t i = 0; i < sites->n; i++) {
+		const struct adapter_site *site = &sites->at[i];
+		int yes;
+
+		if (!match_rule(list, site->module, site->role, &yes) && yes &&
+		    !adapter_set_find(s, site->module))
+			return 1;
+	}
+	return 0;
+}
+
+/* Whole numbers are written without a point. */
+static json_t *number(double x)
+{
+	json_int_t whole = (json_int_t)x;
+
+	return (double)whole == x ? json_integer(whole) : json_real(x);
+}
+
+/* s->config: config with what was left out said, and targets as names. */
+static int describe(struct adapter_set *s, json_t *config,
+		    const struct adapter_sites *sites)
+{
+	struct adapter_options o;
+	json_t *d = json_copy(config), *list = json_array();
+
+	s->config = d;
+	if (!d || !list || json_object_set_new(d, "target_modules", list))
+		return err_set(E_NOMEM, "out of memory");
+	TRY(name_targets(list, s, 0));
+	if (names_others(list, s, sites)) {
+		json_array_clear(list);
+		TRY(name_targets(list, s, 1));
+	}
+	TRY(options_for(&o, config, ""));
+	json_object_set_new(d, "kind", json_string(o.kind));
+	json_object_set_new(d, "r", number(json_number(config, "r", 8)));
+	json_object_set_new(d, "alpha", number(o.alpha));
+	json_object_set_new(d, "dropout", number(o.dropout));
+	json_object_set_new(d, "rslora", json_boolean(o.rslora));
+	json_object_del(d, "exclude_modules");
+	json_object_del(d, "layers_to_transform");
+	for (const char *const *key = (const char *const[]){
+		     "rank_pattern", "alpha_pattern", NULL }; *key; key++)
+		if (!json_is_object(json_object_get(d, *key)))
+			json_object_set_new(d, *key, json_object());
+	if (!json_is_array(json_object_get(d, "modules_to_save")))
+		json_object_set_new(d, "modules_to_save", json_array());
+	return 0;
+}
+
+int adapter_set_make(struct adapter_set *s, json_t *config,
+		     const struct adapter_sites *sites)
+{
+	size_t whole = 0;
+
+	TRY(check(config));
+	for (size_t i = 0; i < sites->n; i++)
+		TRY(add_site(s, config, &sites->at[i]));
+	for (size_t i = 0; i < s->n; i++)
+		whole += s->at[i].kind == &adapt_full;
+	TRY(check_saved(sites, json_object_get(config, "modules_to_save")));
+	if (s->n == whole && !(whole && !json_array_size(json_object_get(
+						config, "target_modules"))))
+		return err_set(E_CONFIG, "no module of the base matches "
+			       "target_modules");
+	return describe(s, config, sites);
+}
+
+/* ---- reading ---- */
+
+static struct tensor *param_of(const struct tensor_set *t, const char *module,
+			       const char *param)
+{
+	char name[TENSOR_NAME];
+
+	snprintf(name, sizeof(name), "%s.%s", module, param);
+	return tensor_set_find(t, name);
+}
+
+static int read_site(struct adapter_set *s, json_t *config,
+		     const struct tensor_set *t,
+		     const struct adapter_site *site)
+{
+	struct adapter_options o;
+	const struct adapter_kind *kind;
+	const struct tensor *mark;
+
+	TRY(options_for(&o, config, site->module));
+	if (param_of(t, site->module, adapt_full.mark)) {
+		o.kind = adapt_full.name;
+		return adapter_set_add(s, site, &o);
+	}
+	kind = adapter_kind_find(o.kind);
+	if (!kind)
+		return err_set(E_CONFIG, "no adapter kind \"%s\"", o.kind);
+	mark = param_of(t, site->module, kind->mark);
+	if (!mark)
+		return 0;
+	o.rank = tensor_rows(mark);
+	return adapter_set_add(s, site, &o);
+}
+
+/* Is the tensor a parameter (or its optimizer state) of an adapter in s? */
+static int has_place(const struct adapter_set *s, const struct tensor *t)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		size_t len = strlen(s->at[i].module);
+
+		if (!strncmp(t->name, s->at[i].module, len) &&
+		    t->name[len] == '.')
+			return 1;
+	}
+	return 0;
+}
+
+int adapter_set_read(struct adapter_set *s, json_t *config,
+		     const struct tensor_set *tensors,
+		     const struct adapter_sites *sites)
+{
+	TRY(check(config));
+	for (size_t i = 0; i < sites->n; i++)
+		TRY(read_site(s, config, tensors, &sites->at[i]));
+	for (size_t i = 0; i < tensors->n; i++)
+		if (tensors->at[i].role == ROLE_ADAPTER &&
+		    !has_place(s, &tensors->at[i]))
+			return err_set(E_DATA, "the adapter's %s has no place "
+				       "in the base", tensors->at[i].name);
+	if (!s->n)
+		return err_set(E_DATA, "the adapter has no tensor");
+	s->config = json_incref(config);
+	return 0;
+}

@@ -1,0 +1,56 @@
+/*
+ * spec - which modules of a model get which adapter: PEFT's rules
+ *
+ * A configuration is the JSON object that an adapter stream carries as its
+ * "adapter" meta:
+ *
+ *     kind             "lora"
+ *     r, alpha         rank of the update, and its weight; scale is alpha / r
+ *     dropout, rslora
+ *     target_modules   list: names that equal a module's or end it after a
+ *                      dot; string: "all-linear" (every linear layer but the
+ *                      head), else a regex that must match the whole name
+ *     exclude_modules  likewise; it wins
+ *     layers_to_transform  list of layer numbers, the first number between
+ *                      dots in a module's name; absent: all layers
+ *     rank_pattern, alpha_pattern  objects: the first key, a regex, that
+ *                      matches a module's name or its end after a dot gives
+ *                      its value instead of r, alpha
+ *     modules_to_save  list of names as above: trained whole
+ *
+ * Absent keys and null mean PEFT's defaults, but alpha is 2 r. Other keys are
+ * kept as they are.
+ */
+#ifndef ADAPT_SPEC_H
+#define ADAPT_SPEC_H
+
+#include "adapt/adapt.h"
+
+/* Where adapters can stand, in the order of the base's tensors. */
+struct adapter_sites {
+	struct adapter_site *at; /* modules are owned */
+	size_t n, room;
+};
+
+/* Adds "<module>.weight" matrices of linear layers, head and embedding;
+ * ignores all else. The tensor need not be loaded. E_NOMEM. */
+int adapter_sites_add(struct adapter_sites *s,
+		      const struct tensor *t) MUST_CHECK;
+void adapter_sites_release(struct adapter_sites *s);
+
+/*
+ * Fills an empty set with the adapters that config asks for, in the order of
+ * the sites, without memory for parameters. s->config describes it, with
+ * target_modules as a list that names exactly these modules. E_CONFIG: a key's
+ * value, a pattern, no module matches, a module to save that is not there.
+ */
+int adapter_set_make(struct adapter_set *s, json_t *config,
+		     const struct adapter_sites *sites) MUST_CHECK;
+
+/* As above for an adapter that exists: its tensors say where it stands and
+ * its ranks. E_DATA: a tensor that has no place in the base. */
+int adapter_set_read(struct adapter_set *s, json_t *config,
+		     const struct tensor_set *tensors,
+		     const struct adapter_sites *sites) MUST_CHECK;
+
+#endif

@@ -76,7 +76,7 @@ $(O)/bench/%: $(O)/tests/bench/%.o $(O)/lib.a
 
 $(O)/fuzz/%: $(O)/tests/fuzz/%.o $(O)/lib.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -o $@ $< $(O)/lib.a $(LDLIBS) $(LIBS)
+	$(CC) $(CFLAGS) $(FUZZ_LINK) -o $@ $< $(O)/lib.a $(LDLIBS) $(LIBS)
 
 $(O)/man/%.1: $(O)/bin/%
 	@mkdir -p $(@D)
@@ -93,11 +93,74 @@ deps-check:
 check: deps-check
 	@$(MAKE) --no-print-directory tests
 	@O=$(O) bash tests/run.sh
+# What takes long: whole matrices of cases, fuzzing, sanitizers.
+check-long: deps-check
+	@$(MAKE) --no-print-directory tests
+	@O=$(O) bash tests/run.sh long
+# Against the packages that we want to agree with; PYTHON is one that has them.
+PYTHON  = python3
+check-peers: all
+	@O=$(O) PYTHON=$(PYTHON) bash tests/peers/run.sh
+check-asan:
+	@$(MAKE) --no-print-directory O=$(O)-asan CC=$(CC) \
+		CFLAGS='-O1 -g -fsanitize=address,undefined \
+		-fno-sanitize-recover=undefined' HARDEN= tests
+	@O=$(O)-asan ASAN_OPTIONS=allocator_may_return_null=1 \
+		bash tests/run.sh
+check-tsan:
+	@$(MAKE) --no-print-directory O=$(O)-tsan CC=$(CC) \
+		CFLAGS='-O1 -g -fsanitize=thread' HARDEN= tests
+	@O=$(O)-tsan bash tests/run.sh
+
+demo:
+	@sh pipelines/deps.sh build demo
+	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory -f pipelines/demo.mk \
+		OUT=demo MODEL='$(MODEL)' BIN=$(O)/bin
+
+bench: $(BENCH) all
+	@O=$(O) bash tests/bench/run.sh
+bench-peers: all
+	@O=$(O) PYTHON=$(PYTHON) bash tests/bench/peers.sh
+
+# Coverage-guided fuzzing needs clang; make check replays the corpus.
+fuzz:
+	$(MAKE) O=$(O)-fuzz CC=clang HARDEN= CFLAGS='-O1 -g \
+		-fsanitize=fuzzer-no-link,address,undefined' \
+		FUZZ_LINK=-fsanitize=fuzzer fuzz-programs
+fuzz-programs: $(FUZZ)
+
+INSTALL = install
+bindir  = $(DESTDIR)$(PREFIX)/bin
+mandir  = $(DESTDIR)$(PREFIX)/share/man
+datadir = $(DESTDIR)$(PREFIX)/share/weft
+install: all man
+	$(INSTALL) -d $(bindir) $(mandir)/man1 $(mandir)/man5 \
+		$(datadir)/families $(datadir)/pipelines
+	$(INSTALL) -m 755 $(TOOL) $(bindir)
+	ln -sf eval $(bindir)/weft-eval
+	$(INSTALL) -m 644 $(MAN) $(mandir)/man1
+	ln -sf eval.1 $(mandir)/man1/weft-eval.1
+	$(INSTALL) -m 644 docs/st.5 $(mandir)/man5
+	$(INSTALL) -m 644 formats/families/*.arch $(datadir)/families
+	$(INSTALL) -m 644 pipelines/*.mk pipelines/*.sh $(datadir)/pipelines
+uninstall:
+	rm -f $(addprefix $(bindir)/,$(notdir $(TOOL)) weft-eval) \
+		$(addprefix $(mandir)/man1/,$(notdir $(MAN)) weft-eval.1) \
+		$(mandir)/man5/st.5
+	rm -rf $(datadir)
+
+help:
+	@sed -n 's/^# make/make/p' Makefile
+	@echo 'make check-long, check-peers, check-asan, check-tsan, bench, fuzz,'
+	@echo '     bench-peers, man, uninstall, clean'
 
 clean:
 	rm -rf $(O)
 
-.PHONY: all tests man deps deps-check check clean
+.PHONY: all tests man deps deps-check check check-long check-peers check-asan \
+	check-tsan demo bench bench-peers fuzz fuzz-programs install uninstall \
+	help clean
 .SECONDARY:
 .DELETE_ON_ERROR:
 -include $(shell find $(O) -name '*.d' 2>/dev/null)

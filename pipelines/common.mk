@@ -1,0 +1,17 @@
+# common.mk - what every pipeline starts from: programs, a strict shell, and
+# rules whose half-made targets do not stay
+ROOT  ?= $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST))))..)
+BIN   ?= $(ROOT)/build/bin
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.SECONDARY:
+MAKEFLAGS += --no-builtin-rules
+
+# $(call stamp,NAME,TEXT): a file that changes only when TEXT does, so that a
+# change of settings, and nothing else, runs a stage again.
+define stamp
+$(OUT)/$(1).settings: FORCE | $(OUT)
+	@printf '%s\n' '$(2)' | cmp -s - $$@ || printf '%s\n' '$(2)' > $$@
+endef
+FORCE:

@@ -11,7 +11,7 @@
 #include "quant/cascade.h"
 
 enum {
-	CHUNK = 16384,          /* elements in a task: whole blocks of any size */
+	CHUNK = 16384,          /* elements in a task: whole blocks of any */
 	NESTED_CHUNK = 16 * QUANT_NESTED_BLOCK,
 };
 

@@ -1,0 +1,185 @@
+#include "data/pack.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/rng.h"
+#include "base/size.h"
+
+static size_t sample_len(const struct pack *p, size_t i)
+{
+	const struct samples *s = p->samples;
+
+	return size_min(s->start[i + 1] - s->start[i], p->options.length);
+}
+
+/* The order of epoch p->place.epoch (Fisher and Yates' shuffle). */
+static void set_order(struct pack *p)
+{
+	struct rng r = rng_at(rng_of(p->options.seed, "shuffle"),
+			      (uint32_t)p->place.epoch, 0);
+
+	for (size_t i = 0; i < p->samples->n; i++)
+		p->order[i] = i;
+	if (!p->options.shuffle)
+		return;
+	for (size_t i = p->samples->n - 1; i > 0; i--) {
+		size_t k = (size_t)rng_below(r, i, i + 1), was = p->order[i];
+
+		p->order[i] = p->order[k];
+		p->order[k] = was;
+	}
+}
+
+/* The sample after the row that begins with the sample at first. */
+static size_t row_end(const struct pack *p, size_t first, size_t *tokens)
+{
+	size_t i = first, sum = 0;
+
+	do
+		sum += sample_len(p, p->order[i++]);
+	while (!p->options.single && i < p->samples->n &&
+	       sum + sample_len(p, p->order[i]) <= p->options.length);
+	*tokens += sum;
+	return i;
+}
+
+static size_t batch_end(const struct pack *p, size_t first, size_t *tokens)
+{
+	size_t end = first;
+
+	*tokens = 0;
+	for (size_t row = 0; row < p->options.rows && end < p->samples->n;
+	     row++)
+		end = row_end(p, end, tokens);
+	return end;
+}
+
+static size_t targets(const struct samples *s, size_t first, size_t len)
+{
+	size_t n = 0;
+
+	for (size_t t = 1; t < len; t++)
+		n += s->label[first + t] != LABEL_NONE;
+	return n;
+}
+
+int pack_init(struct pack *p, const struct samples *s,
+	      const struct pack_options *o)
+{
+	size_t found = 0;
+
+	memset(p, 0, sizeof(*p));
+	p->options = *o;
+	p->samples = s;
+	for (size_t i = 0; i < s->n && !found; i++)
+		found = targets(s, s->start[i], sample_len(p, i));
+	if (!found)
+		return err_set(E_DATA, "the data has no labelled token");
+	p->order = calloc(s->n, sizeof(*p->order));
+	if (!p->order)
+		return err_set(E_NOMEM, "out of memory");
+	set_order(p);
+	return 0;
+}
+
+void pack_release(struct pack *p)
+{
+	free(p->order);
+	free(p->memory);
+	memset(p, 0, sizeof(*p));
+}
+
+static void go(struct pack *p, struct pack_place place)
+{
+	int other = place.epoch != p->place.epoch;
+
+	p->place = place;
+	if (other)
+		set_order(p);
+}
+
+int pack_seek(struct pack *p, struct pack_place place)
+{
+	if (place.sample > p->samples->n)
+		return err_set(E_DATA, "the data has %zu samples, sample %zu "
+			       "is next", p->samples->n, place.sample + 1);
+	go(p, place);
+	return 0;
+}
+
+size_t pack_count(struct pack *p, uint64_t epoch, struct pack_most *most)
+{
+	size_t n = 0;
+
+	go(p, (struct pack_place){ epoch, 0 });
+	for (size_t i = 0, end, tokens; i < p->samples->n; i = end, n++) {
+		end = batch_end(p, i, &tokens);
+		if (!most)
+			continue;
+		most->tokens = size_max(most->tokens, tokens);
+		most->sequences = size_max(most->sequences, end - i);
+		most->targets = size_max(most->targets, tokens);
+	}
+	go(p, (struct pack_place){ 0, 0 });
+	return n;
+}
+
+size_t pack_bytes(const struct pack_most *m)
+{
+	return m->sequences * (sizeof(uint64_t) + sizeof(size_t)) +
+	       sizeof(size_t) + m->tokens * 3 * sizeof(uint32_t);
+}
+
+int pack_plan(struct pack *p, const struct pack_most *most)
+{
+	struct pack_columns *c = &p->to;
+
+	p->memory = malloc(pack_bytes(most));
+	if (!p->memory)
+		return err_set(E_NOMEM, "out of memory");
+	c->sample = p->memory;
+	c->start = (size_t *)(c->sample + most->sequences);
+	c->id = (uint32_t *)(c->start + most->sequences + 1);
+	c->pos = c->id + most->tokens;
+	c->target = (int32_t *)(c->pos + most->tokens);
+	return 0;
+}
+
+/* Appends sample i to the batch. */
+static void append(struct pack *p, size_t i)
+{
+	const struct samples *s = p->samples;
+	struct batch *b = &p->batch;
+	size_t len = sample_len(p, i), from = s->start[i];
+
+	for (size_t t = 0; t < len; t++) {
+		p->to.id[b->n + t] = s->id[from + t];
+		p->to.pos[b->n + t] = (uint32_t)t;
+		p->to.target[b->n + t] =
+			t + 1 < len ? s->label[from + t + 1] : LABEL_NONE;
+		b->ntarget += p->to.target[b->n + t] != LABEL_NONE;
+	}
+	p->to.sample[b->nseq++] = i;
+	b->n += len;
+	p->to.start[b->nseq] = b->n;
+}
+
+const struct batch *pack_next(struct pack *p)
+{
+	size_t end, tokens;
+
+	assert(p->memory);
+	if (p->place.sample == p->samples->n)
+		go(p, (struct pack_place){ p->place.epoch + 1, 0 });
+	end = batch_end(p, p->place.sample, &tokens);
+	p->batch = (struct batch){
+		.id = p->to.id, .pos = p->to.pos, .start = p->to.start,
+		.sample = p->to.sample, .target = p->to.target,
+	};
+	p->to.start[0] = 0;
+	while (p->place.sample < end)
+		append(p, p->order[p->place.sample++]);
+	return &p->batch;
+}

@@ -1,0 +1,74 @@
+/*
+ * pack - samples to the batches that a step is made of
+ *
+ * Epochs follow each other without end; each is the samples in data order, or
+ * shuffled by (seed, epoch). Packed, a row is filled with whole samples in
+ * that order while they fit into length tokens; a batch is so many rows. Not
+ * packed, a row is one sample. A sample longer than length is cut there. No
+ * batch reaches over the end of an epoch.
+ *
+ * Where a packer stands is two numbers, so a run can go on anywhere.
+ */
+#ifndef DATA_PACK_H
+#define DATA_PACK_H
+
+#include "data/samples.h"
+
+struct pack_options {
+	size_t length;          /* tokens of a row at most; > 0 */
+	size_t rows;            /* rows of a batch; > 0 */
+	int single;             /* one sample a row */
+	int shuffle;
+	uint64_t seed;
+};
+
+struct pack_place {
+	uint64_t epoch;
+	size_t sample;          /* of the epoch's order: the next to take */
+};
+
+/* A batch's columns, where they are written. */
+struct pack_columns {
+	uint64_t *sample;
+	size_t *start;
+	uint32_t *id, *pos;
+	int32_t *target;
+};
+
+struct pack {
+	struct pack_options options;
+	const struct samples *samples;
+	struct pack_place place;
+	size_t *order;          /* of place.epoch */
+	struct pack_columns to;
+	struct batch batch;     /* what pack_next() returned last */
+	void *memory;
+};
+
+/* The most that a batch can hold. */
+struct pack_most {
+	size_t tokens, sequences, targets;
+};
+
+/* At the start of epoch 0. The samples are borrowed. E_DATA: there is no
+ * sample with a target; E_NOMEM. Safe to release after a failure. */
+int pack_init(struct pack *p, const struct samples *s,
+	      const struct pack_options *o) MUST_CHECK;
+void pack_release(struct pack *p);
+
+/* Goes to a place that a packer of the same options and data was at. E_DATA:
+ * there is no such place. */
+int pack_seek(struct pack *p, struct pack_place place) MUST_CHECK;
+
+/* Batches in an epoch; adds what they need to *most, which may be NULL.
+ * Leaves p at the start of epoch 0. */
+size_t pack_count(struct pack *p, uint64_t epoch, struct pack_most *most);
+
+/* Memory for batches of at most this; before pack_next(). E_NOMEM. */
+int pack_plan(struct pack *p, const struct pack_most *most) MUST_CHECK;
+size_t pack_bytes(const struct pack_most *most);
+
+/* The next batch; it lives until the next call. */
+const struct batch *pack_next(struct pack *p);
+
+#endif

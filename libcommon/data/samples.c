@@ -1,0 +1,55 @@
+#include "data/samples.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/size.h"
+
+/* Grows *at, an array of *room elements of this size, to hold need. */
+static int grow(void *array, size_t *room, size_t need, size_t size)
+{
+	void **at = array, *more;
+	size_t n = size_max(*room, 64), bytes;
+
+	if (need <= *room)
+		return 0;
+	while (n < need)
+		n *= 2;
+	if (size_mul(&bytes, n, size) || !(more = realloc(*at, bytes)))
+		return err_set(E_NOMEM, "out of memory");
+	*at = more;
+	*room = n;
+	return 0;
+}
+
+int samples_add(struct samples *s, const uint32_t *id, const int32_t *label,
+		size_t len)
+{
+	size_t first = s->n ? s->start[s->n] : 0, room = s->token_room;
+
+	TRY(grow(&s->start, &s->room, s->n + 2, sizeof(*s->start)));
+	TRY(grow(&s->id, &room, first + len, sizeof(*s->id)));
+	TRY(grow(&s->label, &s->token_room, first + len, sizeof(*s->label)));
+	memcpy(s->id + first, id, len * sizeof(*id));
+	memcpy(s->label + first, label, len * sizeof(*label));
+	s->start[s->n++] = first;
+	s->start[s->n] = first + len;
+	return 0;
+}
+
+void samples_release(struct samples *s)
+{
+	free(s->start);
+	free(s->id);
+	free(s->label);
+	memset(s, 0, sizeof(*s));
+}
+
+size_t samples_labels(const struct samples *s, size_t i)
+{
+	size_t n = 0;
+
+	for (size_t t = s->start[i] + 1; t < s->start[i + 1]; t++)
+		n += s->label[t] != LABEL_NONE;
+	return n;
+}

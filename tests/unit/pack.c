@@ -1,0 +1,193 @@
+/* pack - rows, targets, epochs, places */
+#include "data/pack.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+/* Samples of these lengths; token t of sample i is 100 i + t, label likewise,
+ * but for the first two of each, which are a prompt. */
+static struct samples data(const size_t *len, size_t n)
+{
+	struct samples s = { 0 };
+
+	for (size_t i = 0; i < n; i++) {
+		uint32_t id[64];
+		int32_t label[64];
+
+		for (size_t t = 0; t < len[i]; t++) {
+			id[t] = (uint32_t)(100 * i + t);
+			label[t] = t < 2 ? LABEL_NONE : (int32_t)id[t];
+		}
+		assert_int_equal(samples_add(&s, id, label, len[i]), 0);
+	}
+	return s;
+}
+
+static const size_t lengths[] = { 4, 5, 3, 9, 2, 12, 4, 1, 6 };
+enum { N = sizeof(lengths) / sizeof(lengths[0]) };
+
+static struct pack start(const struct samples *s, struct pack_options o)
+{
+	struct pack_most most = { 0 };
+	struct pack p;
+
+	assert_int_equal(pack_init(&p, s, &o), 0);
+	for (uint64_t epoch = 0; epoch < 4; epoch++)
+		pack_count(&p, epoch, &most);
+	assert_int_equal(pack_plan(&p, &most), 0);
+	return p;
+}
+
+static void rows_are_filled_in_order(void **state)
+{
+	/* 4+5 | 3 | 9 | 2 | 10 (cut) | 4+1 | 6 with rows of 10: 3+9 > 10 */
+	static const size_t seqs[] = { 2, 1, 1, 1, 1, 2, 1 };
+	static const size_t tokens[] = { 9, 3, 9, 2, 10, 5, 6 };
+	struct samples s = data(lengths, N);
+	struct pack p = start(&s, (struct pack_options){ 10, 1, 0, 0, 1 });
+
+	(void)state;
+	assert_int_equal(pack_count(&p, 0, NULL), 7);
+	for (size_t i = 0; i < 7; i++) {
+		const struct batch *b = pack_next(&p);
+
+		assert_int_equal(b->nseq, seqs[i]);
+		assert_int_equal(b->n, tokens[i]);
+	}
+	assert_int_equal(pack_next(&p)->sample[0], 0);
+	assert_int_equal(p.place.epoch, 1);
+	pack_release(&p);
+	samples_release(&s);
+}
+
+static void positions_and_targets_stay_inside_a_sequence(void **state)
+{
+	struct samples s = data(lengths, N);
+	struct pack p = start(&s, (struct pack_options){ 10, 3, 0, 0, 1 });
+	size_t count = pack_count(&p, 0, NULL), labels = 0;
+
+	(void)state;
+	for (size_t i = 0; i < count; i++) {
+		const struct batch *b = pack_next(&p);
+		size_t n = 0;
+
+		for (size_t q = 0; q < b->nseq; q++)
+			for (size_t t = b->start[q]; t < b->start[q + 1]; t++) {
+				int last = t + 1 == b->start[q + 1];
+
+				assert_int_equal(b->pos[t], t - b->start[q]);
+				assert_int_equal(b->id[t], 100 * b->sample[q] +
+							   b->pos[t]);
+				if (last || !b->pos[t])
+					assert_int_equal(b->target[t],
+							 LABEL_NONE);
+				else
+					assert_int_equal(b->target[t],
+							 b->id[t + 1]);
+				n += b->target[t] != LABEL_NONE;
+			}
+		assert_int_equal(b->ntarget, n);
+		labels += n;
+	}
+	assert_int_equal(labels, 2 + 3 + 1 + 7 + 0 + 8 + 2 + 0 + 4);
+	pack_release(&p);
+	samples_release(&s);
+}
+
+static void single_rows_are_records(void **state)
+{
+	struct samples s = data(lengths, N);
+	struct pack p = start(&s, (struct pack_options){ 10, 2, 1, 0, 1 });
+
+	(void)state;
+	assert_int_equal(pack_count(&p, 0, NULL), 5);
+	for (size_t i = 0; i < 5; i++)
+		assert_int_equal(pack_next(&p)->nseq, i < 4 ? 2 : 1);
+	pack_release(&p);
+	samples_release(&s);
+}
+
+static void an_epoch_has_every_sample_once(void **state)
+{
+	struct samples s = data(lengths, N);
+	struct pack p = start(&s, (struct pack_options){ 16, 2, 0, 1, 7 });
+	size_t order[2][N];
+
+	(void)state;
+	for (uint64_t epoch = 0; epoch < 2; epoch++) {
+		int seen[N] = { 0 };
+		size_t n = 0;
+
+		while (n < N) {
+			const struct batch *b = pack_next(&p);
+
+			assert_int_equal(p.place.epoch, epoch);
+			for (size_t q = 0; q < b->nseq; q++) {
+				order[epoch][n++] = b->sample[q];
+				assert_false(seen[b->sample[q]]++);
+			}
+		}
+	}
+	assert_memory_not_equal(order[0], order[1], sizeof(order[0]));
+	pack_release(&p);
+	samples_release(&s);
+}
+
+static void it_goes_on_from_any_place(void **state)
+{
+	struct samples s = data(lengths, N);
+	struct pack_options o = { 10, 2, 0, 1, 3 };
+	struct pack p = start(&s, o);
+
+	(void)state;
+	for (size_t i = 0; i < 12; i++) {
+		struct pack other = start(&s, o);
+		const struct batch *a, *b;
+
+		assert_int_equal(pack_seek(&other, p.place), 0);
+		a = pack_next(&p);
+		b = pack_next(&other);
+		assert_int_equal(a->n, b->n);
+		assert_memory_equal(a->id, b->id, a->n * sizeof(*a->id));
+		assert_int_equal(p.place.epoch, other.place.epoch);
+		assert_int_equal(p.place.sample, other.place.sample);
+		pack_release(&other);
+	}
+	assert_int_equal(pack_seek(&p, (struct pack_place){ 0, N + 1 }),
+			 E_DATA);
+	pack_release(&p);
+	samples_release(&s);
+}
+
+static void data_without_a_label_is_refused(void **state)
+{
+	static const size_t len[] = { 2, 1, 2 };
+	struct samples s = data(len, 3), none = { 0 };
+	struct pack_options o = { 10, 1, 0, 0, 1 };
+	struct pack p;
+
+	(void)state;
+	assert_int_equal(pack_init(&p, &s, &o), E_DATA);
+	pack_release(&p);
+	assert_int_equal(pack_init(&p, &none, &o), E_DATA);
+	pack_release(&p);
+	samples_release(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(rows_are_filled_in_order),
+		cmocka_unit_test(positions_and_targets_stay_inside_a_sequence),
+		cmocka_unit_test(single_rows_are_records),
+		cmocka_unit_test(an_epoch_has_every_sample_once),
+		cmocka_unit_test(it_goes_on_from_any_place),
+		cmocka_unit_test(data_without_a_label_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -89,8 +89,15 @@ void attention_backward(struct pool *pool, void *space,
 
 /* ---- the inner functions, chosen in kernel/table.h ---- */
 
-/* One task: queries [first, first + count) of sequence seq for the heads of
- * one key head. scratch: attention_scratch() floats of this thread's own. */
+enum {
+	ATTENTION_ROWS = 96,    /* at most so many (query, head) rows in a
+				 * task, unless one query has more */
+	ATTENTION_PAD = 16,     /* scratch's rows are padded to this */
+};
+
+/* One task: queries [first, first + count) of sequence seq (counted from the
+ * call's first of it), for the query heads of one key head. scratch: of this
+ * thread's own, attention_scratch() floats, 64-byte aligned. */
 struct attention_task {
 	size_t seq, kv_head, first, count;
 };
@@ -107,5 +114,12 @@ typedef void attend_backward_fn(const struct attention *a,
 				size_t head, float *dk, float *dv,
 				float *scratch);
 attend_backward_fn attend_backward_c, attend_backward_avx2;
+
+/* The keys that query i of a sequence (counted from its first key) sees:
+ * [attention_first(), i]. */
+static inline size_t attention_first(const struct attention *a, size_t i)
+{
+	return a->window && i >= a->window ? i - a->window + 1 : 0;
+}
 
 #endif

@@ -3,7 +3,7 @@
  * order and rounding
  *
  *   g' = fma(wd, p, scale g)
- *   b  = first ? g' : fma(1, g', momentum b)
+ *   b  = first ? g' : fma(momentum, b, g')
  *   p  = fma(-lr, b, p)
  *
  * Without momentum b is g' and need not be there (NULL).

@@ -11,29 +11,66 @@
 #include "kernel/kernels.h"
 
 /* The subjects, by name. */
+#include "kernel/adamw.h"
+#include "kernel/attention.h"
+#include "kernel/convert.h"
+#include "kernel/cross_entropy.h"
+#include "kernel/dropout.h"
+#include "kernel/gate.h"
 #include "kernel/gemm_tile.h"
 #include "kernel/nf4.h"
+#include "kernel/norm.h"
 #include "kernel/pack.h"
+#include "kernel/rope.h"
+#include "kernel/sgd.h"
+#include "kernel/vector.h"
 
 /* Every kernel there is, by name; level "c" has them all. */
-#define KERNELS_C(K)       \
-	K(gemm_block)      \
-	K(gemm_pack_x)     \
-	K(gemm_tn_block)   \
-	K(nf4_encode)      \
-	K(pack_bf16_nn)    \
-	K(pack_bf16_nt)    \
-	K(pack_f16_nn)     \
-	K(pack_f16_nt)     \
-	K(pack_f32_nn)     \
-	K(pack_f32_nt)     \
+#define KERNELS_C(K)               \
+	K(adamw)                   \
+	K(attend)                  \
+	K(attend_backward)         \
+	K(bf16_to_f32)             \
+	K(cross_entropy)           \
+	K(cross_entropy_backward)  \
+	K(dropout)                 \
+	K(f16_to_f32)              \
+	K(f32_to_bf16)             \
+	K(f32_to_f16)              \
+	K(gelu_erf_gate)           \
+	K(gelu_erf_gate_backward)  \
+	K(gelu_tanh_gate)          \
+	K(gelu_tanh_gate_backward) \
+	K(gemm_block)              \
+	K(gemm_pack_x)             \
+	K(gemm_tn_block)           \
+	K(layernorm)               \
+	K(layernorm_backward)      \
+	K(nf4_encode)              \
+	K(pack_bf16_nn)            \
+	K(pack_bf16_nt)            \
+	K(pack_f16_nn)             \
+	K(pack_f16_nt)             \
+	K(pack_f32_nn)             \
+	K(pack_f32_nt)             \
+	K(rmsnorm)                 \
+	K(rmsnorm_backward)        \
+	K(rope)                    \
+	K(sgd)                     \
+	K(silu_gate)               \
+	K(silu_gate_backward)      \
+	K(sum_squares)             \
+	K(vadd)                    \
+	K(vaxpy)                   \
+	K(vexp)                    \
+	K(vscale)
 	/* the end */
 
 /* What level "avx2" does better (AVX2, FMA and F16C). */
-#define KERNELS_AVX2(K)    \
-	K(gemm_block)      \
-	K(gemm_tn_block)   \
-	K(nf4_encode)      \
+#define KERNELS_AVX2(K)            \
+	K(gemm_block)              \
+	K(gemm_tn_block)           \
+	K(nf4_encode)
 	/* the end */
 
 #define KERNELS_FIELD(name) name##_fn *name;

@@ -1,0 +1,161 @@
+#include "kernel/attention.h"
+
+#include "base/size.h"
+#include "kernel/table.h"
+
+#include <assert.h>
+#include <string.h>
+
+static size_t task_queries(size_t heads, size_t kv_heads)
+{
+	return size_max(ATTENTION_ROWS / (heads / kv_heads), 1);
+}
+
+/* Forward: keys and values of a tile, queries and outputs of a task, a block
+ * of scores. Backward: four tiles of 64 rows, and two of scores. */
+size_t attention_scratch(size_t heads, size_t kv_heads, size_t head_dim)
+{
+	size_t d = size_align(head_dim, ATTENTION_PAD);
+	size_t rows = task_queries(heads, kv_heads) * (heads / kv_heads);
+
+	rows = size_align(rows, ATTENTION_PAD);
+	return 2 * d * size_max(rows, ATTENTION_TILE) +
+	       8 * d * ATTENTION_TILE +
+	       3 * ATTENTION_TILE * ATTENTION_TILE + 4 * rows;
+}
+
+static size_t lane_bytes(size_t heads, size_t kv_heads, size_t head_dim)
+{
+	return size_align(sizeof(float) *
+			  attention_scratch(heads, kv_heads, head_dim), 64);
+}
+
+size_t attention_space(const struct pool *pool, size_t heads, size_t kv_heads,
+		       size_t head_dim, size_t tokens, int train)
+{
+	size_t share = size_align(tokens * heads * head_dim * sizeof(float),
+				  64);
+
+	return pool_lanes(pool) * lane_bytes(heads, kv_heads, head_dim) +
+	       (train ? 2 * share : 0);
+}
+
+struct job {
+	const struct attention *a;
+	const struct attention_grad *g;
+	const struct kernels *k;
+	unsigned char *space;
+	size_t lane_bytes;
+	size_t queries, tiles;  /* of a task; tasks of the longest sequence */
+	float *dk, *dv;
+};
+
+static size_t count_of(const struct attention *a, size_t seq)
+{
+	return a->start[seq + 1] - a->start[seq];
+}
+
+static size_t longest(const struct attention *a)
+{
+	size_t most = 0;
+
+	for (size_t i = 0; i < a->nseq; i++)
+		most = size_max(most, count_of(a, i));
+	return most;
+}
+
+/* The last queries first: they see the most keys. */
+static void forward_task(void *ctx, size_t task, size_t lane)
+{
+	const struct job *j = ctx;
+	const struct attention *a = j->a;
+	size_t tile = j->tiles - 1 - task % j->tiles;
+	size_t head = task / j->tiles;
+	struct attention_task t = { .seq = head / a->kv_heads,
+				    .kv_head = head % a->kv_heads,
+				    .first = tile * j->queries };
+	size_t count = count_of(a, t.seq);
+
+	if (t.first >= count)
+		return;
+	t.count = size_min(j->queries, count - t.first);
+	j->k->attend(a, &t, (float *)(j->space + lane * j->lane_bytes));
+}
+
+void attention_forward(struct pool *pool, void *space,
+		       const struct attention *a)
+{
+	struct job j = {
+		.a = a,
+		.k = kernels(),
+		.space = space,
+		.lane_bytes = lane_bytes(a->heads, a->kv_heads, a->head_dim),
+		.queries = task_queries(a->heads, a->kv_heads),
+	};
+
+	j.tiles = size_ceil(longest(a), j.queries);
+	pool_run(pool, a->nseq * a->kv_heads * j.tiles, forward_task, &j);
+}
+
+static void backward_task(void *ctx, size_t task, size_t lane)
+{
+	const struct job *j = ctx;
+
+	j->k->attend_backward(j->a, j->g, task / j->a->heads,
+			      task % j->a->heads, j->dk, j->dv,
+			      (float *)(j->space + lane * j->lane_bytes));
+}
+
+/* dst (kv_heads, head_dim) = sums of the shares (heads, head_dim). */
+static void add_heads(const struct job *j, float *dst, const float *share)
+{
+	const struct attention *a = j->a;
+	size_t group = a->heads / a->kv_heads, d = a->head_dim;
+
+	for (size_t h = 0; h < a->heads; h++, share += d) {
+		float *head = dst + h / group * d;
+
+		if (h % group == 0)
+			memcpy(head, share, d * sizeof(*head));
+		else
+			j->k->vadd(head, head, share, d);
+	}
+}
+
+enum { ADD_ROWS = 32 };
+
+static void add_task(void *ctx, size_t task, size_t lane)
+{
+	const struct job *j = ctx;
+	const struct attention *a = j->a;
+	size_t n = a->start[a->nseq], wide = a->heads * a->head_dim;
+	size_t end = size_min((task + 1) * ADD_ROWS, n);
+
+	(void)lane;
+	for (size_t i = task * ADD_ROWS; i < end; i++) {
+		add_heads(j, j->g->dk + i * j->g->dkstride, j->dk + i * wide);
+		add_heads(j, j->g->dv + i * j->g->dvstride, j->dv + i * wide);
+	}
+}
+
+void attention_backward(struct pool *pool, void *space,
+			const struct attention *a,
+			const struct attention_grad *g)
+{
+	size_t n = a->start[a->nseq];
+	size_t share = size_align(n * a->heads * a->head_dim * sizeof(float),
+				  64);
+	struct job j = {
+		.a = a,
+		.g = g,
+		.k = kernels(),
+		.lane_bytes = lane_bytes(a->heads, a->kv_heads, a->head_dim),
+		.dk = space,
+		.dv = (float *)((unsigned char *)space + share),
+		.space = (unsigned char *)space + 2 * share,
+	};
+
+	assert(!a->past);
+	pool_run(pool, a->nseq * a->heads, backward_task, &j);
+	pool_run(pool, size_ceil(n, ADD_ROWS), add_task, &j);
+}

@@ -158,3 +158,37 @@ void gemm_tn_block_avx2(float *sum, struct gemm_rows small,
 		tail_tn(sum + j, s, w, step);
 	}
 }
+
+/* Four rows, four k. */
+INLINE void turn(float *dst, __m128 a, __m128 b, __m128 c, __m128 d)
+{
+	__m128 ab = _mm_unpacklo_ps(a, b), cd = _mm_unpacklo_ps(c, d);
+
+	_mm_store_ps(dst, _mm_movelh_ps(ab, cd));
+	_mm_store_ps(dst + 4, _mm_movehl_ps(cd, ab));
+	ab = _mm_unpackhi_ps(a, b);
+	cd = _mm_unpackhi_ps(c, d);
+	_mm_store_ps(dst + 8, _mm_movelh_ps(ab, cd));
+	_mm_store_ps(dst + 12, _mm_movehl_ps(cd, ab));
+}
+
+void gemm_pack_x_avx2(float *dst, const float *x, size_t stride, size_t m,
+		      size_t kc)
+{
+	size_t i = 0;
+
+	for (; i + GEMM_MR <= m; i += GEMM_MR, dst += GEMM_MR * kc) {
+		const float *r0 = x + i * stride, *r1 = r0 + stride;
+		const float *r2 = r1 + stride, *r3 = r2 + stride;
+		size_t k = 0;
+
+		for (; k + 4 <= kc; k += 4)
+			turn(dst + k * 4, _mm_loadu_ps(r0 + k),
+			     _mm_loadu_ps(r1 + k), _mm_loadu_ps(r2 + k),
+			     _mm_loadu_ps(r3 + k));
+		for (; k < kc; k++)
+			_mm_store_ps(dst + k * 4, _mm_setr_ps(r0[k], r1[k],
+							      r2[k], r3[k]));
+	}
+	gemm_pack_x_c(dst, x + i * stride, stride, m - i, kc);
+}

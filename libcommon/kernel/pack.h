@@ -14,12 +14,39 @@
 typedef void pack_f32_fn(float *dst, const float *src, size_t stride,
 			 size_t nk, size_t nn);
 typedef pack_f32_fn pack_f32_nt_fn, pack_f32_nn_fn;
-pack_f32_fn pack_f32_nt_c, pack_f32_nn_c;
+pack_f32_fn pack_f32_nt_c, pack_f32_nn_c, pack_f32_nt_avx2, pack_f32_nn_avx2;
 
 typedef void pack_half_fn(float *dst, const uint16_t *src, size_t stride,
 			  size_t nk, size_t nn);
 typedef pack_half_fn pack_bf16_nt_fn, pack_bf16_nn_fn, pack_f16_nt_fn,
 	pack_f16_nn_fn;
-pack_half_fn pack_bf16_nt_c, pack_bf16_nn_c, pack_f16_nt_c, pack_f16_nn_c;
+pack_half_fn pack_bf16_nt_c, pack_bf16_nn_c, pack_f16_nt_c, pack_f16_nn_c,
+	pack_bf16_nt_avx2, pack_bf16_nn_avx2, pack_f16_nt_avx2,
+	pack_f16_nn_avx2;
+
+/*
+ * Codes of 4 bits, the first of two in the high nibble; rows begin at a byte.
+ * A value is book[code] * scale. A scale is for unit consecutive codes of a
+ * row, a multiple of 32.
+ *
+ * _nt: nk is a multiple of 32, the block begins at a unit's first code, and
+ * the scale of (k, j) is scale[k / unit * scale_stride + j]; scale has zeros
+ * for the columns that fill up the last panel.
+ * _nn: nn is even, the block begins at code phase of a unit, a multiple of 8,
+ * and the scale of (k, j) is scale[k * scale_stride + (phase + j) / unit].
+ */
+struct pack_code4 {
+	const uint8_t *code;
+	size_t stride;          /* bytes from a row to the next */
+	const float *book;      /* 16 */
+	const float *scale;
+	size_t scale_stride, unit, phase;
+};
+
+typedef void pack_code4_fn(float *dst, const struct pack_code4 *from,
+			   size_t nk, size_t nn);
+typedef pack_code4_fn pack_code4_nt_fn, pack_code4_nn_fn;
+pack_code4_fn pack_code4_nt_c, pack_code4_nn_c, pack_code4_nt_avx2,
+	pack_code4_nn_avx2;
 
 #endif

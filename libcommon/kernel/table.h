@@ -26,51 +26,62 @@
 #include "kernel/vector.h"
 
 /* Every kernel there is, by name; level "c" has them all. */
-#define KERNELS_C(K)               \
-	K(adamw)                   \
-	K(attend)                  \
-	K(attend_backward)         \
-	K(bf16_to_f32)             \
-	K(cross_entropy)           \
-	K(cross_entropy_backward)  \
-	K(dropout)                 \
-	K(f16_to_f32)              \
-	K(f32_to_bf16)             \
-	K(f32_to_f16)              \
-	K(gelu_erf_gate)           \
-	K(gelu_erf_gate_backward)  \
-	K(gelu_tanh_gate)          \
-	K(gelu_tanh_gate_backward) \
-	K(gemm_block)              \
-	K(gemm_pack_x)             \
-	K(gemm_tn_block)           \
-	K(layernorm)               \
-	K(layernorm_backward)      \
-	K(nf4_encode)              \
-	K(pack_bf16_nn)            \
-	K(pack_bf16_nt)            \
-	K(pack_f16_nn)             \
-	K(pack_f16_nt)             \
-	K(pack_f32_nn)             \
-	K(pack_f32_nt)             \
-	K(rmsnorm)                 \
-	K(rmsnorm_backward)        \
-	K(rope)                    \
-	K(sgd)                     \
-	K(silu_gate)               \
-	K(silu_gate_backward)      \
-	K(sum_squares)             \
-	K(vadd)                    \
-	K(vaxpy)                   \
-	K(vexp)                    \
-	K(vscale)
+#define KERNELS_C(K)                    \
+	K(adamw)                        \
+	K(attend)                       \
+	K(attend_backward)              \
+	K(bf16_to_f32)                  \
+	K(cross_entropy)                \
+	K(cross_entropy_backward)       \
+	K(dropout)                      \
+	K(f16_to_f32)                   \
+	K(f32_to_bf16)                  \
+	K(f32_to_f16)                   \
+	K(gelu_erf_gate)                \
+	K(gelu_erf_gate_backward)       \
+	K(gelu_tanh_gate)               \
+	K(gelu_tanh_gate_backward)      \
+	K(gemm_block)                   \
+	K(gemm_pack_x)                  \
+	K(gemm_tn_block)                \
+	K(layernorm)                    \
+	K(layernorm_backward)           \
+	K(nf4_encode)                   \
+	K(pack_bf16_nn)                 \
+	K(pack_bf16_nt)                 \
+	K(pack_code4_nn)                \
+	K(pack_code4_nt)                \
+	K(pack_f16_nn)                  \
+	K(pack_f16_nt)                  \
+	K(pack_f32_nn)                  \
+	K(pack_f32_nt)                  \
+	K(rmsnorm)                      \
+	K(rmsnorm_backward)             \
+	K(rope)                         \
+	K(sgd)                          \
+	K(silu_gate)                    \
+	K(silu_gate_backward)           \
+	K(sum_squares)                  \
+	K(vadd)                         \
+	K(vaxpy)                        \
+	K(vexp)                         \
+	K(vscale)                       \
 	/* the end */
 
 /* What level "avx2" does better (AVX2, FMA and F16C). */
-#define KERNELS_AVX2(K)            \
-	K(gemm_block)              \
-	K(gemm_tn_block)           \
-	K(nf4_encode)
+#define KERNELS_AVX2(K)                 \
+	K(gemm_block)                   \
+	K(gemm_pack_x)                  \
+	K(gemm_tn_block)                \
+	K(nf4_encode)                   \
+	K(pack_bf16_nn)                 \
+	K(pack_bf16_nt)                 \
+	K(pack_code4_nn)                \
+	K(pack_code4_nt)                \
+	K(pack_f16_nn)                  \
+	K(pack_f16_nt)                  \
+	K(pack_f32_nn)                  \
+	K(pack_f32_nt)                  \
 	/* the end */
 
 #define KERNELS_FIELD(name) name##_fn *name;

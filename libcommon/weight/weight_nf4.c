@@ -1,19 +1,174 @@
-/* weight_nf4 - NormalFloat codes under f32 scales, plain or quantised again */
+/* weight_nf4 - codes of 4 bits into nf4's or fp4's book, under f32 scales that
+ * are plain or quantised once more */
+#include "base/size.h"
+#include "kernel/books.h"
+#include "kernel/table.h"
 #include "weight/format.h"
+#include "weight/storage.h"
 
-static int match(const struct tensor *t)
+enum { WIDE = GEMM_KC };        /* columns that are packed at once */
+
+/*
+ * Kernels want rows to begin with a unit: 64 or 32 codes, for which one scale
+ * serves. Group g of scales is for the units from g << shift on.
+ */
+struct scales {
+	const struct tensor *tensor;
+	int node;
+	size_t unit;            /* 0: rows do not go into units */
+	unsigned shift;
+	const float *f32;       /* plain; or: */
+	const unsigned char *code;
+	const float *nested;
+	unsigned nested_shift;
+	float offset;
+};
+
+static int is_power(size_t x)
+{
+	return x && !(x & (x - 1));
+}
+
+static const void *part_of(const struct tensor *t, const struct storage *s)
+{
+	return t->part[s->part].data;
+}
+
+static int is_f32(const struct tensor *t, int node)
+{
+	return node >= 0 && t->node[node].kind == STORE_RAW &&
+	       t->part[t->node[node].part].dtype == DTYPE_F32;
+}
+
+/* QLoRA's double quantisation: its scales in f32, and one offset. */
+static int is_double(const struct tensor *t, const struct storage *s)
+{
+	return s->kind == STORE_DYN8 && is_f32(t, s->scale) && s->zero < 0 &&
+	       s->shift >= 0 && t->node[s->shift].kind == STORE_CONST &&
+	       is_power(s->block);
+}
+
+static struct scales scales_of(const struct weight *w)
+{
+	const struct tensor *t = w->tensor;
+	const struct storage *whole = &t->node[0];
+	const struct storage *s = &t->node[whole->scale];
+	struct scales r = { .tensor = t, .node = whole->scale };
+
+	if (w->cols % 32 || whole->shift >= 0 || !is_power(whole->block) ||
+	    whole->block < 32)
+		return r;
+	r.unit = w->cols % 64 || whole->block < 64 ? 32 : 64;
+	r.shift = (unsigned)__builtin_ctzl(whole->block / r.unit);
+	if (is_f32(t, whole->scale)) {
+		r.f32 = part_of(t, s);
+	} else if (is_double(t, s)) {
+		r.code = part_of(t, s);
+		r.nested = part_of(t, &t->node[s->scale]);
+		r.nested_shift = (unsigned)__builtin_ctzl(s->block);
+		r.offset = (float)t->node[s->shift].value;
+	}
+	return r;
+}
+
+static inline float scale_at(const struct scales *s, size_t unit)
+{
+	size_t group = unit >> s->shift;
+	float x;
+
+	if (s->f32)
+		return s->f32[group];
+	if (s->code)
+		return dyn8_book[s->code[group]] *
+		       s->nested[group >> s->nested_shift] + s->offset;
+	storage_decode(s->tensor, s->node, &x, group, 1);
+	return x;
+}
+
+/* At most WIDE columns, forward: k along the rows of w. */
+static void pack_nt(const struct weight *w, struct pack_code4 *from,
+		    const struct scales *s, float *dst, size_t k0, size_t nk,
+		    size_t n0, size_t nn)
+{
+	float scale[GEMM_KC / 32 * WIDE];
+	size_t units = w->cols / s->unit, n = nk / s->unit;
+	size_t stride = size_ceil(nn, GEMM_NR) * GEMM_NR;
+
+	for (size_t j = 0; j < stride; j++) {
+		size_t first = (n0 + j) * units + k0 / s->unit;
+
+		for (size_t u = 0; u < n; u++)
+			scale[u * stride + j] = j < nn ?
+				scale_at(s, first + u) : 0;
+	}
+	from->code += n0 * from->stride + k0 / 2;
+	from->scale = scale;
+	from->scale_stride = stride;
+	kernels()->pack_code4_nt(dst, from, nk, nn);
+}
+
+/* At most WIDE columns, backward: k along the columns of w. */
+static void pack_nn(const struct weight *w, struct pack_code4 *from,
+		    const struct scales *s, float *dst, size_t k0, size_t nk,
+		    size_t n0, size_t nn)
+{
+	float scale[GEMM_KC * (WIDE / 32 + 1)];
+	size_t units = w->cols / s->unit;
+	size_t n = (n0 + nn - 1) / s->unit - n0 / s->unit + 1;
+
+	for (size_t k = 0; k < nk; k++)
+		for (size_t u = 0; u < n; u++)
+			scale[k * n + u] = scale_at(s, (k0 + k) * units +
+						       n0 / s->unit + u);
+	from->code += k0 * from->stride + n0 / 2;
+	from->scale = scale;
+	from->scale_stride = n;
+	from->phase = n0 % s->unit;
+	kernels()->pack_code4_nn(dst, from, nk, nn);
+}
+
+static void pack(const void *weight, float *dst, size_t k0, size_t k1,
+		 size_t n0, size_t n1, enum gemm_use use)
+{
+	const struct weight *w = weight;
+	struct scales s = scales_of(w);
+	struct pack_code4 from = { part_of(w->tensor, &w->tensor->node[0]),
+				   w->cols / 2, w->part[0], NULL, 0, s.unit,
+				   0 };
+
+	if (!s.unit) {
+		weight_any_pack(w, dst, k0, k1, n0, n1, use);
+		return;
+	}
+	for (; n0 < n1; n0 += WIDE, dst += WIDE * (k1 - k0)) {
+		size_t nn = size_min(n1 - n0, WIDE);
+		struct pack_code4 f = from;
+
+		if (use == GEMM_NT)
+			pack_nt(w, &f, &s, dst, k0, k1 - k0, n0, nn);
+		else
+			pack_nn(w, &f, &s, dst, k0, k1 - k0, n0, nn);
+	}
+}
+
+static int is_nf4(const struct tensor *t)
 {
 	return t->node[0].kind == STORE_NF4;
 }
 
+static int is_fp4(const struct tensor *t)
+{
+	return t->node[0].kind == STORE_FP4;
+}
+
 static int bind(struct weight *w)
 {
-	const struct storage *s = &w->tensor->node[0];
-
-	w->group = s->block;
-	w->part[0] = w->tensor->part[s->part].data;
+	w->group = w->tensor->node[0].block;
+	w->part[0] = is_nf4(w->tensor) ? nf4_book : fp4_book;
 	return 0;
 }
 
-const struct weight_format weight_nf4 = { "nf4", match, bind, weight_any_pack,
+const struct weight_format weight_nf4 = { "nf4", is_nf4, bind, pack,
+					  weight_any_rows };
+const struct weight_format weight_fp4 = { "fp4", is_fp4, bind, pack,
 					  weight_any_rows };

@@ -1,0 +1,33 @@
+#include "kernel/pack.h"
+
+#include "kernel/gemm.h"
+
+static float value(const struct pack_code4 *f, size_t row, size_t col,
+		   float scale)
+{
+	unsigned byte = f->code[row * f->stride + col / 2];
+
+	return f->book[col % 2 ? byte & 15 : byte >> 4] * scale;
+}
+
+void pack_code4_nt_c(float *dst, const struct pack_code4 *f, size_t nk,
+		     size_t nn)
+{
+	for (size_t n0 = 0; n0 < nn; n0 += GEMM_NR)
+		for (size_t k = 0; k < nk; k++)
+			for (size_t j = n0; j < n0 + GEMM_NR; j++)
+				*dst++ = j < nn ? value(f, j, k,
+					f->scale[k / f->unit * f->scale_stride +
+						 j]) : 0;
+}
+
+void pack_code4_nn_c(float *dst, const struct pack_code4 *f, size_t nk,
+		     size_t nn)
+{
+	for (size_t n0 = 0; n0 < nn; n0 += GEMM_NR)
+		for (size_t k = 0; k < nk; k++)
+			for (size_t j = n0; j < n0 + GEMM_NR; j++)
+				*dst++ = j < nn ? value(f, k, j,
+					f->scale[k * f->scale_stride +
+						 (f->phase + j) / f->unit]) : 0;
+}

@@ -1,0 +1,219 @@
+#include "kernel/pack.h"
+
+#include <immintrin.h>
+#include <string.h>
+
+#include "kernel/gemm.h"
+
+#define INLINE static inline __attribute__((always_inline))
+
+/* Byte i of each of the book's 16 numbers, twice: for vpshufb. */
+struct planes {
+	__m256i at[4];
+};
+
+INLINE struct planes planes_of(const float *book)
+{
+	unsigned char bytes[4][16];
+	struct planes p;
+
+	for (int c = 0; c < 16; c++) {
+		unsigned char f[4];
+
+		memcpy(f, &book[c], 4);
+		for (int i = 0; i < 4; i++)
+			bytes[i][c] = f[i];
+	}
+	for (int i = 0; i < 4; i++)
+		p.at[i] = _mm256_broadcastsi128_si256(
+			_mm_loadu_si128((const __m128i *)bytes[i]));
+	return p;
+}
+
+/* 32 codes to their numbers: vector v holds those of bytes 4v .. 4v + 3 of the
+ * low lane, then of the high lane. */
+INLINE void look_up(__m256 v[4], const struct planes *p, __m256i code)
+{
+	__m256i b0 = _mm256_shuffle_epi8(p->at[0], code);
+	__m256i b1 = _mm256_shuffle_epi8(p->at[1], code);
+	__m256i b2 = _mm256_shuffle_epi8(p->at[2], code);
+	__m256i b3 = _mm256_shuffle_epi8(p->at[3], code);
+	__m256i l01 = _mm256_unpacklo_epi8(b0, b1);
+	__m256i h01 = _mm256_unpackhi_epi8(b0, b1);
+	__m256i l23 = _mm256_unpacklo_epi8(b2, b3);
+	__m256i h23 = _mm256_unpackhi_epi8(b2, b3);
+
+	v[0] = _mm256_castsi256_ps(_mm256_unpacklo_epi16(l01, l23));
+	v[1] = _mm256_castsi256_ps(_mm256_unpackhi_epi16(l01, l23));
+	v[2] = _mm256_castsi256_ps(_mm256_unpacklo_epi16(h01, h23));
+	v[3] = _mm256_castsi256_ps(_mm256_unpackhi_epi16(h01, h23));
+}
+
+INLINE __m256i two_rows(const uint8_t *low, const uint8_t *high)
+{
+	return _mm256_inserti128_si256(
+		_mm256_castsi128_si256(_mm_loadu_si128((const void *)low)),
+		_mm_loadu_si128((const void *)high), 1);
+}
+
+/*
+ * t[b]: bytes 4b .. 4b + 3 of 8 rows, byte by byte. Rows i and i + 4 share a
+ * register, so that no step has to cross its lanes.
+ */
+INLINE void transpose(__m256i t[4], const uint8_t *const row[8], size_t at)
+{
+	__m256i r0 = two_rows(row[0] + at, row[4] + at);
+	__m256i r1 = two_rows(row[1] + at, row[5] + at);
+	__m256i r2 = two_rows(row[2] + at, row[6] + at);
+	__m256i r3 = two_rows(row[3] + at, row[7] + at);
+	__m256i l01 = _mm256_unpacklo_epi8(r0, r1);
+	__m256i h01 = _mm256_unpackhi_epi8(r0, r1);
+	__m256i l23 = _mm256_unpacklo_epi8(r2, r3);
+	__m256i h23 = _mm256_unpackhi_epi8(r2, r3);
+
+	t[0] = _mm256_unpacklo_epi16(l01, l23);
+	t[1] = _mm256_unpackhi_epi16(l01, l23);
+	t[2] = _mm256_unpacklo_epi16(h01, h23);
+	t[3] = _mm256_unpackhi_epi16(h01, h23);
+}
+
+/* 8 columns, 32 k; dst is the first k's. */
+INLINE void columns(float *dst, const struct planes *p,
+		    const uint8_t *const row[8], size_t at, __m256 scale)
+{
+	const __m256i nibble = _mm256_set1_epi8(15);
+	__m256i t[4];
+	__m256 even[4], odd[4];
+
+	transpose(t, row, at);
+	for (int b = 0; b < 4; b++, dst += 8 * GEMM_NR) {
+		__m256i high = _mm256_srli_epi16(t[b], 4);
+
+		look_up(even, p, _mm256_and_si256(high, nibble));
+		look_up(odd, p, _mm256_and_si256(t[b], nibble));
+		for (int v = 0; v < 4; v++) {
+			_mm256_store_ps(dst + 2 * v * GEMM_NR,
+					_mm256_mul_ps(even[v], scale));
+			_mm256_store_ps(dst + (2 * v + 1) * GEMM_NR,
+					_mm256_mul_ps(odd[v], scale));
+		}
+	}
+}
+
+/* All k of a unit have one scale, so it is loaded once. */
+INLINE void panel_nt(float *dst, const struct planes *p,
+		     const struct pack_code4 *f, const uint8_t *const row[8],
+		     size_t j, size_t nk)
+{
+	for (size_t k = 0; k < nk; k += 32) {
+		const float *s = f->scale + k / f->unit * f->scale_stride + j;
+
+		columns(dst + k * GEMM_NR, p, row, k / 2, _mm256_loadu_ps(s));
+	}
+}
+
+/* Zeros in the columns of the last panel that are not there. */
+static void clear(float *panel, size_t columns, size_t nk)
+{
+	for (size_t k = 0; k < nk; k++, panel += GEMM_NR)
+		for (size_t j = columns; j < GEMM_NR; j++)
+			panel[j] = 0;
+}
+
+void pack_code4_nt_avx2(float *dst, const struct pack_code4 *from, size_t nk,
+			size_t nn)
+{
+	const struct pack_code4 f = *from;
+	const struct planes p = planes_of(f.book);
+	const uint8_t *row[8];
+
+	for (size_t j = 0; j < nn; j += 8) {
+		for (size_t r = 0; r < 8; r++)
+			row[r] = f.code + (j + r < nn ? j + r : j) * f.stride;
+		panel_nt(dst + j % GEMM_NR, &p, &f, row, j, nk);
+		if (j + 8 >= nn && nn % GEMM_NR)
+			clear(dst, nn % GEMM_NR, nk);
+		if (j % GEMM_NR == 16)
+			dst += GEMM_NR * nk;
+	}
+}
+
+/* 32 columns of a row: to four vectors of 8, in order. */
+INLINE void decode_row(__m256 v[4], const struct planes *p,
+		       const uint8_t *code)
+{
+	const __m256i twice = _mm256_setr_epi8(
+		0, 0, 1, 1, 4, 4, 5, 5, 8, 8, 9, 9, 12, 12, 13, 13,
+		2, 2, 3, 3, 6, 6, 7, 7, 10, 10, 11, 11, 14, 14, 15, 15);
+	__m256i w = _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(
+		_mm_loadu_si128((const void *)code)), twice);
+	__m256i first = _mm256_and_si256(_mm256_srli_epi16(w, 4),
+					 _mm256_set1_epi16(0x000f));
+	__m256i second = _mm256_and_si256(w, _mm256_set1_epi16(0x0f00));
+
+	look_up(v, p, _mm256_or_si256(first, second));
+}
+
+/* Up to 32 columns at the end of a row, whose codes end with it. */
+static void end_of_row(float *dst, const size_t *place, const struct planes *p,
+		       const struct pack_code4 *f, const uint8_t *code,
+		       const float *scale, size_t j, size_t nn)
+{
+	uint8_t last[16] = { 0 };
+	float x[8];
+	__m256 v[4];
+
+	memcpy(last, code + j / 2, (nn - j) / 2);
+	decode_row(v, p, last);
+	for (int i = 0; j < nn; i++, j += 8) {
+		__m256 s = _mm256_broadcast_ss(scale + (f->phase + j) /
+					       f->unit);
+		size_t n = nn - j < 8 ? nn - j : 8;
+
+		_mm256_storeu_ps(x, _mm256_mul_ps(v[i], s));
+		memcpy(dst + place[j / 8], x, n * sizeof(*x));
+	}
+}
+
+void pack_code4_nn_avx2(float *dst, const struct pack_code4 *from, size_t nk,
+			size_t nn)
+{
+	const struct pack_code4 f = *from;
+	const struct planes p = planes_of(f.book);
+	size_t place[GEMM_KC / 8 + 1];
+	size_t wide = GEMM_KC;
+
+	if (nn > wide) { /* halves, so that place[] has an end */
+		struct pack_code4 rest = f;
+
+		rest.code += wide / 2;
+		rest.phase += wide;
+		pack_code4_nn_avx2(dst, &f, nk, wide);
+		pack_code4_nn_avx2(dst + wide * nk, &rest, nk, nn - wide);
+		return;
+	}
+	for (size_t j = 0; j < nn; j += 8)
+		place[j / 8] = j / GEMM_NR * GEMM_NR * nk + j % GEMM_NR;
+	for (size_t k = 0; k < nk; k++) {
+		const uint8_t *code = f.code + k * f.stride;
+		const float *scale = f.scale + k * f.scale_stride;
+		float *to = dst + k * GEMM_NR;
+		size_t j = 0;
+
+		for (; j + 32 <= nn; j += 32) {
+			__m256 v[4];
+
+			decode_row(v, &p, code + j / 2);
+			for (size_t i = 0; i < 4; i++)
+				_mm256_store_ps(to + place[j / 8 + i],
+					_mm256_mul_ps(v[i],
+						_mm256_broadcast_ss(scale +
+						(f.phase + j + 8 * i) /
+						f.unit)));
+		}
+		if (j < nn)
+			end_of_row(to, place, &p, &f, code, scale, j, nn);
+	}
+	if (nn % GEMM_NR)
+		clear(dst + nn / GEMM_NR * GEMM_NR * nk, nn % GEMM_NR, nk);
+}

@@ -1,0 +1,308 @@
+/* Weights in every storage: rows, blocks and products give one set of bits. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/half.h"
+#include "base/size.h"
+#include "kernel/books.h"
+#include "kernel/table.h"
+#include "weight/weight.h"
+
+static uint32_t state = 7;
+
+static uint32_t next(void)
+{
+	state = state * 1664525u + 1013904223u;
+	return state >> 8;
+}
+
+static float noise(void)
+{
+	return (float)((int)next() - (1 << 23)) * 0x1p-23f;
+}
+
+/* Random bytes for codes, random numbers for the rest. */
+static void fill(struct tensor_part *p)
+{
+	if (!dtype_is_float(p->dtype)) {
+		for (size_t i = 0; i < p->bytes; i++)
+			((unsigned char *)p->data)[i] = (unsigned char)next();
+		return;
+	}
+	for (size_t i = 0; i < p->count; i++) {
+		float x = noise();
+		size_t size = dtype_bits(p->dtype) / 8;
+
+		dtype_from_f32((char *)p->data + i * size, p->dtype, &x, 1);
+	}
+}
+
+enum scale { PLAIN, HALF, NESTED };
+
+struct stored {
+	const char *format;
+	enum storage_kind kind;
+	enum dtype dtype;       /* raw: of the values; else of the codes */
+	int bits;
+	size_t block;
+	enum scale scale;
+	int zero, shift;
+};
+
+static int add_raw(struct tensor *t, enum dtype d, size_t count)
+{
+	int node = tensor_node(t, STORE_RAW, count);
+
+	t->node[node].part = tensor_part(t, d, count);
+	t->node[node].dtype = d;
+	return node;
+}
+
+static int add_scale(struct tensor *t, enum scale kind, size_t count)
+{
+	int node, offset;
+
+	if (kind != NESTED)
+		return add_raw(t, kind == HALF ? DTYPE_BF16 : DTYPE_F32, count);
+	node = tensor_node(t, STORE_DYN8, count);
+	t->node[node].block = 256;
+	t->node[node].scale = add_raw(t, DTYPE_F32, size_ceil(count, 256));
+	offset = tensor_node(t, STORE_CONST, size_ceil(count, 256));
+	t->node[offset].value = (float)0.7;
+	t->node[node].shift = offset;
+	t->node[node].part = tensor_part(t, DTYPE_U8, count);
+	return node;
+}
+
+static void make(struct tensor *t, const struct stored *s, size_t rows,
+		 size_t cols)
+{
+	size_t shape[] = { rows, cols };
+	struct storage *n = &t->node[0];
+
+	assert_int_equal(tensor_init(t, "w", ROLE_LINEAR, DTYPE_F32, 2, shape),
+			 0);
+	t->npart = 0;
+	n->kind = s->kind;
+	n->bits = s->bits;
+	n->block = s->block;
+	if (s->block) {
+		size_t groups = size_ceil(rows * cols, s->block);
+
+		n->scale = add_scale(t, s->scale, groups);
+		if (s->zero)
+			n->zero = add_raw(t, DTYPE_U8, groups);
+		if (s->shift)
+			n->shift = add_raw(t, DTYPE_F16, groups);
+	}
+	if (s->kind == STORE_BOOK) {
+		n->book = malloc(sizeof(*n->book) << s->bits);
+		for (int i = 0; i < 1 << s->bits; i++)
+			n->book[i] = noise();
+	}
+	n->part = tensor_part(t, s->dtype, rows * cols);
+	if (s->kind == STORE_RAW)
+		t->dtype = n->dtype = s->dtype;
+	assert_int_equal(tensor_alloc(t), 0);
+	for (int i = 0; i < t->npart; i++)
+		fill(&t->part[i]);
+}
+
+static const struct stored kinds[] = {
+	{ "f32", STORE_RAW, DTYPE_F32 },
+	{ "bf16", STORE_RAW, DTYPE_BF16 },
+	{ "f16", STORE_RAW, DTYPE_F16 },
+	{ "coded", STORE_RAW, DTYPE_F64 },
+	{ "nf4", STORE_NF4, DTYPE_U4, 4, 64, PLAIN },
+	{ "nf4", STORE_NF4, DTYPE_U4, 4, 64, NESTED },
+	{ "nf4", STORE_NF4, DTYPE_U4, 4, 64, HALF },
+	{ "nf4", STORE_NF4, DTYPE_U4, 4, 32, NESTED },
+	{ "nf4", STORE_NF4, DTYPE_U4, 4, 256, NESTED },
+	{ "nf4", STORE_NF4, DTYPE_U4, 4, 64, NESTED, 0, 1 },
+	{ "nf4", STORE_NF4, DTYPE_U4, 4, 48, PLAIN },
+	{ "fp4", STORE_FP4, DTYPE_U4, 4, 64, PLAIN },
+	{ "coded", STORE_DYN8, DTYPE_U8, 8, 256, PLAIN },
+	{ "coded", STORE_BOOK, DTYPE_U3, 3, 128, PLAIN },
+	{ "coded", STORE_BOOK, DTYPE_U8, 8, 64, PLAIN },
+	{ "coded", STORE_INT, DTYPE_U4, 4, 32, HALF, 1 },
+	{ "coded", STORE_INT, DTYPE_U3, 3, 40, PLAIN, 1, 1 },
+	{ "coded", STORE_INT, DTYPE_U2, 2, 64, PLAIN },
+};
+
+static const size_t shapes[][2] = {
+	{ 1, 1 }, { 30, 64 }, { 25, 192 }, { 200, 96 }, { 64, 50 },
+	{ 33, 576 }, { 231, 203 }, { 0, 64 }, { 5, 0 },
+};
+
+static unsigned code_of(const struct tensor_part *p, int bits, size_t e)
+{
+	const unsigned char *at = p->data;
+	unsigned c = 0;
+
+	for (size_t b = e * (size_t)bits; b < (e + 1) * (size_t)bits; b++)
+		c = c << 1 | (at[b / 8] >> (7 - b % 8) & 1);
+	return c;
+}
+
+/* tensor.h's table, word for word. */
+static float value_at(const struct tensor *t, int node, size_t e)
+{
+	const struct storage *s = &t->node[node];
+	const struct tensor_part *p = s->part < 0 ? NULL : &t->part[s->part];
+	float x = 0, scale;
+	unsigned c;
+
+	if (s->kind == STORE_CONST)
+		return (float)s->value;
+	if (s->kind == STORE_RAW && p->dtype == DTYPE_U8)
+		return ((unsigned char *)p->data)[e];
+	if (s->kind == STORE_RAW) {
+		dtype_to_f32(&x, p->dtype, (char *)p->data +
+			     e * (dtype_bits(p->dtype) / 8), 1);
+		return x;
+	}
+	scale = value_at(t, s->scale, e / s->block);
+	c = code_of(p, s->kind == STORE_DYN8 ? 8 : s->kind == STORE_INT ||
+		    s->kind == STORE_BOOK ? s->bits : 4, e);
+	if (s->kind == STORE_INT)
+		x = scale * ((float)c - (s->zero < 0 ? 0 :
+			     value_at(t, s->zero, e / s->block)));
+	else
+		x = scale * (s->kind == STORE_NF4 ? nf4_book[c] :
+			     s->kind == STORE_FP4 ? fp4_book[c] :
+			     s->kind == STORE_DYN8 ? dyn8_book[c] : s->book[c]);
+	return s->shift < 0 ? x : x + value_at(t, s->shift, e / s->block);
+}
+
+static int same(float a, float b)
+{
+	return f32_bits(a) == f32_bits(b);
+}
+
+/* Block [k0, k1) x [n0, n1) against single elements. */
+static void check_block(const struct weight *w, enum gemm_use use, size_t k0,
+			size_t k1, size_t n0, size_t n1)
+{
+	size_t nk = k1 - k0, panels = size_ceil(n1 - n0, GEMM_NR);
+	size_t bytes = size_align(panels * GEMM_NR * nk * 4 + 64, 64);
+	float *dst = aligned_alloc(64, bytes);
+
+	memset(dst, 0xff, bytes);
+	w->format->pack(w, dst, k0, k1, n0, n1, use);
+	for (size_t j = 0; j < panels * GEMM_NR; j++)
+		for (size_t k = 0; k < nk; k++) {
+			size_t r = use == GEMM_NT ? n0 + j : k0 + k;
+			size_t c = use == GEMM_NT ? k0 + k : n0 + j;
+			float want = n0 + j < n1 ?
+				value_at(w->tensor, 0, r * w->cols + c) : 0;
+			float got = dst[j / GEMM_NR * GEMM_NR * nk +
+					k * GEMM_NR + j % GEMM_NR];
+
+			if (!same(got, want))
+				fail_msg("%s %zux%zu use %d k %zu n %zu: %g "
+					 "not %g", w->format->name, w->rows,
+					 w->cols, use, k0 + k, n0 + j, got,
+					 want);
+		}
+	free(dst);
+}
+
+static void check_packs(const struct weight *w, enum gemm_use use)
+{
+	size_t K = use == GEMM_NT ? w->cols : w->rows;
+	size_t N = use == GEMM_NT ? w->rows : w->cols;
+
+	for (size_t k = 0; k < K; k += GEMM_KC) {
+		size_t end = size_min(k + GEMM_KC, K);
+
+		for (size_t n = 0; n < N; n += 5 * GEMM_NR)
+			check_block(w, use, k, end, n,
+				    size_min(n + 5 * GEMM_NR, N));
+		if (N)
+			check_block(w, use, k, end, 0, N);
+	}
+}
+
+static void check_rows(const struct weight *w)
+{
+	size_t n = w->rows * w->cols;
+	float *all = malloc((n + 1) * 4), *some = malloc((n + 1) * 4);
+
+	w->format->rows(w, all, 0, w->rows);
+	for (size_t e = 0; e < n; e++)
+		assert_true(same(all[e], value_at(w->tensor, 0, e)));
+	if (w->rows > 2) {
+		w->format->rows(w, some, 1, w->rows - 2);
+		assert_memory_equal(some, all + w->cols, (n - 2 * w->cols) * 4);
+	}
+	if (n > 7) {
+		assert_int_equal(weight_decode(w->tensor, some, 3, n - 5), 0);
+		assert_memory_equal(some, all + 3, (n - 5) * 4);
+	}
+	assert_int_not_equal(weight_decode(w->tensor, some, 1, n), 0);
+	free(all);
+	free(some);
+}
+
+static void test_blocks_and_rows_are_the_values(void **arg)
+{
+	(void)arg;
+	for (size_t i = 0; i < NELEM(kinds); i++)
+		for (size_t j = 0; j < NELEM(shapes); j++) {
+			struct tensor t;
+			struct weight w;
+
+			make(&t, &kinds[i], shapes[j][0], shapes[j][1]);
+			assert_int_equal(weight_bind(&w, &t), 0);
+			assert_string_equal(w.format->name, kinds[i].format);
+			check_packs(&w, GEMM_NT);
+			check_packs(&w, GEMM_NN);
+			check_rows(&w);
+			tensor_release(&t);
+		}
+}
+
+static void test_unfit_tensors_are_refused(void **arg)
+{
+	const struct stored nf4 = { "", STORE_NF4, DTYPE_U4, 4, 64, PLAIN };
+	struct tensor t;
+	struct weight w;
+
+	(void)arg;
+	make(&t, &nf4, 4, 64);
+	assert_int_equal(weight_bind(&w, &t), 0);
+	t.rank = 3;
+	assert_int_equal(weight_bind(&w, &t), E_DATA);
+	t.rank = 2;
+	t.node[0].block = 16; /* then there are too few scales */
+	assert_int_equal(weight_bind(&w, &t), E_DATA);
+	t.node[0].block = 0;
+	assert_int_equal(weight_bind(&w, &t), E_DATA);
+	t.node[0].block = 64;
+	t.node[0].scale = 0; /* its own child */
+	assert_int_equal(weight_bind(&w, &t), E_DATA);
+	t.node[0].scale = 1;
+	t.part[t.node[0].part].bytes--;
+	assert_int_equal(weight_bind(&w, &t), E_DATA);
+	t.part[t.node[0].part].bytes++;
+	t.node[0].kind = STORE_GGUF;
+	assert_int_equal(weight_bind(&w, &t), E_DATA);
+	tensor_release(&t);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_blocks_and_rows_are_the_values),
+		cmocka_unit_test(test_unfit_tensors_are_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

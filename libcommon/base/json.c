@@ -41,7 +41,8 @@ int json_parse(json_t **root, const char *text, size_t size)
 		return err_set(E_DATA, "JSON nested more than %d deep",
 			       JSON_DEPTH);
 	*root = json_loadb(text, size,
-			   JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &e);
+			   JSON_REJECT_DUPLICATES | JSON_DECODE_ANY |
+			   JSON_ALLOW_NUL, &e);
 	if (!*root)
 		return err_set(E_DATA, "line %d, column %d: %s", e.line,
 			       e.column, e.text);

@@ -2,6 +2,7 @@
  * json - jansson's door: reading that trusts nothing, and small conveniences
  *
  * Duplicate keys, NUL in names, depth above 64 and trailing text are refused.
+ * A value may hold NUL, as a text to train on may: there json_string_length().
  */
 #ifndef BASE_JSON_H
 #define BASE_JSON_H

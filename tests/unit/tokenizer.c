@@ -1,0 +1,201 @@
+/*
+ * Tokenizers: golden F by the reference's tokenizer.json (where the golden set
+ * is), and each kind of step on a small vocabulary of our own.
+ */
+#include "base/io.h"
+#include "base/json.h"
+#include "formats/tokenizer.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static json_t *reference; /* the model's tokenizer.json; NULL: not here */
+
+static json_t *golden(const char *name)
+{
+	char path[256];
+	json_t *root;
+
+	snprintf(path, sizeof(path), "tests/golden/F/%s", name);
+	if (json_read_file(&root, path, 1 << 24))
+		fail_msg("%s", err_text());
+	return root;
+}
+
+static struct tokenizer *from_json(json_t *root)
+{
+	struct tokenizer *t;
+	char *text;
+
+	assert_int_equal(json_print(&text, root, 0), 0);
+	if (tokenizer_new(&t, text, strlen(text), NULL, 0))
+		fail_msg("%s", err_text());
+	free(text);
+	return t;
+}
+
+static void check_ids(struct tokenizer *t, const char *text, size_t size,
+		      json_t *want)
+{
+	struct ids ids = { 0 };
+
+	assert_int_equal(tokenizer_encode(t, text, size, 0, &ids), 0);
+	for (size_t i = 0; i < ids.n && i < json_array_size(want); i++)
+		if (ids.at[i] !=
+		    json_integer_value(json_array_get(want, i)))
+			fail_msg("'%s': id %zu is %u, want %lld", text, i,
+				 ids.at[i],
+				 json_integer_value(json_array_get(want, i)));
+	assert_int_equal(ids.n, json_array_size(want));
+	ids_release(&ids);
+}
+
+static void check_text(struct tokenizer *t, json_t *ids, int skip,
+		       json_t *want)
+{
+	size_t n = json_array_size(ids), size;
+	uint32_t id[2048];
+	char *text;
+
+	assert_true(n <= 2048);
+	for (size_t i = 0; i < n; i++)
+		id[i] = (uint32_t)json_integer_value(json_array_get(ids, i));
+	assert_int_equal(tokenizer_decode(t, id, n, skip, &text, &size), 0);
+	assert_int_equal(size, json_string_length(want));
+	assert_memory_equal(text, json_string_value(want), size);
+	free(text);
+}
+
+static void need_reference(void)
+{
+	if (!reference) {
+		print_message("the golden set's tokenizer.json is not here\n");
+		skip();
+	}
+}
+
+static void smollm2_ids_are_the_reference_s(void **state)
+{
+	json_t *root = golden("smollm2/case.json"), *c;
+	struct tokenizer *t;
+	size_t i;
+
+	(void)state;
+	need_reference();
+	t = from_json(reference);
+	json_array_foreach(json_object_get(root, "cases"), i, c) {
+		json_t *text = json_object_get(c, "text");
+		json_t *ids = json_object_get(c, "ids");
+
+		check_ids(t, json_string_value(text),
+			  json_string_length(text), ids);
+		check_text(t, ids, 0, json_object_get(c, "decoded"));
+		check_text(t, ids, 1,
+			   json_object_get(c, "decoded_skip_special"));
+	}
+	assert_int_equal(i, 120);
+	assert_int_equal(tokenizer_vocab(t), 49152);
+	assert_int_equal(tokenizer_id(t, "<|im_end|>"), 2);
+	json_decref(root);
+	root = golden("smollm2/decode.json");
+	json_array_foreach(json_object_get(root, "cases"), i, c)
+		check_text(t, json_object_get(c, "ids"), 0,
+			   json_object_get(c, "text"));
+	assert_int_equal(i, 46);
+	json_decref(root);
+	tokenizer_free(t);
+}
+
+static size_t unhex(char *to, const char *hex)
+{
+	size_t n = 0;
+	unsigned byte;
+
+	for (; sscanf(hex, "%2x", &byte) == 1; hex += 2)
+		to[n++] = (char)byte;
+	return n;
+}
+
+static void bytes_that_are_no_text_are_replaced(void **state)
+{
+	json_t *root = golden("smollm2/bytes.json"), *c;
+	struct tokenizer *t;
+	char bytes[64];
+	size_t i;
+
+	(void)state;
+	need_reference();
+	t = from_json(reference);
+	json_array_foreach(json_object_get(root, "cases"), i, c)
+		check_ids(t, bytes,
+			  unhex(bytes, json_text(c, "hex", NULL)),
+			  json_object_get(c, "ids"));
+	assert_int_equal(i, 16);
+	json_decref(root);
+	tokenizer_free(t);
+}
+
+/* The reference with the case's pre-tokenizer, normalizer, ignore_merges. */
+static void check_override(const char *name)
+{
+	json_t *root = golden(name), *c, *value;
+	json_t *copy = json_deep_copy(reference);
+	const char *key;
+	struct tokenizer *t;
+	size_t i;
+
+	json_object_foreach(json_object_get(root, "override"), key, value)
+		json_object_set(strchr(key, '.') ?
+				json_object_get(copy, "model") : copy,
+				strchr(key, '.') ? strchr(key, '.') + 1 : key,
+				value);
+	t = from_json(copy);
+	json_array_foreach(json_object_get(root, "cases"), i, c)
+		check_ids(t, json_string_value(json_object_get(c, "text")),
+			  json_string_length(json_object_get(c, "text")),
+			  json_object_get(c, "ids"));
+	assert_true(i > 50);
+	tokenizer_free(t);
+	json_decref(copy);
+	json_decref(root);
+}
+
+static void other_pretokenizers_cut_as_the_reference(void **state)
+{
+	(void)state;
+	need_reference();
+	check_override("pretok/gpt2.json");
+	check_override("pretok/gpt2_prefix_space.json");
+	check_override("pretok/llama3.json");
+	check_override("pretok/o200k.json");
+	check_override("pretok/qwen2.json");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(smollm2_ids_are_the_reference_s),
+		cmocka_unit_test(bytes_that_are_no_text_are_replaced),
+		cmocka_unit_test(other_pretokenizers_cut_as_the_reference),
+	};
+	static const char *const where[] = { "../shared/golden",
+					     "../../shared/golden" };
+	char path[256];
+	int status;
+
+	for (size_t i = 0; !reference && i < 2; i++) {
+		snprintf(path, sizeof(path), "%s/data/smollm2/tokenizer.json",
+			 where[i]);
+		if (json_read_file(&reference, path, 1 << 26))
+			reference = NULL;
+	}
+	status = cmocka_run_group_tests(tests, NULL, NULL);
+	json_decref(reference);
+	return status;
+}

@@ -118,6 +118,7 @@ struct adapter_kind {
 	 * on entry, W' on return. scale multiplies the update (1: all). */
 	int (*merge)(const struct adapter *a, const struct weight *w,
 		     float scale, float *dst, size_t row, size_t n) MUST_CHECK;
+	int merge_adds;         /* it adds to dst what does not depend on it */
 
 	/* The PEFT name of parameter i ("lora_A.weight"). */
 	const char *(*peft_name)(const struct adapter *a, size_t i);

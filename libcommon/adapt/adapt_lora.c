@@ -168,5 +168,6 @@ const struct adapter_kind adapt_lora = {
 	.backward = lora_backward,
 	.finish = lora_finish,
 	.merge = lora_merge,
+	.merge_adds = 1,
 	.peft_name = lora_peft_name,
 };

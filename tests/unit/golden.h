@@ -80,6 +80,7 @@ static inline int golden_load(struct golden *g, const char *path)
 	assert_true(n <= g->size - 8);
 	g->header = json_loadb((char *)g->bytes + 8, n, 0, NULL);
 	assert_non_null(g->header);
+	json_object_del(g->header, "__metadata__");
 	g->data = 8 + n;
 	return 0;
 }

@@ -1,0 +1,53 @@
+/*
+ * merge - adapters folded into the weights that they stand at
+ *
+ * Tensor by tensor: a merger knows its adapters and meets the base's tensors
+ * one at a time, in any order. A merged value is computed in f32 and rounded
+ * once to the type that it is stored in.
+ */
+#ifndef ADAPT_MERGE_H
+#define ADAPT_MERGE_H
+
+#include "adapt/adapt.h"
+
+/* One adapter of a base, as it was read. */
+struct merge_adapter {
+	struct tensor_set tensors; /* role adapter: the parameters, loaded */
+	json_t *config;         /* adapt/spec.h */
+	float scale;            /* times the update; 1: all of it */
+	unsigned char *used;    /* (tensors.n) merge_tensor() met its place */
+};
+
+struct merger {
+	struct merge_adapter *at; /* merged in this order */
+	size_t n;
+	enum dtype dtype;       /* of what was quantised and, with all, of the
+				 * rest; NONE: what each was made from */
+	int all;
+	int peft_safe;          /* round the update before it is added, as
+				 * PEFT's safe_merge does: rounds twice */
+};
+
+/* Takes tensors and config (whose reference it owns then). E_NOMEM. */
+int merger_add(struct merger *m, struct tensor_set *tensors, json_t *config,
+	       float scale) MUST_CHECK;
+void merger_release(struct merger *m);  /* safe on a zeroed struct */
+
+/* Does an adapter stand at this tensor of the base? */
+int merger_changes(const struct merger *m, const struct tensor *t);
+
+/* The type that the merged tensor has. */
+enum dtype merger_dtype(const struct merger *m, const struct tensor *t);
+
+/*
+ * to: new, plain, of type d, with from's name, role and shape. from: loaded,
+ * in any storage, not changed. Same bytes for any pool. E_DATA: an adapter
+ * does not fit, a value is not finite (naming the element); E_CONFIG; E_NOMEM.
+ */
+int merge_tensor(struct tensor *to, const struct tensor *from,
+		 struct merger *m, enum dtype d, struct pool *pool) MUST_CHECK;
+
+/* After the last tensor. E_DATA: a parameter had no place in the base. */
+int merger_finish(const struct merger *m) MUST_CHECK;
+
+#endif

@@ -1,0 +1,224 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "adapt/merge.h"
+#include "base/half.h"
+#include "tests/unit/golden.h"
+
+#include <math.h>
+
+/* A plain tensor from a golden file, under its own name or another. */
+static void take(struct tensor *t, struct golden *g, const char *name,
+		 const char *as, enum tensor_role role)
+{
+	size_t shape[GOLDEN_RANK], bytes;
+	int rank = golden_shape(g, name, shape);
+	const void *data = golden_raw(g, name, &bytes);
+
+	assert_int_equal(tensor_init(t, as, role, golden_dtype(g, name), rank,
+				     shape), 0);
+	assert_int_equal(tensor_alloc(t), 0);
+	memcpy(t->part[0].data, data, bytes);
+}
+
+/* A PEFT adapter directory's tensors under our names. */
+static void add_adapter(struct merger *m, const char *dir, double alpha,
+			int rslora, float scale)
+{
+	static const char front[] = "base_model.model.";
+	char path[200], as[TENSOR_NAME];
+	struct tensor_set set = { 0 };
+	struct golden g;
+	const char *name;
+	json_t *v;
+
+	snprintf(path, sizeof(path), "%s/adapter/adapter_model.safetensors",
+		 dir);
+	assert_int_equal(golden_load(&g, path), 0);
+	json_object_foreach(g.header, name, v)
+	{
+		struct tensor t;
+
+		if (strncmp(name, front, strlen(front)))
+			continue;
+		snprintf(as, sizeof(as), "%s", name + strlen(front));
+		as[strlen(as) - strlen(".weight")] = 0;
+		take(&t, &g, name, as, ROLE_ADAPTER);
+		assert_int_equal(tensor_set_take(&set, &t), 0);
+	}
+	golden_close(&g);
+	v = json_pack("{s:s, s:f, s:b}", "kind", "lora", "alpha", alpha,
+		      "rslora", rslora);
+	assert_non_null(v);
+	assert_int_equal(merger_add(m, &set, v, scale), 0);
+}
+
+static void to_bf16(struct tensor *t)
+{
+	struct tensor b;
+
+	assert_int_equal(tensor_init(&b, t->name, t->role, DTYPE_BF16, t->rank,
+				     t->shape), 0);
+	assert_int_equal(tensor_alloc(&b), 0);
+	dtype_from_f32(b.part[0].data, DTYPE_BF16, t->part[0].data, t->count);
+	tensor_release(t);
+	*t = b;
+}
+
+static void check_golden(const char *dir, int rslora)
+{
+	struct merger m = { 0 };
+	struct golden g, base;
+	const char *name;
+	json_t *v;
+	size_t n = 0;
+
+	golden_case(&g, dir);
+	add_adapter(&m, dir, json_number(g.json, "alpha", 0), rslora, 1);
+	assert_int_equal(golden_load(&base,
+				     "A/llama/model/model.safetensors"), 0);
+	assert_int_equal(merger_finish(&m), E_DATA);
+	json_object_foreach(base.header, name, v)
+	{
+		char key[TENSOR_NAME];
+		struct tensor t, got;
+		const float *want, *have;
+
+		snprintf(key, sizeof(key), "merged.%s", name);
+		take(&t, &base, name, name,
+		     strstr(name, "_proj") ? ROLE_LINEAR : ROLE_OTHER);
+		assert_int_equal(merger_changes(&m, &t), golden_has(&g, key));
+		assert_int_equal(merge_tensor(&got, &t, &m, DTYPE_F32, NULL),
+				 0);
+		have = got.part[0].data;
+		if (merger_changes(&m, &t))
+			want = golden_f32(&g, key, NULL);
+		else
+			want = t.part[0].data;
+		for (size_t i = 0; i < t.count; i++)
+			assert_true(fabsf(have[i] - want[i]) < 2e-5f);
+		n += (size_t)merger_changes(&m, &t);
+		tensor_release(&t);
+		tensor_release(&got);
+	}
+	assert_int_equal(merger_finish(&m), 0);
+	assert_true(n > 0);
+	merger_release(&m);
+	golden_close(&base);
+	golden_close(&g);
+}
+
+static void test_lora(void **state)
+{
+	(void)state;
+	check_golden("D/merge_lora", 0);
+}
+
+static void test_rslora(void **state)
+{
+	(void)state;
+	check_golden("D/merge_rslora", 1);
+}
+
+static const char weight[] = "model.layers.0.self_attn.q_proj.weight";
+
+/* One bf16 weight merged: rounded once, or twice as PEFT's safe_merge. */
+static void check_bf16(int peft_safe, struct pool *pool)
+{
+	struct merger m = { .peft_safe = peft_safe };
+	struct golden g, base;
+	struct tensor t, got;
+	const float *want, *from;
+	const uint16_t *have, *was;
+	size_t twice = 0;
+
+	golden_case(&g, "D/merge_lora");
+	add_adapter(&m, "D/merge_lora", 9, 0, 0.5f);
+	add_adapter(&m, "D/merge_lora", 9, 0, 0.5f);
+	assert_int_equal(golden_load(&base,
+				     "A/llama/model/model.safetensors"), 0);
+	take(&t, &base, weight, weight, ROLE_LINEAR);
+	want = golden_f32(&g, "merged.model.layers.0.self_attn.q_proj.weight",
+			  NULL);
+	from = golden_f32(&base, weight, NULL);
+	to_bf16(&t);
+	was = t.part[0].data;
+	assert_int_equal(merger_dtype(&m, &t), DTYPE_BF16);
+	assert_int_equal(merge_tensor(&got, &t, &m, DTYPE_BF16, pool), 0);
+	have = got.part[0].data;
+	for (size_t i = 0; i < t.count; i++) {
+		float w = f32_from_bf16(was[i]);
+		float exact = w + (want[i] - from[i]);
+		float v = f32_from_bf16(have[i]);
+
+		assert_true(fabsf(v - exact) <=
+			    0x1.1p-8f * fabsf(exact) + 1e-6f +
+			    (peft_safe ? 0x1.1p-8f * fabsf(exact - w) : 0));
+		twice += bf16_from_f32(exact) != have[i];
+	}
+	assert_true(peft_safe ? twice > t.count / 10 : twice < 8);
+	tensor_release(&t);
+	tensor_release(&got);
+	merger_release(&m);
+	golden_close(&base);
+	golden_close(&g);
+}
+
+static void test_rounding(void **state)
+{
+	(void)state;
+	check_bf16(0, NULL);
+	check_bf16(1, NULL);
+}
+
+/* modules_to_save: the weight is replaced; scale goes part of the way. */
+static void test_full(void **state)
+{
+	static const size_t shape[] = { 40, 1000 };
+	struct merger m = { 0 };
+	struct tensor_set set = { 0 };
+	struct tensor t, p, got;
+	struct pool *pool;
+	const float *v;
+
+	(void)state;
+	assert_int_equal(tensor_init(&t, "lm_head.weight", ROLE_HEAD,
+				     DTYPE_F32, 2, shape), 0);
+	assert_int_equal(tensor_init(&p, "lm_head.weight", ROLE_ADAPTER,
+				     DTYPE_F32, 2, shape), 0);
+	assert_int_equal(tensor_alloc(&t) | tensor_alloc(&p), 0);
+	for (size_t i = 0; i < p.count; i++)
+		((float *)p.part[0].data)[i] = (float)i;
+	assert_int_equal(tensor_set_take(&set, &p), 0);
+	assert_int_equal(merger_add(&m, &set, json_object(), 0.5f), 0);
+	assert_int_equal(pool_new(&pool, 2), 0);
+	assert_int_equal(merge_tensor(&got, &t, &m, DTYPE_F32, pool), 0);
+	v = got.part[0].data;
+	for (size_t i = 0; i < got.count; i++)
+		assert_true(v[i] == 0.5f * (float)i);
+	pool_free(pool);
+	tensor_release(&got);
+	((float *)t.part[0].data)[1234] = INFINITY;
+	assert_int_equal(merge_tensor(&got, &t, &m, DTYPE_F32, NULL), E_DATA);
+	assert_string_equal(err_text(), "lm_head.weight: element 1234 is not "
+					"finite as f32 after merging");
+	((float *)t.part[0].data)[1234] = 2e5f;
+	assert_int_equal(merge_tensor(&got, &t, &m, DTYPE_F16, NULL), E_DATA);
+	tensor_release(&t);
+	merger_release(&m);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_lora),
+		cmocka_unit_test(test_rslora),
+		cmocka_unit_test(test_rounding),
+		cmocka_unit_test(test_full),
+	};
+
+	return cmocka_run_group_tests_name("merge", tests, NULL, NULL);
+}

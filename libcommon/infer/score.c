@@ -1,0 +1,247 @@
+#include "infer/score.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/size.h"
+#include "kernel/kernels.h"
+#include "kernel/table.h"
+
+struct scorer {
+	struct program *program;
+	struct pool *pool;
+	struct kv_cache *kv;
+	struct feed feed;
+	struct arena arena;
+	struct mat x, logits;   /* (SCORER_ROWS, hidden), (.., vocab) */
+	size_t row[SCORER_ROWS]; /* token that a row of them belongs to */
+	double *nll;            /* (tokens) */
+};
+
+static int take_room(struct scorer *s, const struct scorer_need *need)
+{
+	size_t hidden = program_hidden(s->program);
+	size_t vocab = program_vocab(s->program), total = 0;
+
+	arena_plan(&total, SCORER_ROWS * hidden * sizeof(float));
+	arena_plan(&total, SCORER_ROWS * vocab * sizeof(float));
+	arena_plan(&total, need->tokens * sizeof(double));
+	TRY(arena_init(&s->arena, total));
+	s->x = mat_of(arena_get(&s->arena, SCORER_ROWS * hidden *
+				sizeof(float)), SCORER_ROWS, hidden);
+	s->logits = mat_of(arena_get(&s->arena, SCORER_ROWS * vocab *
+				     sizeof(float)), SCORER_ROWS, vocab);
+	s->nll = arena_get(&s->arena, need->tokens * sizeof(double));
+	return feed_init(&s->feed, need->tokens, need->sequences);
+}
+
+static int prepare(struct scorer *s, const struct scorer_need *need)
+{
+	struct program_need plan = {
+		.tokens = need->tokens, .sequences = need->sequences,
+		.rows = SCORER_ROWS,
+	};
+
+	TRY(program_plan(s->program, s->pool, &plan));
+	TRY(take_room(s, need));
+	if (need->cache_tokens)
+		TRY(kv_cache_new(&s->kv, s->program, need->slots,
+				 need->cache_tokens));
+	feed_clear(&s->feed, s->kv);
+	return 0;
+}
+
+int scorer_new(struct scorer **out, struct program *p, struct pool *pool,
+	       const struct scorer_need *need)
+{
+	struct scorer *s = calloc(1, sizeof(*s));
+	int err;
+
+	*out = NULL;
+	if (!s)
+		return err_set(E_NOMEM, "out of memory");
+	s->program = p;
+	s->pool = pool;
+	err = prepare(s, need);
+	if (err) {
+		scorer_free(s);
+		return err;
+	}
+	*out = s;
+	return 0;
+}
+
+void scorer_free(struct scorer *s)
+{
+	if (!s)
+		return;
+	kv_cache_free(s->kv);
+	feed_release(&s->feed);
+	arena_release(&s->arena);
+	free(s);
+}
+
+struct feed *scorer_feed(struct scorer *s)
+{
+	return &s->feed;
+}
+
+struct kv_cache *scorer_cache(struct scorer *s)
+{
+	return s->kv;
+}
+
+struct program *scorer_program(struct scorer *s)
+{
+	return s->program;
+}
+
+/* ---- losses ---- */
+
+struct row_job {
+	struct scorer *s;
+	double *nll;
+	unsigned char *hit;
+};
+
+static size_t largest(const float *x, size_t n)
+{
+	size_t best = 0;
+
+	for (size_t i = 1; i < n; i++)
+		if (x[i] > x[best])
+			best = i;
+	return best;
+}
+
+static void score_row(void *ctx, size_t i, size_t lane)
+{
+	const struct row_job *j = ctx;
+	const float *logits = mat_row(j->s->logits, i);
+	size_t token = j->s->row[i], n = j->s->logits.cols;
+	size_t target = (size_t)j->s->feed.target[token];
+
+	(void)lane;
+	j->nll[token] = kernels()->cross_entropy(logits, n, target);
+	if (j->hit)
+		j->hit[token] = largest(logits, n) == target;
+}
+
+/* Logits of the first n gathered rows, in s->logits. */
+static void run_rows(struct scorer *s, size_t n)
+{
+	program_logits(s->program, mat_rows(s->x, 0, n),
+		       mat_rows(s->logits, 0, n));
+}
+
+static void gather(struct scorer *s, struct mat last, size_t row, size_t token)
+{
+	s->row[row] = token;
+	memcpy(mat_row(s->x, row), mat_row(last, token),
+	       last.cols * sizeof(float));
+}
+
+void scorer_run(struct scorer *s, double *nll, unsigned char *hit)
+{
+	struct mat last = program_forward(s->program, &s->feed.pass);
+	struct row_job job = { s, nll, hit };
+	size_t n = s->feed.batch.n, rows = 0;
+
+	memset(nll, 0, n * sizeof(*nll));
+	if (hit)
+		memset(hit, 0, n);
+	for (size_t i = 0; i < n; i++) {
+		if (s->feed.target[i] != LABEL_NONE)
+			gather(s, last, rows++, i);
+		if (rows == SCORER_ROWS || (rows && i + 1 == n)) {
+			run_rows(s, rows);
+			pool_run(s->pool, rows, score_row, &job);
+			rows = 0;
+		}
+	}
+}
+
+struct mat scorer_last(struct scorer *s)
+{
+	struct mat last = program_forward(s->program, &s->feed.pass);
+	const struct batch *b = &s->feed.batch;
+
+	for (size_t i = 0; i < b->nseq; i++)
+		gather(s, last, i, b->start[i + 1] - 1);
+	run_rows(s, b->nseq);
+	return mat_rows(s->logits, 0, b->nseq);
+}
+
+/* ---- samples ---- */
+
+static int check_sample(const struct scorer *s, const struct samples *data,
+			size_t i)
+{
+	size_t n = data->start[i + 1] - data->start[i];
+	size_t vocab = program_vocab(s->program);
+
+	if (n > s->feed.tokens)
+		return err_set(E_DATA, "sample %zu: %zu tokens, room for %zu",
+			       i + 1, n, s->feed.tokens);
+	for (size_t t = data->start[i]; t < data->start[i + 1]; t++)
+		if (data->id[t] >= vocab || data->label[t] >= (int64_t)vocab)
+			return err_set(E_DATA, "sample %zu: token %u, the "
+				       "vocabulary has %zu", i + 1,
+				       data->id[t], vocab);
+	return 0;
+}
+
+/* Runs the batch, whose first sequence is sample first. */
+static int flush(struct scorer *s, const struct samples *data, size_t first,
+		 score_fn *fn, void *ctx)
+{
+	const struct batch *b = &s->feed.batch;
+	int err = 0;
+
+	if (!b->nseq)
+		return 0;
+	scorer_run(s, s->nll, NULL);
+	for (size_t i = 0; i < b->nseq && !err; i++) {
+		double *nll = s->nll + b->start[i];
+		size_t n = data->start[first + i + 1] - data->start[first + i];
+
+		/* The loss stands at the token before; move it to its own. */
+		memmove(nll + 1, nll, (n - 1) * sizeof(*nll));
+		nll[0] = 0;
+		err = fn(ctx, first + i, nll, n);
+	}
+	feed_clear(&s->feed, NULL);
+	return err;
+}
+
+static void add_sample(struct scorer *s, const struct samples *data, size_t i)
+{
+	size_t first = data->start[i], n = data->start[i + 1] - first;
+	size_t at = s->feed.batch.n;
+
+	feed_add(&s->feed, data->id + first, NULL, n, 0, 0);
+	for (size_t t = 0; t + 1 < n; t++)
+		s->feed.target[at + t] = data->label[first + t + 1];
+}
+
+int score_samples(struct scorer *s, const struct samples *data, score_fn *fn,
+		  void *ctx)
+{
+	size_t first = 0;
+
+	feed_clear(&s->feed, NULL);
+	for (size_t i = 0; i < data->n; i++) {
+		size_t n = data->start[i + 1] - data->start[i];
+
+		TRY(check_sample(s, data, i));
+		if (!n)
+			return err_set(E_DATA, "sample %zu is empty", i + 1);
+		if (!feed_fits(&s->feed, n)) {
+			TRY(flush(s, data, first, fn, ctx));
+			first = i;
+		}
+		add_sample(s, data, i);
+	}
+	return flush(s, data, first, fn, ctx);
+}

@@ -1,0 +1,51 @@
+/*
+ * score - how likely a model finds given tokens
+ *
+ * The negative log-likelihood of a token given those before it, in nats, from
+ * logits that are computed only where they are asked for.
+ */
+#ifndef INFER_SCORE_H
+#define INFER_SCORE_H
+
+#include "infer/feed.h"
+
+struct scorer;
+
+struct scorer_need {
+	size_t tokens, sequences;       /* of a batch, at most */
+	size_t cache_tokens;            /* of a cached sequence; 0: no cache */
+	size_t slots;                   /* cached sequences */
+};
+
+/* Plans the program for inference and owns its buffers. E_NOMEM. */
+int scorer_new(struct scorer **s, struct program *p, struct pool *pool,
+	       const struct scorer_need *need) MUST_CHECK;
+void scorer_free(struct scorer *s);
+
+struct feed *scorer_feed(struct scorer *s);
+struct kv_cache *scorer_cache(struct scorer *s);        /* NULL: none */
+struct program *scorer_program(struct scorer *s);
+
+/*
+ * Runs what was fed. nll[i] and hit[i] belong to the fed token i: the loss of
+ * its target, and whether the target was the likeliest token (of equals, the
+ * lowest id); 0 where there is no target. hit may be NULL.
+ */
+void scorer_run(struct scorer *s, double *nll, unsigned char *hit);
+
+/* Runs what was fed and gives the logits of the last token of every sequence:
+ * row i of (nseq, vocab), valid until the next run. nseq <= SCORER_ROWS. */
+enum { SCORER_ROWS = 32 };
+struct mat scorer_last(struct scorer *s);
+
+/* One sample's losses: nll[i] of token i, n of them, where label[i] counts. */
+typedef int score_fn(void *ctx, size_t sample, const double *nll, size_t n);
+
+/*
+ * All samples, packed into batches. E_DATA: a sample is longer than a batch,
+ * or a token is outside the vocabulary.
+ */
+int score_samples(struct scorer *s, const struct samples *data, score_fn *fn,
+		  void *ctx) MUST_CHECK;
+
+#endif

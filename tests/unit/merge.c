@@ -6,6 +6,7 @@
 
 #include "adapt/merge.h"
 #include "base/half.h"
+#include "quant/requant.h"
 #include "tests/unit/golden.h"
 
 #include <math.h>
@@ -211,6 +212,113 @@ static void test_full(void **state)
 	merger_release(&m);
 }
 
+/* The part of a node against "<when>.<module>.<name>". */
+static size_t differences(struct golden *g, const struct tensor *t, int node,
+			  const char *when, const char *name)
+{
+	char key[TENSOR_NAME];
+	const struct tensor_part *p = &t->part[t->node[node].part];
+	const unsigned char *want, *have = p->data;
+	size_t bytes, n = 0;
+
+	snprintf(key, sizeof(key), "%s.%.*s.%s", when,
+		 (int)(strlen(t->name) - strlen(".weight")), t->name, name);
+	want = golden_raw(g, key, &bytes);
+	assert_int_equal(bytes, p->bytes);
+	for (size_t i = 0; i < bytes; i++)
+		n += want[i] != have[i];
+	return n;
+}
+
+static void check_nf4(struct golden *g, struct golden *base, struct merger *m,
+		      const char *name, struct pool *pool)
+{
+	struct quant_nf4 q = { 64, 1, QUANT_CPU };
+	struct requant_report r;
+	char key[TENSOR_NAME];
+	struct tensor t, was, now, again;
+	const float *want, *have;
+
+	take(&t, base, name, name, ROLE_LINEAR);
+	assert_int_equal(quant_nf4(&was, &t, &q, NULL), 0);
+	assert_int_equal(differences(g, &was, 0, "before", "codes"), 0);
+	assert_int_equal(differences(g, &was, 1, "before", "absmax_u8"), 0);
+	assert_int_equal(merger_dtype(m, &was), DTYPE_F32);
+	assert_int_equal(merge_tensor(&now, &was, m, DTYPE_F32, pool), 0);
+	snprintf(key, sizeof(key), "float.%.*s",
+		 (int)(strlen(name) - strlen(".weight")), name);
+	want = golden_f32(g, key, NULL);
+	have = now.part[0].data;
+	for (size_t i = 0; i < t.count; i++)
+		assert_true(fabsf(have[i] - want[i]) < 2e-6f);
+	assert_int_equal(requant(&again, &was, &now, QUANT_CPU, &r, pool), 0);
+	assert_true(differences(g, &again, 0, "after", "codes") < 3);
+	assert_true(differences(g, &again, 1, "after", "absmax_u8") < 3);
+	assert_true(r.survived > 0.8 && r.survived < 1.1 && r.delta > 0.1 &&
+		    r.error > 0 && r.error < r.delta);
+	tensor_release(&t);
+	tensor_release(&was);
+	tensor_release(&now);
+	tensor_release(&again);
+}
+
+static void test_nf4(void **state)
+{
+	struct merger m = { 0 };
+	struct golden g, base;
+	struct pool *pool;
+	const char *key;
+	json_t *v;
+	size_t n = 0;
+
+	(void)state;
+	golden_case(&g, "D/merge_into_nf4");
+	add_adapter(&m, "D/merge_into_nf4", json_number(g.json, "alpha", 0), 0,
+		    1);
+	assert_int_equal(golden_load(&base,
+				     "A/llama/model/model.safetensors"), 0);
+	assert_int_equal(pool_new(&pool, 2), 0);
+	json_object_foreach(g.header, key, v)
+	{
+		char name[TENSOR_NAME];
+
+		if (strncmp(key, "float.", 6))
+			continue;
+		snprintf(name, sizeof(name), "%s.weight", key + 6);
+		check_nf4(&g, &base, &m, name, pool);
+		n++;
+	}
+	assert_true(n > 0);
+	assert_int_equal(merger_finish(&m), 0);
+	pool_free(pool);
+	merger_release(&m);
+	golden_close(&base);
+	golden_close(&g);
+}
+
+/* A storage that is not made here, and a delta of nothing. */
+static void test_requant(void **state)
+{
+	static const size_t shape[] = { 2, 64 };
+	struct quant_nf4 q = { 64, 0, QUANT_CPU };
+	struct requant_report r;
+	struct tensor t, was, again;
+
+	(void)state;
+	assert_int_equal(tensor_init(&t, "w", ROLE_LINEAR, DTYPE_F32, 2,
+				     shape), 0);
+	assert_int_equal(tensor_alloc(&t), 0);
+	((float *)t.part[0].data)[3] = 2;
+	assert_int_equal(requant(&again, &t, &t, QUANT_CPU, &r, NULL),
+			 E_CONFIG);
+	assert_int_equal(quant_nf4(&was, &t, &q, NULL), 0);
+	assert_int_equal(requant(&again, &was, &t, QUANT_CPU, &r, NULL), 0);
+	assert_true(r.delta == 0 && isnan(r.survived) && r.error == 0);
+	tensor_release(&t);
+	tensor_release(&was);
+	tensor_release(&again);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -218,6 +326,8 @@ int main(void)
 		cmocka_unit_test(test_rslora),
 		cmocka_unit_test(test_rounding),
 		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_nf4),
+		cmocka_unit_test(test_requant),
 	};
 
 	return cmocka_run_group_tests_name("merge", tests, NULL, NULL);

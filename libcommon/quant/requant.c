@@ -1,0 +1,103 @@
+#include "quant/requant.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/size.h"
+#include "weight/storage.h"
+
+enum { CHUNK = 1 << 15 };
+
+/* The settings that base was quantised with. */
+static int settings(struct quant_nf4 *q, const struct tensor *base,
+		    enum quant_rule rule)
+{
+	const struct storage *s = base->node;
+	int scale = s[0].scale;
+
+	if (s[0].kind != STORE_NF4 || s[0].shift >= 0 || scale < 0 ||
+	    (s[scale].kind != STORE_RAW && s[scale].kind != STORE_DYN8) ||
+	    !quant_nf4_block_ok(s[0].block))
+		return err_set(E_CONFIG, "%s: stored as %s of a form that "
+			       "cannot be made again here", base->name,
+			       storage_kind_name(s[0].kind));
+	*q = (struct quant_nf4){ s[0].block, s[scale].kind == STORE_DYN8,
+				 rule };
+	return 0;
+}
+
+struct sums {
+	double delta, kept, error;
+};
+
+struct job {
+	const struct tensor *base, *merged, *after;
+	float *scratch;         /* lanes of 2 CHUNK */
+	struct sums *sum;       /* a task's */
+};
+
+static void add_up(void *ctx, size_t task, size_t lane)
+{
+	const struct job *j = ctx;
+	size_t first = task * CHUNK;
+	size_t n = size_min(CHUNK, j->base->count - first);
+	float *w = j->scratch + lane * 2 * CHUNK, *q = w + CHUNK;
+	const float *m = (const float *)j->merged->part[0].data + first;
+	struct sums s = { 0 };
+
+	storage_decode(j->base, 0, w, first, n);
+	storage_decode(j->after, 0, q, first, n);
+	for (size_t i = 0; i < n; i++) {
+		double delta = (double)m[i] - w[i];
+		double error = (double)q[i] - m[i];
+
+		s.delta += delta * delta;
+		s.kept += ((double)q[i] - w[i]) * delta;
+		s.error += error * error;
+	}
+	j->sum[task] = s;
+}
+
+static int compare(struct job *j, struct requant_report *r, struct pool *pool)
+{
+	size_t ntask = size_ceil(j->base->count, CHUNK);
+	struct sums all = { 0 };
+	int err = 0;
+
+	j->scratch = malloc(pool_lanes(pool) * 2 * CHUNK * sizeof(float));
+	j->sum = calloc(ntask + 1, sizeof(*j->sum));
+	if (j->scratch && j->sum)
+		pool_run(pool, ntask, add_up, j);
+	else
+		err = err_set(E_NOMEM, "out of memory");
+	for (size_t i = 0; !err && i < ntask; i++) {
+		all.delta += j->sum[i].delta;
+		all.kept += j->sum[i].kept;
+		all.error += j->sum[i].error;
+	}
+	free(j->scratch);
+	free(j->sum);
+	*r = (struct requant_report){ sqrt(all.delta), all.kept / all.delta,
+				      sqrt(all.error) };
+	return err;
+}
+
+int requant(struct tensor *to, const struct tensor *base,
+	    const struct tensor *merged, enum quant_rule rule,
+	    struct requant_report *report, struct pool *pool)
+{
+	struct job j = { base, merged, to };
+	struct quant_nf4 q;
+	int err;
+
+	TRY(settings(&q, base, rule));
+	if (storage_check(base))
+		return err_at(E_DATA, "%s", base->name);
+	TRY(quant_nf4(to, merged, &q, pool));
+	to->dtype = base->dtype;
+	to->node[0].dtype = base->node[0].dtype;
+	err = compare(&j, report, pool);
+	if (err)
+		tensor_release(to);
+	return err;
+}

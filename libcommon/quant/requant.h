@@ -1,0 +1,30 @@
+/*
+ * requant - a merged weight stored again as its base was, and what that costs
+ *
+ * A LoRA update is often smaller than the distance between two codes, so part
+ * of it is lost when the sum is quantised again.
+ */
+#ifndef QUANT_REQUANT_H
+#define QUANT_REQUANT_H
+
+#include "quant/quant_nf4.h"
+
+/* With W the base's values, M = W + delta the merged ones and Q those that are
+ * stored in the end, all as one vector: */
+struct requant_report {
+	double delta;           /* |M - W| */
+	double survived;        /* <Q - W, M - W> / |M - W|^2: 1 is all of it;
+				 * NaN where there is no delta */
+	double error;           /* |Q - M| */
+};
+
+/*
+ * to: new, merged's values in the storage of base. base: NF4; merged: plain
+ * f32 of its shape; both loaded. E_CONFIG: a storage that cannot be made here;
+ * as quant_nf4() else.
+ */
+int requant(struct tensor *to, const struct tensor *base,
+	    const struct tensor *merged, enum quant_rule rule,
+	    struct requant_report *report, struct pool *pool) MUST_CHECK;
+
+#endif

@@ -6,49 +6,72 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* y += acc of one row, or y = acc; n of GEMM_NR columns. */
-INLINE void put(float *y, const __m256 *acc, size_t n, int first)
+INLINE void put8(float *y, __m256 sum, int first)
+{
+	_mm256_storeu_ps(y, first ? sum :
+			 _mm256_add_ps(_mm256_loadu_ps(y), sum));
+}
+
+/* One row: y += sums, or y = sums; n of GEMM_NR columns. */
+INLINE void put(float *y, __m256 s0, __m256 s1, __m256 s2, size_t n, int first)
 {
 	float part[GEMM_NR];
 
 	if (n == GEMM_NR) {
-		for (int j = 0; j < 3; j++)
-			_mm256_storeu_ps(y + 8 * j, first ? acc[j] :
-				_mm256_add_ps(_mm256_loadu_ps(y + 8 * j),
-					      acc[j]));
+		put8(y, s0, first);
+		put8(y + 8, s1, first);
+		put8(y + 16, s2, first);
 		return;
 	}
-	for (int j = 0; j < 3; j++)
-		_mm256_storeu_ps(part + 8 * j, acc[j]);
+	_mm256_storeu_ps(part, s0);
+	_mm256_storeu_ps(part + 8, s1);
+	_mm256_storeu_ps(part + 16, s2);
 	for (size_t j = 0; j < n; j++)
 		y[j] = first ? part[j] : y[j] + part[j];
 }
 
-/* rows is a constant: 4 x 24 is 12 sums, 3 of W and a broadcast, all of the
- * 16 registers. */
+/* A tile's sums are named, not an array: compilers keep names in registers. */
+#define ROW(i)                                                \
+	do {                                                  \
+		__m256 xi = _mm256_broadcast_ss(x + i);       \
+                                                              \
+		a##i = _mm256_fmadd_ps(xi, w0, a##i);         \
+		b##i = _mm256_fmadd_ps(xi, w1, b##i);         \
+		c##i = _mm256_fmadd_ps(xi, w2, c##i);         \
+	} while (0)
+
+#define ZERO(i) \
+	__m256 a##i = _mm256_setzero_ps(), b##i = a##i, c##i = a##i
+
+/* rows is a constant, at most 4: 4 x 24 is 12 sums, 3 of W and a broadcast,
+ * which is all of the 16 registers. */
 INLINE void tile(float *y, size_t stride, int rows, size_t n, const float *x,
 		 const float *w, size_t kc, int first)
 {
-	__m256 acc[GEMM_MR][3];
-
-	for (int i = 0; i < rows; i++)
-		for (int j = 0; j < 3; j++)
-			acc[i][j] = _mm256_setzero_ps();
+	ZERO(0);
+	ZERO(1);
+	ZERO(2);
+	ZERO(3);
 	for (size_t k = 0; k < kc; k++, x += GEMM_MR, w += GEMM_NR) {
 		__m256 w0 = _mm256_load_ps(w);
 		__m256 w1 = _mm256_load_ps(w + 8);
 		__m256 w2 = _mm256_load_ps(w + 16);
 
-		for (int i = 0; i < rows; i++) {
-			__m256 xi = _mm256_broadcast_ss(x + i);
-
-			acc[i][0] = _mm256_fmadd_ps(xi, w0, acc[i][0]);
-			acc[i][1] = _mm256_fmadd_ps(xi, w1, acc[i][1]);
-			acc[i][2] = _mm256_fmadd_ps(xi, w2, acc[i][2]);
-		}
+		ROW(0);
+		if (rows > 1)
+			ROW(1);
+		if (rows > 2)
+			ROW(2);
+		if (rows > 3)
+			ROW(3);
 	}
-	for (int i = 0; i < rows; i++)
-		put(y + (size_t)i * stride, acc[i], n, first);
+	put(y, a0, b0, c0, n, first);
+	if (rows > 1)
+		put(y + stride, a1, b1, c1, n, first);
+	if (rows > 2)
+		put(y + 2 * stride, a2, b2, c2, n, first);
+	if (rows > 3)
+		put(y + 3 * stride, a3, b3, c3, n, first);
 }
 
 static void tile_tail(float *y, size_t stride, size_t m, size_t n,

@@ -1,0 +1,391 @@
+/*
+ * kernels [-j N] [word ...] - how fast the matrix product is
+ *
+ * Prints GFLOP/s, the best of several runs, and its share of what the machine
+ * does on nothing but fused multiply-adds, measured between them: other work
+ * on the machine slows both. Words choose the lines that contain one of them.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/os.h"
+#include "base/size.h"
+#include "kernel/gemm.h"
+#include "kernel/kernels.h"
+#include "weight/weight.h"
+
+static char **words;
+static double seconds = 0.15;   /* for each line */
+
+static int wanted(const char *line)
+{
+	if (!*words)
+		return 1;
+	for (char **w = words; *w; w++)
+		if (strstr(line, *w))
+			return 1;
+	return 0;
+}
+
+static void fail(const char *what)
+{
+	fprintf(stderr, "kernels: %s: %s\n", what, err_text());
+	exit(1);
+}
+
+static void *room(size_t bytes)
+{
+	void *p = os_pages(bytes + 64);
+
+	if (!p)
+		fail("memory");
+	return p;
+}
+
+/* ---- the peak ---- */
+
+enum { PEAK_LOOPS = 1 << 18, CHAINS = 12 };
+
+typedef float vec __attribute__((vector_size(32)));
+static volatile float sunk[64];
+
+#define EACH(do) do(0) do(1) do(2) do(3) do(4) do(5) do(6) do(7) do(8) do(9) \
+	do(10) do(11)
+#ifdef __x86_64__
+#define FMA(i) __asm__("vfmadd231ps %1, %1, %0" : "+x"(c##i) : "x"(a));
+#define TARGET __attribute__((target("avx2,fma")))
+#else
+#define FMA(i) c##i += a * a;
+#define TARGET
+#endif
+#define CHAIN(i) vec c##i = a;
+#define SUM(i) a += c##i;
+
+TARGET static void multiply_add(void *ctx, size_t task, size_t lane)
+{
+	vec a = { 0 };
+
+	(void)ctx;
+	(void)task;
+	EACH(CHAIN)
+	for (int i = 0; i < PEAK_LOOPS; i++) {
+		EACH(FMA)
+	}
+	EACH(SUM)
+	sunk[lane % 64] = a[0];
+}
+
+static double peak(struct pool *pool)
+{
+	size_t tasks = pool_lanes(pool) * 2;
+	double start = os_seconds(), spent;
+
+	pool_run(pool, tasks, multiply_add, NULL);
+	spent = os_seconds() - start;
+	return 16.0 * CHAINS * PEAK_LOOPS * (double)tasks / spent / 1e9;
+}
+
+/* ---- what is timed ---- */
+
+struct timed {
+	void (*run)(void *ctx);
+	void *ctx;
+	double work;            /* flops or elements of one run */
+};
+
+static double rate(const struct timed *t, double *best_peak, struct pool *pool)
+{
+	double least = 1e9, end = os_seconds() + seconds;
+
+	t->run(t->ctx);
+	for (int i = 0; i < 4 || os_seconds() < end; i++) {
+		double start = os_seconds(), p;
+
+		t->run(t->ctx);
+		start = os_seconds() - start;
+		if (start < least)
+			least = start;
+		if (best_peak && i % 8 == 0 && (p = peak(pool)) > *best_peak)
+			*best_peak = p;
+	}
+	return t->work / least / 1e9;
+}
+
+/* ---- weights ---- */
+
+static unsigned state = 1;
+
+static float noise(void)
+{
+	state = state * 1664525u + 1013904223u;
+	return (float)(int)state * 0x1p-31f;
+}
+
+static int scaled(struct tensor *t, size_t groups)
+{
+	int s = tensor_node(t, STORE_DYN8, groups), f, o;
+
+	t->node[s].block = 256;
+	f = tensor_node(t, STORE_RAW, size_ceil(groups, 256));
+	t->node[f].part = tensor_part(t, DTYPE_F32, size_ceil(groups, 256));
+	o = tensor_node(t, STORE_CONST, size_ceil(groups, 256));
+	t->node[o].value = 0.5;
+	t->node[s].scale = f;
+	t->node[s].shift = o;
+	t->node[s].part = tensor_part(t, DTYPE_U8, groups);
+	return s;
+}
+
+static void make(struct tensor *t, const char *kind, size_t rows, size_t cols)
+{
+	size_t shape[] = { rows, cols };
+	enum dtype d = dtype_find(kind);
+
+	if (tensor_init(t, "w", ROLE_LINEAR, d ? d : DTYPE_F32, 2, shape))
+		fail("tensor");
+	if (!d) {
+		t->npart = 0;
+		t->node[0].kind = STORE_NF4;
+		t->node[0].block = 64;
+		t->node[0].scale = scaled(t, size_ceil(rows * cols, 64));
+		t->node[0].part = tensor_part(t, DTYPE_U4, rows * cols);
+	}
+	if (tensor_alloc(t))
+		fail("tensor");
+	for (int i = 0; i < t->npart; i++) {
+		struct tensor_part *p = &t->part[i];
+		size_t size = dtype_bits(p->dtype) / 8;
+		float x;
+
+		for (size_t b = 0; !dtype_is_float(p->dtype) && b < p->bytes;
+		     b++)
+			((unsigned char *)p->data)[b] =
+				(unsigned char)(state = state * 5 + 1);
+		for (size_t e = 0; dtype_is_float(p->dtype) && e < p->count;
+		     e++) {
+			x = noise();
+			dtype_from_f32((char *)p->data + e * size, p->dtype,
+				       &x, 1);
+		}
+	}
+}
+
+/* ---- products ---- */
+
+struct product {
+	struct pool *pool;
+	size_t m, nout;
+	struct gemm_output out[3];
+	struct weight w[3];
+	struct tensor t[3];
+	float *x;
+	void *space;
+};
+
+static void run_product(void *ctx)
+{
+	struct product *p = ctx;
+
+	gemm(p->pool, p->space, p->m, p->out, p->nout);
+}
+
+static void line(const char *name, const struct timed *t, struct pool *pool)
+{
+	double top = 0, r = rate(t, &top, pool);
+
+	printf("%-40s %8.1f %7.1f %6.0f%%\n", name, r, top, 100 * r / top);
+	fflush(stdout);
+}
+
+static void time_product(struct pool *pool, const char *kind, size_t m,
+			 size_t nout, const size_t *rows, size_t cols,
+			 enum gemm_use use)
+{
+	struct product p = { .pool = pool, .m = m, .nout = nout };
+	struct timed t = { run_product, &p, 0 };
+	size_t most = 0, k;
+	char name[128];
+	int at;
+
+	at = snprintf(name, sizeof(name), "%s %s %zux", kind,
+		      use == GEMM_NT ? "nt" : "nn", cols);
+	for (size_t i = 0; i < nout; i++) {
+		at += snprintf(name + at, sizeof(name) - (size_t)at, "%s%zu",
+			       i ? "+" : "", rows[i]);
+		most = size_max(most, rows[i]);
+	}
+	snprintf(name + at, sizeof(name) - (size_t)at, " m %zu -j%zu", m,
+		 pool_lanes(pool));
+	if (!wanted(name))
+		return;
+	k = use == GEMM_NT ? cols : most;
+	p.x = room(m * k * sizeof(float));
+	for (size_t i = 0; i < m * k; i++)
+		p.x[i] = noise();
+	for (size_t i = 0; i < nout; i++) {
+		struct gemm_output *o = &p.out[i];
+
+		make(&p.t[i], kind, rows[i], cols);
+		if (weight_bind(&p.w[i], &p.t[i]))
+			fail("weight");
+		o->n = o->stride = use == GEMM_NT ? rows[i] : cols;
+		o->y = room(m * o->n * sizeof(float));
+		o->nterm = 1;
+		o->term[0] = weight_term(&p.w[i], p.x, k, use);
+		t.work += 2.0 * (double)m * (double)rows[i] * (double)cols;
+	}
+	p.space = room(gemm_space(pool, m, k));
+	line(name, &t, pool);
+	for (size_t i = 0; i < nout; i++) {
+		os_pages_free(p.out[i].y, m * p.out[i].n * 4 + 64);
+		tensor_release(&p.t[i]);
+	}
+	os_pages_free(p.space, gemm_space(pool, m, k) + 64);
+	os_pages_free(p.x, m * k * sizeof(float) + 64);
+}
+
+static const struct {
+	size_t nout, rows[3], cols;
+} shapes[] = {
+	{ 1, { 576 }, 576 },
+	{ 3, { 576, 192, 192 }, 576 },
+	{ 2, { 1536, 1536 }, 576 },
+	{ 1, { 1536 }, 576 },
+	{ 1, { 576 }, 1536 },
+	{ 1, { 4096 }, 4096 },
+};
+
+static void time_shapes(struct pool *pool, const char *kind, size_t m)
+{
+	for (size_t i = 0; i < NELEM(shapes); i++)
+		for (int use = GEMM_NT; use <= GEMM_NN; use++)
+			if (use == GEMM_NT || shapes[i].nout == 1)
+				time_product(pool, kind, m, shapes[i].nout,
+					     shapes[i].rows, shapes[i].cols,
+					     (enum gemm_use)use);
+}
+
+/* ---- the weight gradient ---- */
+
+struct gradient {
+	struct pool *pool;
+	float *g, *p, *q;
+	size_t a, b, m;
+};
+
+static void run_gradient(void *ctx)
+{
+	struct gradient *g = ctx;
+
+	gemm_tn(g->pool, g->g, g->b, g->p, g->a, g->a, g->q, g->b, g->b, g->m);
+}
+
+static void time_gradient(struct pool *pool, size_t a, size_t b, size_t m)
+{
+	struct gradient g = { pool, room(a * b * 4), room(m * a * 4),
+			      room(m * b * 4), a, b, m };
+	struct timed t = { run_gradient, &g, 2.0 * (double)(a * b * m) };
+	char name[128];
+
+	snprintf(name, sizeof(name), "tn %zux%zu m %zu -j%zu", a, b, m,
+		 pool_lanes(pool));
+	for (size_t i = 0; i < m * a; i++)
+		g.p[i] = noise();
+	for (size_t i = 0; i < m * b; i++)
+		g.q[i] = noise();
+	if (wanted(name))
+		line(name, &t, pool);
+	os_pages_free(g.g, a * b * 4 + 64);
+	os_pages_free(g.p, m * a * 4 + 64);
+	os_pages_free(g.q, m * b * 4 + 64);
+}
+
+/* ---- packing ---- */
+
+struct packing {
+	struct weight w;
+	float *dst;
+	enum gemm_use use;
+};
+
+static void run_packing(void *ctx)
+{
+	struct packing *p = ctx;
+	size_t K = p->use == GEMM_NT ? p->w.cols : p->w.rows;
+	size_t N = p->use == GEMM_NT ? p->w.rows : p->w.cols;
+
+	for (size_t n = 0; n < N; n += 192)
+		for (size_t k = 0; k < K; k += GEMM_KC)
+			p->w.format->pack(&p->w, p->dst, k,
+					  size_min(k + GEMM_KC, K), n,
+					  size_min(n + 192, N), p->use);
+}
+
+static void run_rows(void *ctx)
+{
+	struct packing *p = ctx;
+
+	for (size_t r = 0; r < p->w.rows; r += 64)
+		p->w.format->rows(&p->w, p->dst, r,
+				  size_min(64, p->w.rows - r));
+}
+
+static void time_packing(const char *kind, size_t rows, size_t cols)
+{
+	static const char *const what[] = { "nt", "nn", "rows" };
+	struct tensor t;
+	struct packing p = { .dst = room(64 * 4096 * 4) };
+
+	make(&t, kind, rows, cols);
+	if (weight_bind(&p.w, &t))
+		fail("weight");
+	for (int i = 0; i < 3; i++) {
+		struct timed timed = { i < 2 ? run_packing : run_rows, &p,
+				       (double)(rows * cols) };
+		char name[128];
+
+		p.use = i == 1 ? GEMM_NN : GEMM_NT;
+		snprintf(name, sizeof(name), "pack %s %s %zux%zu", kind,
+			 what[i], rows, cols);
+		if (wanted(name))
+			printf("%-40s %8.2f G values/s\n", name,
+			       rate(&timed, NULL, NULL));
+		fflush(stdout);
+	}
+	tensor_release(&t);
+	os_pages_free(p.dst, 64 * 4096 * 4 + 64);
+}
+
+int main(int argc, char **argv)
+{
+	static const char *const kind[] = { "f32", "bf16", "nf4" };
+	static const size_t rows[] = { 64, 256, 1024, 1 };
+	size_t lanes = 2;
+
+	words = argv + 1;
+	if (argc > 2 && !strcmp(argv[1], "-j")) {
+		lanes = strtoul(argv[2], NULL, 10);
+		words += 2;
+	}
+	printf("level %s\n%-40s %8s %7s %7s\n", kernels_name(), "", "GFLOP/s",
+	       "peak", "share");
+	for (size_t i = 0; i < NELEM(kind); i++)
+		time_packing(kind[i], 1536, 576);
+	for (size_t j = 1; j <= lanes; j++) {
+		struct pool *pool;
+
+		if (pool_new(&pool, j))
+			fail("threads");
+		for (size_t r = 0; r < NELEM(rows); r++)
+			for (size_t i = 0; i < NELEM(kind); i++)
+				time_shapes(pool, kind[i], rows[r]);
+		time_gradient(pool, 8, 576, 1024);
+		time_gradient(pool, 576, 8, 1024);
+		time_gradient(pool, 8, 1536, 1024);
+		time_gradient(pool, 1536, 8, 1024);
+		time_gradient(pool, 64, 4096, 1024);
+		pool_free(pool);
+	}
+	return 0;
+}

@@ -34,7 +34,7 @@ static double power_of_two(int n)
 float math_exp(float x)
 {
 	static const float c[] = { 0x1.000000p-1f, 0x1.555556p-3f,
-				   0x1.5554aep-5f, 0x1.1110e0p-7f,
+				   0x1.5554eap-5f, 0x1.1110e0p-7f,
 				   0x1.6d4324p-10f, 0x1.a124f2p-13f };
 	float n, r, p;
 	uint32_t u;

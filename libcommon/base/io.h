@@ -49,6 +49,9 @@ struct io_out {
 int io_out_open(struct io_out *out, const char *path, int binary) MUST_CHECK;
 int io_out_write(struct io_out *out, const void *from, size_t n) MUST_CHECK;
 
+/* What was written so far leaves the buffer. E_IO. */
+int io_out_flush(struct io_out *out) MUST_CHECK;
+
 /* Flushes, syncs, renames, closes. E_IO. */
 int io_out_commit(struct io_out *out) MUST_CHECK;
 

@@ -140,7 +140,7 @@ static int write_all(struct io_out *out, const unsigned char *p, size_t n)
 	return 0;
 }
 
-static int flush(struct io_out *out)
+int io_out_flush(struct io_out *out)
 {
 	size_t n = out->have;
 
@@ -152,7 +152,7 @@ int io_out_write(struct io_out *out, const void *from, size_t n)
 {
 	out->offset += n;
 	if (n > IO_BUFFER - out->have)
-		TRY(flush(out));
+		TRY(io_out_flush(out));
 	if (n >= IO_BUFFER)
 		return write_all(out, from, n);
 	memcpy(out->buf + out->have, from, n);
@@ -191,7 +191,7 @@ static int publish(struct io_out *out)
 
 int io_out_commit(struct io_out *out)
 {
-	int err = flush(out), fd;
+	int err = io_out_flush(out), fd;
 
 	if (!err && out->temp)
 		err = publish(out);

@@ -9,29 +9,9 @@
 #define INFER_TASK_H
 
 #include "base/json.h"
+#include "data/text.h"
 #include "infer/decode.h"
 #include "infer/score.h"
-
-struct task_ids {
-	uint32_t *at;           /* free() it */
-	size_t n;
-};
-
-/* The model's text, as a task sees it: tokenizer and chat template. */
-struct task_text {
-	int (*encode)(void *ctx, const char *text, size_t size,
-		      struct task_ids *ids) MUST_CHECK;
-	int (*decode)(void *ctx, const uint32_t *id, size_t n,
-		      char **text) MUST_CHECK;
-
-	/* Messages [0, n), with the opening of the answer; NULL: the model
-	 * has no template. */
-	int (*render)(void *ctx, json_t *messages, size_t n,
-		      char **text) MUST_CHECK;
-	void *ctx;
-	const uint32_t *stop;
-	size_t nstop;
-};
 
 struct task_options {
 	const char *data;       /* the task's file; NULL: the samples below */
@@ -43,7 +23,7 @@ struct task_options {
 
 struct task_run {
 	const struct task_options *options;
-	const struct task_text *text;   /* NULL where there is no tokenizer */
+	const struct text_codec *text;  /* NULL where there is no tokenizer */
 	const struct samples *samples;  /* loss: what -d or the input had */
 	struct program *program;
 	struct pool *pool;

@@ -39,9 +39,6 @@ static int question(const struct task_run *r, json_t *record, char **prompt,
 				    NULL);
 		if (!*answer)
 			return err_set(E_DATA, "the last message is empty");
-		if (!r->text->render)
-			return err_set(E_CONFIG, "the model has no chat "
-				       "template");
 		return r->text->render(r->text->ctx, messages, n - 1, prompt);
 	}
 	text = first_text(record, "prompt", "question");
@@ -96,17 +93,17 @@ static int log_record(struct exact *e, json_t *record, const char *wrote,
 	return err;
 }
 
-static int ask(struct exact *e, const char *prompt)
+static int ask(struct exact *e, const char *prompt, int chat)
 {
-	const struct task_text *t = e->run->text;
+	const struct text_codec *t = e->run->text;
 	struct decode_need need = {
 		.stop = t->stop, .nstop = t->nstop,
 		.most = e->run->options->most,
 	};
-	struct task_ids ids;
+	struct text_ids ids;
 	int err;
 
-	TRY(t->encode(t->ctx, prompt, strlen(prompt), &ids));
+	TRY(t->encode(t->ctx, prompt, strlen(prompt), chat, &ids));
 	e->nid = 0;
 	if (ids.n + need.most > e->run->options->window)
 		err = err_set(E_DATA, "%zu tokens and %zu to write, room for "
@@ -121,7 +118,7 @@ static int ask(struct exact *e, const char *prompt)
 static int take(void *ctx, json_t *record, size_t number)
 {
 	struct exact *e = ctx;
-	const struct task_text *t = e->run->text;
+	const struct text_codec *t = e->run->text;
 	int chat = json_is_array(json_object_get(record, "messages")), right;
 	const char *answer;
 	char *prompt = NULL, *wrote = NULL;
@@ -129,7 +126,7 @@ static int take(void *ctx, json_t *record, size_t number)
 
 	(void)number;
 	if (!err)
-		err = ask(e, prompt);
+		err = ask(e, prompt, chat);
 	if (!err)
 		err = t->decode(t->ctx, e->id, e->nid, &wrote);
 	if (!err) {

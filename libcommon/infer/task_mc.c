@@ -116,10 +116,10 @@ static int add_shot(struct mc *m, json_t *record, const char *context)
 	return all ? 0 : err_set(E_NOMEM, "out of memory");
 }
 
-static int encode(struct mc *m, const char *text, struct task_ids *ids)
+static int encode(struct mc *m, const char *text, struct text_ids *ids)
 {
 	return m->run->text->encode(m->run->text->ctx, text, strlen(text),
-				    ids);
+				    0, ids);
 }
 
 /* Scores all choices behind the context. */
@@ -127,7 +127,7 @@ static int score(struct mc *m, const char *context, json_t *choices,
 		 struct choice_score *out)
 {
 	struct choice_sequence seq[CHOICES] = { { 0 } };
-	struct task_ids ids[CHOICES] = { { 0 } }, alone = { 0 };
+	struct text_ids ids[CHOICES] = { { 0 } }, alone = { 0 };
 	size_t n = json_array_size(choices);
 	int err = encode(m, context, &alone);
 

@@ -41,7 +41,7 @@ static int add(void *ctx, size_t sample, const double *nll, size_t n)
 }
 
 /* Tokens [begin, end), of which those from fresh on count. */
-static int add_window(struct samples *w, const struct task_ids *ids,
+static int add_window(struct samples *w, const struct text_ids *ids,
 		      size_t begin, size_t end, size_t fresh)
 {
 	size_t n = end - begin;
@@ -58,7 +58,7 @@ static int add_window(struct samples *w, const struct task_ids *ids,
 	return err;
 }
 
-static int cut(struct samples *w, const struct task_ids *ids,
+static int cut(struct samples *w, const struct text_ids *ids,
 	       const struct task_options *o)
 {
 	size_t stride = o->stride ? o->stride : o->window, fresh = 0, end;
@@ -114,7 +114,7 @@ static int ppl(const struct task_run *r)
 {
 	const struct task_options *o = r->options;
 	struct samples windows = { 0 };
-	struct task_ids ids = { 0 };
+	struct text_ids ids = { 0 };
 	char *text;
 	size_t size;
 	int err;
@@ -123,7 +123,7 @@ static int ppl(const struct task_run *r)
 		return err_set(E_USAGE, "a window of %zu tokens every %zu",
 			       o->window, o->stride);
 	TRY(io_read_file(&text, &size, o->data, TEXT_BYTES));
-	err = r->text->encode(r->text->ctx, text, size, &ids);
+	err = r->text->encode(r->text->ctx, text, size, 0, &ids);
 	free(text);
 	if (!err) {
 		if (o->limit)

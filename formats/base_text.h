@@ -1,0 +1,24 @@
+/*
+ * base_text - the tokenizer and chat template that travel in a base stream
+ */
+#ifndef FORMATS_BASE_TEXT_H
+#define FORMATS_BASE_TEXT_H
+
+#include "data/text.h"
+#include "formats/collect.h"
+
+/*
+ * chat_template: a name, or NULL for the model's own. A base without a
+ * tokenizer gives E_DATA; one without a template fails in render only. The
+ * base may be released. Free with base_text_free().
+ */
+int base_text_open(struct text_codec **t, const struct collected *base,
+		   const char *chat_template) MUST_CHECK;
+void base_text_free(struct text_codec *t);      /* NULL is fine */
+
+struct tokenizer;
+
+/* For dataset_read(); borrowed. NULL for NULL. */
+struct tokenizer *base_text_tokenizer(struct text_codec *t);
+
+#endif

@@ -1,0 +1,19 @@
+/*
+ * inputs - a model's inputs as programs are given them: operands, or standard
+ * input, and the files that options name
+ */
+#ifndef FORMATS_INPUTS_H
+#define FORMATS_INPUTS_H
+
+#include "formats/collect.h"
+
+/* collect() of the operands (standard input when there are none) and after
+ * them of extra, unless it is NULL. */
+int inputs_collect(struct collection *c, char *const *operands,
+		   const char *extra) MUST_CHECK;
+
+/* There is a base, and one adapter at most: *adapter, or NULL. E_DATA. */
+int inputs_one_model(const struct collection *c,
+		     const struct collected **adapter) MUST_CHECK;
+
+#endif

@@ -1,0 +1,92 @@
+#!/usr/bin/env bats
+# infer.bats - golden G and H: perplexity, greedy answers, multiple choice of
+# the real model
+bats_require_minimum_version 1.5.0
+
+golden=${GOLDEN:-$BATS_TEST_DIRNAME}
+
+setup_file() {
+	export TMP=$BATS_FILE_TMPDIR
+	[ -n "${WEFT_MODEL-}" ] || return 0
+	"$BIN/st-import" -o "$TMP/base.st" "$WEFT_MODEL"
+}
+
+setup() {
+	[ -n "${WEFT_MODEL-}" ] || skip "WEFT_MODEL is not set"
+}
+
+# near A B TOLERANCE
+near() {
+	awk -v a="$1" -v b="$2" -v t="$3" \
+		'BEGIN { d = a - b; exit !(d <= t && -d <= t) }' || {
+		echo "$1 is not within $3 of $2"
+		return 1
+	}
+}
+
+ppl() { # window stride key
+	local tokens want
+	tokens=$(jq .tokens "$golden/G/perplexity/case.json")
+	want=$(jq ".\"mean_nll.$3\"" "$golden/G/perplexity/case.json")
+	"$BIN/eval" -t ppl -d "$golden/G/perplexity.txt" -L "$tokens" \
+		--length "$1" --stride "$2" "$TMP/base.st" > "$TMP/ppl.json"
+	near "$(jq .loss "$TMP/ppl.json")" "$want" 1e-4
+}
+
+@test "perplexity in windows of 512 is the reference's" {
+	ppl 512 0 w512
+}
+
+@test "perplexity in overlapping windows is the reference's" {
+	ppl 1024 512 slide1024_512
+}
+
+@test "greedy answers are the reference's, token for token" {
+	n=$(jq '.chats | length' "$golden/G/generate/case.json")
+	for i in $(seq 0 $((n - 1))); do
+		chat=".chats[$i]"
+		user=$(jq -r "$chat.user" "$golden/G/generate/case.json")
+		want=$(jq -r "$chat.new_ids | join(\" \")" \
+			"$golden/G/generate/case.json")
+		got=$("$BIN/generate" --chat --ids -n 40 -p "$user" \
+			"$TMP/base.st")
+		echo "want $want"
+		echo "got  $got"
+		[ "$got" = "$want" ]
+	done
+}
+
+# $1: letters or cloze; the log-likelihoods, one a line
+scores() {
+	jq -r '.resps[][0]' "$TMP/$1.log"
+}
+
+mc() { # kind
+	"$BIN/eval" -t mc -d "$TMP/$1.jsonl" --log-samples "$TMP/$1.log" \
+		"$TMP/base.st" > "$TMP/$1.json"
+	jq -r ".cases[].$1[]" "$golden/H/mmlu/case.json" > "$TMP/$1.want"
+	scores "$1" | paste - "$TMP/$1.want" | awk '
+		{ d = $1 - $2; if (d < 0) d = -d; if (d > 2e-3) bad = 1
+		  if (d > most) most = d }
+		END { print "largest difference", most; exit bad || !NR }'
+}
+
+accuracy() { # kind metric key
+	near "$(jq ".results.mc.\"$2,none\"" "$TMP/$1.json")" \
+		"$(jq ".$3" "$golden/H/mmlu/case.json")" 1e-9
+}
+
+@test "multiple choice by letters has the reference's likelihoods" {
+	jq -c '.cases[] | {prompt, choices: ["A", "B", "C", "D"], gold}' \
+		"$golden/H/mmlu/case.json" > "$TMP/letters.jsonl"
+	mc letters
+	accuracy letters acc letters_acc
+}
+
+@test "multiple choice by texts has the reference's likelihoods" {
+	jq -c '.cases[] | {question, choices, gold}' \
+		"$golden/H/mmlu/case.json" > "$TMP/cloze.jsonl"
+	mc cloze
+	accuracy cloze acc cloze_acc
+	accuracy cloze acc_norm cloze_acc_norm
+}

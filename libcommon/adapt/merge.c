@@ -59,10 +59,10 @@ static size_t count_at(const struct merge_adapter *a, const char *weight)
 	return n;
 }
 
-int merger_changes(const struct merger *m, const struct tensor *t)
+int merger_changes(const struct merger *m, const char *name)
 {
 	for (size_t i = 0; i < m->n; i++)
-		if (count_at(&m->at[i], t->name))
+		if (count_at(&m->at[i], name))
 			return 1;
 	return 0;
 }
@@ -262,7 +262,7 @@ int merge_tensor(struct tensor *to, const struct tensor *from,
 	if (!err)
 		err = tensor_alloc(to);
 	if (!err)
-		err = merger_changes(m, from) ? run_adapted(&j, m, pool)
+		err = merger_changes(m, from->name) ? run_adapted(&j, m, pool)
 					      : run_all(&j, pool);
 	if (err)
 		tensor_release(to);

@@ -33,8 +33,8 @@ int merger_add(struct merger *m, struct tensor_set *tensors, json_t *config,
 	       float scale) MUST_CHECK;
 void merger_release(struct merger *m);  /* safe on a zeroed struct */
 
-/* Does an adapter stand at this tensor of the base? */
-int merger_changes(const struct merger *m, const struct tensor *t);
+/* Does an adapter stand at the base's tensor of this name? */
+int merger_changes(const struct merger *m, const char *name);
 
 /* The type that the merged tensor has. */
 enum dtype merger_dtype(const struct merger *m, const struct tensor *t);

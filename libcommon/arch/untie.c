@@ -1,0 +1,100 @@
+#include "arch/untie.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void name_of(char *buf, size_t size, const struct family_tensor *t)
+{
+	family_hf_name(buf, size - strlen(".weight"), t, 0);
+	strcat(buf, ".weight");
+}
+
+/* The family's head that may be tied, and what it may be tied to. */
+static void find_pair(struct untie *u, const struct family *f)
+{
+	size_t n;
+	const struct family_tensor *t = family_tensors(f, &n);
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; t[i].tied[0] && k < n; k++)
+			if (!strcmp(t[k].name, t[i].tied)) {
+				name_of(u->head, sizeof(u->head), &t[i]);
+				name_of(u->embed, sizeof(u->embed), &t[k]);
+			}
+}
+
+int untie_config(struct untie *u, const struct merger *m, json_t *config,
+		 int dense, char **text)
+{
+	const struct family *f;
+	json_t *c;
+	int err;
+
+	*text = NULL;
+	untie_release(u);
+	u->known = !family_find(&f, config);
+	if (u->known)
+		find_pair(u, f);
+	u->wanted = u->head[0] && (merger_changes(m, u->head) ||
+				   merger_changes(m, u->embed));
+	dense = dense && json_object_get(config, "quantization_config");
+	if (!dense && (!u->wanted ||
+		       json_is_false(json_object_get(config,
+						     "tie_word_embeddings"))))
+		return 0;
+	c = json_copy(config);
+	if (!c)
+		return err_set(E_NOMEM, "out of memory");
+	if (u->wanted)
+		json_object_set_new(c, "tie_word_embeddings", json_false());
+	if (dense)
+		json_object_del(c, "quantization_config");
+	err = json_print(text, c, 2);
+	json_decref(c);
+	return err;
+}
+
+int untie_changes(const struct untie *u, const struct tensor *t)
+{
+	return u->wanted && !strcmp(t->name, u->embed);
+}
+
+/* A copy of a plain tensor under another name. */
+static int copy_as(struct tensor *to, const struct tensor *t, const char *name)
+{
+	if (!tensor_is_plain(t))
+		return err_set(E_DATA, "%s: a tied embedding that is quantised "
+			       "cannot be untied", t->name);
+	TRY(tensor_init(to, name, ROLE_HEAD, t->dtype, t->rank, t->shape));
+	TRY(tensor_alloc(to));
+	memcpy(to->part[0].data, t->part[0].data, t->part[0].bytes);
+	return 0;
+}
+
+int untie_tensor(struct untie *u, const struct merger *m,
+		 const struct tensor *t)
+{
+	if (!u->known && t->role == ROLE_EMBED && merger_changes(m, t->name))
+		return err_set(E_DATA, "%s: an adapter changes it, and no "
+			       "config.json of a known family says whether "
+			       "the head is tied to it", t->name);
+	if (u->head[0] && !strcmp(t->name, u->head))
+		u->has_head = 1;
+	if (u->has_head)
+		tensor_release(&u->kept);
+	else if (untie_changes(u, t))
+		return copy_as(&u->kept, t, u->head);
+	return 0;
+}
+
+const struct tensor *untie_head(struct untie *u)
+{
+	return u->kept.name ? &u->kept : NULL;
+}
+
+void untie_release(struct untie *u)
+{
+	tensor_release(&u->kept);
+	memset(u, 0, sizeof(*u));
+}

@@ -1,0 +1,40 @@
+/*
+ * gather - adapters in memory and bases still to be read, in whatever order
+ * they come
+ *
+ * For a program that meets a base tensor by tensor and must know the adapters
+ * before. Inputs are opened one by one; where a base begins, that input waits
+ * and the next is looked at. If all are seen and no adapter was among them,
+ * the waiting inputs are searched for one: a file is read twice, a pipe's base
+ * is spooled to $TMPDIR.
+ */
+#ifndef FORMATS_GATHER_H
+#define FORMATS_GATHER_H
+
+#include "base/opt.h"
+#include "formats/collect.h"
+
+struct gather_base;
+
+struct gather {
+	struct collected *adapter;
+	size_t nadapter;
+	struct input_digest *input; /* (nadapter) their digests */
+	struct gather_base **base;
+	size_t nbase, at;
+};
+
+/* adapters: files that an option named; paths: as source_open()'s. E_DATA: no
+ * base, or no adapter. Release g also after a failure. */
+int gather(struct gather *g, const struct opt_list *adapters,
+	   char *const *paths) MUST_CHECK;
+
+/* The next item of the bases' streams, and of which source; ITEM_NONE after
+ * the last. E_DATA: an adapter that comes after its base, when others were
+ * there before. */
+int gather_next(struct gather *g, struct source **from,
+		struct item *item) MUST_CHECK;
+
+void gather_release(struct gather *g);
+
+#endif

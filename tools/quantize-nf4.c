@@ -6,6 +6,7 @@
 #include "base/os.h"
 #include "base/par.h"
 #include "base/regex.h"
+#include "base/sig.h"
 #include "formats/filter.h"
 #include "quant/quant_nf4.h"
 
@@ -129,13 +130,17 @@ int main(int argc, char **argv)
 	size_t noperand;
 	int done, err;
 
+	sig_init();
 	err = opt_parse(&program, argc, argv, &operands, &noperand, &done);
-	if (!err && done)
-		return 0;
+	if (done)
+		return err;
 	if (!err)
 		err = run(&w, operands);
 	if (err)
 		fprintf(stderr, "%s: %s\n", program.name, err_text());
+	else if (!w.linear && !opt_common.quiet)
+		fprintf(stderr, "%s: the base has no linear weight: nothing "
+			"was quantised\n", program.name);
 	else if (opt_common.verbose)
 		fprintf(stderr, "%s: %zu of %zu linear weights, %.1f MB to "
 			"%.1f MB\n", program.name, w.done, w.linear,

@@ -1,0 +1,87 @@
+"""adapter - adapters go to PEFT and come from PEFT, with the same numbers"""
+import json
+
+import tap
+
+tap.need("torch", "peft", "transformers")
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from transformers import AutoModelForCausalLM
+
+MODEL = "tests/golden/A/llama/model"
+torch.manual_seed(0)
+torch.set_num_threads(1)
+ids = torch.randint(3, 256, (6, 40))
+
+
+def write_data(name):
+    with open(tap.path(name), "w") as f:
+        for row in ids.tolist():
+            f.write(json.dumps({"input_ids": row, "labels": row}) + "\n")
+    return tap.path(name)
+
+
+def losses(model):
+    with torch.no_grad():
+        logits = model(ids).logits[:, :-1].double()
+    return -torch.log_softmax(logits, -1).gather(
+        -1, ids[:, 1:, None])[..., 0].numpy()
+
+
+def our_losses(*inputs):
+    tap.run("eval", "-t", "loss", "-d", data, "--per-token",
+            tap.path("nll"), *inputs)
+    return [json.loads(line) for line in open(tap.path("nll"))]
+
+
+def base_model():
+    return AutoModelForCausalLM.from_pretrained(
+        MODEL, dtype=torch.float32, attn_implementation="eager").eval()
+
+
+def ours_to_peft(kind, *options):
+    """Trains here, exports, and loads it there."""
+    tap.run("peft-step", "-r", 4, "-n", 6, "-g", 1, "--no-pack",
+            "--learning-rate", "5e-3", "-d", data, *options,
+            "-o", tap.path("a.st"), MODEL)
+    tap.run("st-export", "--force", "--to", "peft", tap.path(kind),
+            stdin=tap.path("a.st"))
+    model = PeftModel.from_pretrained(base_model(), tap.path(kind)).eval()
+    tap.close(f"{kind}: PEFT gives our losses",
+              our_losses(MODEL, tap.path("a.st")), losses(model), 2e-5)
+    tap.close(f"{kind}: read back, it is the same adapter",
+              our_losses(MODEL, tap.path(kind)),
+              our_losses(MODEL, tap.path("a.st")), 0)
+
+
+def peft_to_ours(kind, **config):
+    """Made there, measured and trained on here."""
+    model = get_peft_model(base_model(), LoraConfig(
+        r=4, lora_alpha=8, task_type="CAUSAL_LM", init_lora_weights=False,
+        **config)).eval()
+    model.save_pretrained(tap.path(kind))
+    tap.close(f"{kind}: our losses are PEFT's",
+              our_losses(MODEL, tap.path(kind)), losses(model), 2e-5)
+    before = sum(map(sum, our_losses(MODEL, tap.path(kind))))
+    tap.run("peft-step", "-A", tap.path(kind), "-d", data, "-n", 8, "-g", 1,
+            "--no-pack", "--learning-rate", "5e-3", "-o", tap.path("b.st"),
+            MODEL)
+    after = sum(map(sum, our_losses(MODEL, tap.path("b.st"))))
+    tap.check(f"{kind}: trains on here", after < before,
+              f"{before:.2f} to {after:.2f}")
+
+
+data = write_data("data.jsonl")
+ours_to_peft("lora")
+ours_to_peft("rslora", "--rslora")
+ours_to_peft("qv", "--target-modules", "q_proj", "--target-modules", "v_proj")
+ours_to_peft("saved", "--modules-to-save", "lm_head")
+peft_to_ours("peft_lora", target_modules="all-linear")
+peft_to_ours("peft_rslora", target_modules=["q_proj", "down_proj"],
+             use_rslora=True)
+peft_to_ours("peft_patterns", target_modules=["q_proj", "v_proj"],
+             rank_pattern={"q_proj": 2}, alpha_pattern={"v_proj": 5})
+peft_to_ours("peft_saved", target_modules=["v_proj"],
+             modules_to_save=["lm_head"])
+tap.end()

@@ -1,0 +1,60 @@
+/*
+ * choice - an adapter's options on a command line: rows for an option table,
+ * and the configuration (adapt/spec.h) that they make
+ */
+#ifndef ADAPT_CHOICE_H
+#define ADAPT_CHOICE_H
+
+#include "base/json.h"
+#include "base/opt.h"
+
+struct adapter_choice {
+	size_t rank;
+	double alpha;           /* 0: twice the rank */
+	double dropout;
+	int rslora;
+	struct opt_list target, exclude, layers, save;
+	struct opt_list rank_pattern, alpha_pattern;
+	uint64_t seed;
+};
+
+#define ADAPTER_CHOICE { .rank = 16, .seed = 42 }
+
+/* The rows; c is the variable. */
+#define ADAPTER_OPTIONS(c)                                                   \
+	{ "rank", 'r', OPT_COUNT, &(c).rank, "N", "rank of the update",      \
+	  .alias = "lora-r lora-rank", .flags = OPT_RECORD },                \
+	{ "alpha", 0, OPT_REAL, &(c).alpha, "X",                             \
+	  "the update counts alpha / rank times; 0: alpha is twice the rank", \
+	  .alias = "lora-alpha", .flags = OPT_RECORD },                      \
+	{ "dropout", 0, OPT_REAL, &(c).dropout, "P",                         \
+	  "chance to drop an input of the adapter in training",              \
+	  .alias = "lora-dropout", .flags = OPT_RECORD },                    \
+	{ "rslora", 0, OPT_FLAG, &(c).rslora, NULL,                          \
+	  "divide alpha by the root of the rank",                            \
+	  .alias = "use-rslora", .flags = OPT_RECORD },                      \
+	{ "target-modules", 0, OPT_LIST, &(c).target, "NAME,...",            \
+	  "modules by name or end of name; a regex for the whole name; "     \
+	  "all-linear (default): all linear layers but the head",            \
+	  .alias = "lora-target lora-target-modules", .flags = OPT_RECORD }, \
+	{ "exclude-modules", 0, OPT_LIST, &(c).exclude, "NAME,...",          \
+	  "modules that get none, by the same rules", .flags = OPT_RECORD }, \
+	{ "layers", 0, OPT_LIST, &(c).layers, "N-M,...",                     \
+	  "only these layers, from 0", .alias = "layers-to-transform",       \
+	  .flags = OPT_RECORD },                                             \
+	{ "rank-pattern", 0, OPT_LIST, &(c).rank_pattern, "RE=N",            \
+	  "another rank where a name, or its end after a dot, matches; the " \
+	  "first wins", .flags = OPT_RECORD },                               \
+	{ "alpha-pattern", 0, OPT_LIST, &(c).alpha_pattern, "RE=X",          \
+	  "another alpha likewise", .flags = OPT_RECORD },                   \
+	{ "modules-to-save", 0, OPT_LIST, &(c).save, "NAME,...",             \
+	  "modules to train whole, such as lm_head,embed_tokens",            \
+	  .alias = "lora-modules-to-save", .flags = OPT_RECORD },            \
+	{ "seed", 0, OPT_SEED, &(c).seed, "N",                               \
+	  "what all random numbers follow from", .flags = OPT_RECORD }
+
+/* The configuration; the caller's. E_USAGE, naming the option. */
+int adapter_choice_config(json_t **config,
+			  const struct adapter_choice *c) MUST_CHECK;
+
+#endif

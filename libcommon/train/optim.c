@@ -1,0 +1,213 @@
+#include "train/optim.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/size.h"
+
+enum { PIECE = 16384 }; /* elements */
+
+/* A run of elements of one parameter. */
+struct optim_piece {
+	struct adapter_param *param;
+	float *p, *g, *state[OPTIM_STATES];
+	size_t n;
+	double square;          /* the sum, for the norm */
+};
+
+static const struct optim_kind *const kinds[] = {
+	&optim_adamw,
+	&optim_sgd,
+};
+
+const struct optim_kind *optim_at(size_t i)
+{
+	return i < NELEM(kinds) ? kinds[i] : NULL;
+}
+
+const struct optim_kind *optim_find(const char *name)
+{
+	for (size_t i = 0; i < NELEM(kinds); i++)
+		if (!strcmp(kinds[i]->name, name))
+			return kinds[i];
+	return NULL;
+}
+
+size_t optim_bytes(const struct optim_kind *k, const struct adapter_set *set)
+{
+	return k->nstate * adapter_set_bytes(set, 1);
+}
+
+static size_t pieces(const struct adapter_set *set)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < set->n; i++)
+		for (size_t k = 0; k < set->at[i].nparam; k++) {
+			const struct adapter_param *p = &set->at[i].param[k];
+
+			if (!p->state)
+				n += size_ceil(p->rows * p->cols, PIECE);
+		}
+	return n;
+}
+
+/* The pieces of a parameter: its state arrays, cut like itself. */
+static void cut(struct optim *o, struct adapter_param *p)
+{
+	size_t n = p->rows * p->cols;
+	float *state[OPTIM_STATES] = { NULL };
+
+	for (size_t s = 0; s < o->kind->nstate; s++)
+		state[s] = arena_get(&o->memory, n * sizeof(float));
+	for (size_t at = 0; at < n; at += PIECE) {
+		struct optim_piece *piece = &o->piece[o->npiece++];
+
+		*piece = (struct optim_piece){
+			.param = p, .p = p->at + at, .g = p->grad + at,
+			.n = size_min(PIECE, n - at),
+		};
+		for (size_t s = 0; s < o->kind->nstate; s++)
+			piece->state[s] = state[s] + at;
+	}
+}
+
+int optim_init(struct optim *o, const struct optim_kind *k,
+	       const struct optim_options *options, struct adapter_set *set)
+{
+	memset(o, 0, sizeof(*o));
+	o->kind = k;
+	o->options = *options;
+	o->set = set;
+	o->piece = calloc(pieces(set) + 1, sizeof(*o->piece));
+	if (!o->piece)
+		return err_set(E_NOMEM, "out of memory");
+	TRY(arena_init(&o->memory, optim_bytes(k, set)));
+	for (size_t i = 0; i < set->n; i++)
+		for (size_t p = 0; p < set->at[i].nparam; p++)
+			if (!set->at[i].param[p].state)
+				cut(o, &set->at[i].param[p]);
+	return 0;
+}
+
+void optim_release(struct optim *o)
+{
+	free(o->piece);
+	arena_release(&o->memory);
+	memset(o, 0, sizeof(*o));
+}
+
+static void square_piece(void *ctx, size_t task, size_t lane)
+{
+	struct optim_piece *p = &((const struct optim *)ctx)->piece[task];
+	double sum[8] = { 0 };
+
+	(void)lane;
+	for (size_t i = 0; i < p->n; i++)
+		sum[i % 8] += (double)p->g[i] * (double)p->g[i];
+	p->square = ((sum[0] + sum[1]) + (sum[2] + sum[3])) +
+		    ((sum[4] + sum[5]) + (sum[6] + sum[7]));
+}
+
+double optim_norm(const struct optim *o, struct pool *pool)
+{
+	double sum = 0;
+
+	pool_run(pool, o->npiece, square_piece, (void *)o);
+	for (size_t i = 0; i < o->npiece; i++)
+		sum += o->piece[i].square;
+	return sqrt(sum);
+}
+
+struct step {
+	const struct optim *optim;
+	double lr;
+	float scale;
+};
+
+static void step_piece(void *ctx, size_t task, size_t lane)
+{
+	const struct step *s = ctx;
+	const struct optim_piece *p = &s->optim->piece[task];
+	const struct optim_move m = {
+		.options = &s->optim->options,
+		.t = s->optim->t,
+		.lr = s->lr * (double)p->param->lr_ratio,
+		.scale = s->scale,
+	};
+
+	(void)lane;
+	s->optim->kind->step(&m, p->p, p->state, p->g, p->n);
+}
+
+void optim_step(struct optim *o, struct pool *pool, double lr, float scale)
+{
+	struct step s = { o, lr, scale };
+
+	o->t++;
+	pool_run(pool, o->npiece, step_piece, &s);
+}
+
+/* ---- the state as tensors ---- */
+
+/* Calls fn for each state array: a tensor of it, its data in the arena. */
+static int each(const struct optim *o, adapter_tensor_fn *fn, void *ctx)
+{
+	const struct optim_piece *piece = o->piece;
+
+	for (size_t i = 0; i < o->set->n; i++)
+		for (size_t k = 0; k < o->set->at[i].nparam; k++) {
+			const struct adapter *a = &o->set->at[i];
+			const struct adapter_param *p = &a->param[k];
+			size_t dims[2] = { p->rows, p->cols };
+
+			for (size_t s = 0; !p->state && s < o->kind->nstate;
+			     s++) {
+				char name[2 * TENSOR_NAME];
+				struct tensor t;
+				int err;
+
+				snprintf(name, sizeof(name), "%s.%s.%s",
+					 a->module, p->name,
+					 o->kind->state[s]);
+				TRY(tensor_init(&t, name, ROLE_STATE,
+						DTYPE_F32, 2, dims));
+				t.part[0].data = piece->state[s];
+				err = fn(ctx, &t);
+				t.part[0].data = NULL;
+				tensor_release(&t);
+				TRY(err);
+			}
+			while (piece < o->piece + o->npiece &&
+			       piece->param == p)
+				piece++;
+		}
+	return 0;
+}
+
+int optim_tensors(const struct optim *o, adapter_tensor_fn *fn, void *ctx)
+{
+	return each(o, fn, ctx);
+}
+
+static int load(void *ctx, const struct tensor *to)
+{
+	const struct tensor *t = tensor_set_find(ctx, to->name);
+
+	if (!t)
+		return err_set(E_DATA, "the state of training has no %s",
+			       to->name);
+	if (t->dtype != DTYPE_F32 || !tensor_is_plain(t) || t->rank != 2 ||
+	    t->shape[0] != to->shape[0] || t->shape[1] != to->shape[1])
+		return err_set(E_DATA, "%s has another shape or type than its "
+			       "parameter", to->name);
+	memcpy(to->part[0].data, t->part[0].data, to->part[0].bytes);
+	return 0;
+}
+
+int optim_load(struct optim *o, const struct tensor_set *from)
+{
+	return each(o, load, (void *)from);
+}

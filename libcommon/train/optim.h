@@ -1,0 +1,79 @@
+/*
+ * optim - how gradients move an adapter's parameters
+ *
+ * A kind is one row of functions in one file optim_<kind>.c. What it keeps
+ * between steps are arrays shaped as the parameter, by name: they travel in
+ * an adapter stream as "<module>.<param>.<state>".
+ */
+#ifndef TRAIN_OPTIM_H
+#define TRAIN_OPTIM_H
+
+#include "adapt/adapt.h"
+#include "base/par.h"
+
+enum { OPTIM_STATES = 2 };
+
+struct optim_options {
+	double beta1, beta2, eps;
+	double weight_decay, momentum;
+};
+
+/* One step over an array; every element is independent of the others. */
+struct optim_move {
+	const struct optim_options *options;
+	uint64_t t;             /* 1, 2, ... */
+	double lr;
+	float scale;            /* of the gradient */
+};
+
+struct optim_kind {
+	const char *name;
+	size_t nstate;
+	const char *state[OPTIM_STATES];
+
+	/* p (n) and state arrays are updated; g is read. */
+	void (*step)(const struct optim_move *m, float *p,
+		     float *const state[], const float *g, size_t n);
+};
+
+const struct optim_kind *optim_find(const char *name);  /* or NULL */
+const struct optim_kind *optim_at(size_t i);            /* or NULL */
+
+struct optim {
+	const struct optim_kind *kind;
+	struct optim_options options;
+	struct adapter_set *set;        /* borrowed */
+	uint64_t t;                     /* steps taken */
+	struct arena memory;
+	struct optim_piece *piece;      /* what a thread takes at a time */
+	size_t npiece;
+};
+
+/* Bytes that optim_init() will ask for. */
+size_t optim_bytes(const struct optim_kind *k, const struct adapter_set *set);
+
+/* State all zero. The set is placed, with gradients, and outlives o. E_NOMEM.
+ * Safe to release after a failure. */
+int optim_init(struct optim *o, const struct optim_kind *k,
+	       const struct optim_options *options,
+	       struct adapter_set *set) MUST_CHECK;
+void optim_release(struct optim *o);
+
+/* The 2-norm of all gradients together: squares are summed in f64, by pieces
+ * of fixed size, in order. */
+double optim_norm(const struct optim *o, struct pool *pool);
+
+/* Moves every parameter by its gradient times scale, with learning rate lr
+ * (times the parameter's lr_ratio), and counts the step. */
+void optim_step(struct optim *o, struct pool *pool, double lr, float scale);
+
+/* The state, as tensors of role state whose data is borrowed. */
+int optim_tensors(const struct optim *o, adapter_tensor_fn *fn,
+		  void *ctx) MUST_CHECK;
+
+/* E_DATA: a state tensor is missing or has another shape. */
+int optim_load(struct optim *o, const struct tensor_set *from) MUST_CHECK;
+
+extern const struct optim_kind optim_adamw, optim_sgd;
+
+#endif

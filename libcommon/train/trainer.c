@@ -1,0 +1,331 @@
+#include "train/trainer.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/size.h"
+
+/* ---- a step ---- */
+
+/* Forward, loss, backward; adds to the gradients. */
+static int run_batch(struct trainer *t, const struct batch *b, double *nll)
+{
+	struct program_pass pass = {
+		.batch = b, .train = 1, .step = (uint32_t)t->state.step,
+	};
+	struct mat last;
+	size_t bad;
+
+	t->last.tokens += b->n;
+	t->last.labels += b->ntarget;
+	if (!b->ntarget)
+		return 0;
+	last = program_forward(t->program, &pass);
+	*nll += loss_run(&t->loss, b, last, 1, &bad);
+	if (bad != SIZE_MAX)
+		return err_set(E_DATA, "step %llu: the loss of sample %llu is "
+			       "not finite",
+			       (unsigned long long)t->state.step + 1,
+			       (unsigned long long)b->sample[bad] + 1);
+	program_backward(t->program, &pass,
+			 mat_rows(t->loss.dlast, 0, b->n));
+	return 0;
+}
+
+static size_t batches_of_step(const struct trainer *t)
+{
+	uint64_t done = t->state.step * t->options.accumulate;
+
+	return size_min(t->options.accumulate,
+			(size_t)(t->plan.batches - done));
+}
+
+static int accumulate(struct trainer *t, double *nll)
+{
+	adapter_set_clear(t->set);
+	t->last.tokens = t->last.labels = 0;
+	*nll = 0;
+	for (size_t i = batches_of_step(t); i > 0; i--) {
+		const struct batch *b = pack_next(&t->data);
+
+		if (!t->last.tokens)
+			t->first_sample = (size_t)b->sample[0];
+		t->last_sample = (size_t)b->sample[b->nseq - 1];
+		TRY(run_batch(t, b, nll));
+	}
+	return 0;
+}
+
+/* What the gradient sums are multiplied by: 1 / label tokens, and clipping
+ * with PyTorch's epsilon. */
+static double gradient_scale(const struct trainer *t)
+{
+	double most = t->options.max_grad_norm, scale;
+
+	scale = t->last.labels ? 1 / (double)t->last.labels : 0;
+	if (most > 0 && most < t->last.grad_norm + 1e-6)
+		scale *= most / (t->last.grad_norm + 1e-6);
+	return scale;
+}
+
+static int step(struct trainer *t)
+{
+	double nll, labels;
+
+	TRY(accumulate(t, &nll));
+	labels = (double)size_max(t->last.labels, 1);
+	t->last.loss = nll / labels;
+	t->last.grad_norm = optim_norm(&t->optim, t->pool) / labels;
+	if (!isfinite(t->last.grad_norm))
+		return err_set(E_DATA, "step %llu: the gradient of samples %zu "
+			       "to %zu is not finite",
+			       (unsigned long long)t->state.step + 1,
+			       t->first_sample + 1, t->last_sample + 1);
+	t->last.lr = t->options.lr *
+		     schedule_factor(&t->schedule, t->state.step);
+	optim_step(&t->optim, t->pool, t->last.lr,
+		   (float)gradient_scale(t));
+	t->state.step++;
+	t->state.tokens += t->last.tokens;
+	t->state.place = t->data.place;
+	return 0;
+}
+
+/* ---- evaluation ---- */
+
+int trainer_evaluate(struct trainer *t, double *loss)
+{
+	size_t count = pack_count(&t->eval, 0, NULL), labels = 0, bad;
+	double nll = 0;
+
+	while (count--) {
+		struct program_pass pass = { .batch = pack_next(&t->eval) };
+		struct mat last;
+
+		if (!pass.batch->ntarget)
+			continue;
+		last = program_forward(t->program, &pass);
+		nll += loss_run(&t->loss, pass.batch, last, 0, &bad);
+		labels += pass.batch->ntarget;
+		if (bad != SIZE_MAX)
+			return err_set(E_DATA, "evaluation: the loss of sample "
+				       "%llu is not finite",
+				       (unsigned long long)
+				       pass.batch->sample[bad] + 1);
+	}
+	*loss = nll / (double)labels;
+	return 0;
+}
+
+static int log_line(struct trainer *t, json_t *line)
+{
+	int err = 0;
+
+	if (!line)
+		return err_set(E_NOMEM, "out of memory");
+	if (t->calls.log)
+		err = t->calls.log(t->calls.ctx, line);
+	json_decref(line);
+	return err;
+}
+
+static int evaluate(struct trainer *t)
+{
+	struct train_state *s = &t->state;
+	double loss;
+
+	TRY(trainer_evaluate(t, &loss));
+	t->last.eval_loss = loss;
+	TRY(log_line(t, json_pack("{s:I, s:f, s:f}", "step",
+				  (json_int_t)s->step, "epoch",
+				  trainer_epoch(t), "eval_loss", loss)));
+	if (s->best_step && loss >= s->best) {
+		s->worse++;
+		return 0;
+	}
+	s->best = loss;
+	s->best_step = s->step;
+	s->worse = 0;
+	return t->calls.best ? t->calls.best(t->calls.ctx, t) : 0;
+}
+
+/* ---- the run ---- */
+
+static int log_step(struct trainer *t)
+{
+	const struct train_step *l = &t->last;
+
+	return log_line(t, json_pack(
+		"{s:I, s:f, s:f, s:f, s:f, s:I, s:I}", "step",
+		(json_int_t)t->state.step, "epoch", trainer_epoch(t), "loss",
+		l->loss, "grad_norm", l->grad_norm, "learning_rate", l->lr,
+		"num_input_tokens_seen", (json_int_t)t->state.tokens,
+		"label_tokens", (json_int_t)l->labels));
+}
+
+static int is_due(const struct trainer *t, size_t every)
+{
+	return every && t->state.step % every == 0;
+}
+
+/* After a step: evaluation, the end, a checkpoint. */
+static int look_around(struct trainer *t)
+{
+	struct train_state *s = &t->state;
+	const struct trainer_options *o = &t->options;
+	int last = s->step == s->steps;
+
+	if (t->has_eval && (last || is_due(t, o->eval_every)))
+		TRY(evaluate(t));
+	s->finished = last || (o->patience && s->worse >= o->patience);
+	if (!s->finished && is_due(t, o->checkpoint_every) &&
+	    t->calls.checkpoint)
+		TRY(t->calls.checkpoint(t->calls.ctx, t));
+	return 0;
+}
+
+int trainer_run(struct trainer *t)
+{
+	while (!t->state.finished) {
+		if (t->options.stop_after &&
+		    t->state.step >= t->options.stop_after)
+			return 0;
+		TRY(step(t));
+		TRY(log_step(t));
+		TRY(look_around(t));
+		if (t->calls.progress)
+			t->calls.progress(t->calls.ctx, t);
+		if (!t->state.finished && t->calls.stopping &&
+		    t->calls.stopping(t->calls.ctx))
+			return err_set(E_AGAIN, "stopped at step %llu",
+				       (unsigned long long)t->state.step);
+	}
+	return 0;
+}
+
+double trainer_epoch(const struct trainer *t)
+{
+	const struct pack_place *at = &t->state.place;
+
+	return (double)at->epoch +
+	       (double)at->sample / (double)t->data.samples->n;
+}
+
+/* ---- state ---- */
+
+json_t *trainer_state(const struct trainer *t)
+{
+	const struct train_state *s = &t->state;
+	json_t *j = json_pack(
+		"{s:b, s:I, s:I, s:I, s:f, s:I, s:I}", "finished", s->finished,
+		"step", (json_int_t)s->step, "steps", (json_int_t)s->steps,
+		"num_input_tokens_seen", (json_int_t)s->tokens, "epoch",
+		trainer_epoch(t), "at_epoch", (json_int_t)s->place.epoch,
+		"at_sample", (json_int_t)s->place.sample);
+
+	if (j && s->best_step &&
+	    (json_object_set_new(j, "best_eval_loss", json_real(s->best)) ||
+	     json_object_set_new(j, "best_step",
+				 json_integer((json_int_t)s->best_step)) ||
+	     json_object_set_new(j, "evals_since_best",
+				 json_integer((json_int_t)s->worse)))) {
+		json_decref(j);
+		return NULL;
+	}
+	return j;
+}
+
+static int get_count(json_t *state, const char *key, uint64_t *to)
+{
+	json_t *v = json_object_get(state, key);
+
+	if (!json_is_integer(v) || json_integer_value(v) < 0)
+		return err_set(E_DATA, "the state of training has no %s", key);
+	*to = (uint64_t)json_integer_value(v);
+	return 0;
+}
+
+int trainer_restore(struct trainer *t, json_t *state,
+		    const struct tensor_set *tensors)
+{
+	struct train_state s = { 0 };
+	uint64_t sample;
+
+	TRY(get_count(state, "step", &s.step));
+	TRY(get_count(state, "steps", &s.steps));
+	TRY(get_count(state, "num_input_tokens_seen", &s.tokens));
+	TRY(get_count(state, "at_epoch", &s.place.epoch));
+	TRY(get_count(state, "at_sample", &sample));
+	s.place.sample = (size_t)sample;
+	if (json_object_get(state, "best_step")) {
+		TRY(get_count(state, "best_step", &s.best_step));
+		TRY(get_count(state, "evals_since_best", &s.worse));
+		s.best = json_number(state, "best_eval_loss", 0);
+	}
+	if (s.steps != t->plan.steps || s.step >= s.steps)
+		return err_set(E_DATA, "the state is at step %llu of %llu, "
+			       "this run has %llu",
+			       (unsigned long long)s.step,
+			       (unsigned long long)s.steps,
+			       (unsigned long long)t->plan.steps);
+	TRY(pack_seek(&t->data, s.place));
+	TRY(optim_load(&t->optim, tensors));
+	t->optim.t = s.step;
+	t->state = s;
+	return 0;
+}
+
+int trainer_tensors(const struct trainer *t, adapter_tensor_fn *fn, void *ctx)
+{
+	return optim_tensors(&t->optim, fn, ctx);
+}
+
+/* ---- life ---- */
+
+int trainer_new(struct trainer **trainer, struct program *p,
+		struct adapter_set *set, struct pool *pool,
+		const struct samples *data, const struct samples *eval,
+		const struct trainer_options *o,
+		const struct trainer_calls *calls)
+{
+	struct trainer *t = calloc(1, sizeof(*t));
+	struct pack_options once = o->pack;
+
+	*trainer = t;
+	if (!t)
+		return err_set(E_NOMEM, "out of memory");
+	t->options = *o;
+	t->calls = *calls;
+	t->program = p;
+	t->set = set;
+	t->pool = pool;
+	TRY(pack_init(&t->data, data, &o->pack));
+	once.shuffle = 0;
+	t->has_eval = eval != NULL;
+	if (eval && pack_init(&t->eval, eval, &once))
+		return err_at(E_DATA, "evaluation data");
+	return trainer_make_plan(t);
+}
+
+int trainer_start(struct trainer *t)
+{
+	TRY(program_plan(t->program, t->pool, &t->plan.need));
+	TRY(pack_plan(&t->data, &t->plan.most));
+	if (t->has_eval)
+		TRY(pack_plan(&t->eval, &t->plan.most));
+	TRY(loss_init(&t->loss, t->program, t->pool, t->plan.most.tokens, 1));
+	return optim_init(&t->optim, t->options.optim, &t->options.move,
+			  t->set);
+}
+
+void trainer_free(struct trainer *t)
+{
+	if (!t)
+		return;
+	pack_release(&t->data);
+	pack_release(&t->eval);
+	loss_release(&t->loss);
+	optim_release(&t->optim);
+	free(t);
+}

@@ -1,0 +1,142 @@
+/*
+ * trainer - the step, and the run that it is repeated in
+ *
+ * A step is so many batches (micro-batches): forward, loss, backward, their
+ * gradients adding up as sums over label tokens; then one division by the
+ * step's label tokens, clipping, and the optimizer. The batches of all epochs
+ * are one sequence that is cut into steps; the last step may be short.
+ *
+ * trainer_new() counts and plans, trainer_start() takes the memory; then
+ * nothing is allocated but log lines. What a run is, is in its state and its
+ * tensors: a run that is given them goes on as if it had never stopped.
+ */
+#ifndef TRAIN_TRAINER_H
+#define TRAIN_TRAINER_H
+
+#include "arch/program.h"
+#include "data/pack.h"
+#include "train/loss.h"
+#include "train/optim.h"
+#include "train/schedule.h"
+
+struct trainer_options {
+	const struct optim_kind *optim;
+	struct optim_options move;
+	const struct schedule_kind *schedule;
+	double lr;
+	double min_lr_rate;     /* cosine_with_min_lr's least, of lr */
+	size_t warmup_steps;
+	double warmup_ratio;    /* of the steps, where warmup_steps is 0 */
+	double max_grad_norm;   /* 0: no clipping */
+	size_t accumulate;      /* batches of a step */
+	size_t steps;           /* 0: so many epochs */
+	double epochs;
+	struct pack_options pack;
+	size_t eval_every;      /* steps; 0: at the end only */
+	size_t patience;        /* evaluations without a better loss; 0: off */
+	size_t checkpoint_every; /* steps; 0: never */
+	size_t stop_after;      /* stop when this step is done; 0: do not */
+	uint64_t budget;        /* bytes for everything; 0: what is free */
+};
+
+/* What a run has come to. */
+struct train_state {
+	uint64_t step, steps;   /* done, in all */
+	uint64_t tokens;        /* input tokens seen */
+	struct pack_place place;
+	double best;            /* least eval_loss, when best_step */
+	uint64_t best_step, worse; /* evaluations since the best */
+	int finished;
+};
+
+/* What a run needs, before it begins. */
+struct train_plan {
+	struct bytes_plan bytes;
+	struct program_need need;
+	uint64_t steps, batches;
+	double tokens_per_step;
+	struct pack_most most;
+};
+
+struct trainer;
+
+/* What happens in a run; each may be NULL. An error ends the run. */
+struct trainer_calls {
+	void *ctx;
+	int (*log)(void *ctx, json_t *line);    /* after each step, evaluation */
+	int (*checkpoint)(void *ctx, const struct trainer *t);
+	int (*best)(void *ctx, const struct trainer *t);
+	int (*stopping)(void *ctx);             /* 1: end after this step */
+	void (*progress)(void *ctx, const struct trainer *t);
+};
+
+/* What the last step showed. */
+struct train_step {
+	double loss, grad_norm, lr;
+	size_t labels, tokens;
+	double eval_loss;       /* the last evaluation's */
+};
+
+struct trainer {
+	struct trainer_options options;
+	struct trainer_calls calls;
+	struct program *program;        /* borrowed, adapted */
+	struct adapter_set *set;        /* borrowed, placed */
+	struct pool *pool;              /* borrowed */
+	struct pack data, eval;
+	int has_eval;
+	struct schedule schedule;
+	struct train_plan plan;
+	struct loss loss;
+	struct optim optim;
+	struct train_state state;
+	struct train_step last;
+	size_t first_sample, last_sample; /* of the step in hand */
+};
+
+/*
+ * eval may be NULL. All pointers are borrowed and outlive the trainer. E_DATA:
+ * a token or label outside the vocabulary, no labels; E_NOMEM: does not fit the
+ * budget (the message says what would). Safe to free after a failure.
+ */
+int trainer_new(struct trainer **t, struct program *p, struct adapter_set *set,
+		struct pool *pool, const struct samples *data,
+		const struct samples *eval, const struct trainer_options *o,
+		const struct trainer_calls *calls) MUST_CHECK;
+void trainer_free(struct trainer *t);
+
+/* Takes the memory that the plan says. E_NOMEM. */
+int trainer_start(struct trainer *t) MUST_CHECK;
+
+/* Goes on from a state (the "train" meta) and its optimizer tensors, after
+ * trainer_start(). E_DATA: it is not whole, or of other data. */
+int trainer_restore(struct trainer *t, json_t *state,
+		    const struct tensor_set *tensors) MUST_CHECK;
+
+/* Runs to the end, to stop_after, or until it is told to stop (E_AGAIN).
+ * E_DATA: the loss or the gradient is not finite; names step and sample, and
+ * leaves the parameters as they were. */
+int trainer_run(struct trainer *t) MUST_CHECK;
+
+/* The mean loss over the label tokens of the evaluation data. */
+int trainer_evaluate(struct trainer *t, double *loss) MUST_CHECK;
+
+/* The state as JSON; the caller's. NULL: out of memory. */
+json_t *trainer_state(const struct trainer *t);
+
+/* Epochs done, with the part of the one in hand. */
+double trainer_epoch(const struct trainer *t);
+
+/* The optimizer's tensors. */
+int trainer_tensors(const struct trainer *t, adapter_tensor_fn *fn,
+		    void *ctx) MUST_CHECK;
+
+/* Seconds of a step, from the time that one of the model's products takes
+ * now. After trainer_start(). E_NOMEM. */
+int trainer_estimate(struct trainer *t, double *seconds) MUST_CHECK;
+
+/* ---- trainer_plan.c ---- */
+
+int trainer_make_plan(struct trainer *t) MUST_CHECK;
+
+#endif

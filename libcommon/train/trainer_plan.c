@@ -1,0 +1,204 @@
+/* trainer_plan - how many steps, and what memory they take */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/os.h"
+#include "base/size.h"
+#include "kernel/gemm.h"
+#include "train/trainer.h"
+
+static int check_tokens(const struct samples *s, size_t vocab,
+			const char *what)
+{
+	for (size_t i = 0; i < s->n; i++)
+		for (size_t t = s->start[i]; t < s->start[i + 1]; t++) {
+			int32_t label = s->label[t];
+
+			if (s->id[t] >= vocab)
+				return err_set(E_DATA, "%s: sample %zu has "
+					       "token %u, the vocabulary %zu",
+					       what, i + 1, s->id[t], vocab);
+			if (label != LABEL_NONE &&
+			    (label < 0 || (size_t)label >= vocab))
+				return err_set(E_DATA, "%s: sample %zu has "
+					       "label %d, the vocabulary %zu",
+					       what, i + 1, label, vocab);
+		}
+	return 0;
+}
+
+/* Batches and steps; walks every epoch that will be, since each is packed
+ * anew. */
+static void count_steps(struct trainer *t)
+{
+	const struct trainer_options *o = &t->options;
+	struct train_plan *plan = &t->plan;
+	uint64_t want = (uint64_t)o->steps * o->accumulate, done = 0;
+	double left = o->epochs;
+
+	for (uint64_t epoch = 0; o->steps ? done < want : left > 0; epoch++) {
+		size_t n = pack_count(&t->data, epoch, &plan->most);
+
+		if (!o->steps && left < 1)
+			n = (size_t)ceil(left * (double)n);
+		done += n;
+		left -= 1;
+		if (!o->pack.shuffle && epoch == 0 && o->steps) {
+			done = want;    /* every epoch is as the first */
+			break;
+		}
+	}
+	plan->batches = o->steps ? want : done;
+	plan->steps = (plan->batches + o->accumulate - 1) / o->accumulate;
+	if (t->has_eval)
+		pack_count(&t->eval, 0, &plan->most);
+}
+
+static void count_tokens(struct trainer *t)
+{
+	const struct samples *s = t->data.samples;
+	size_t per_epoch = pack_count(&t->data, 0, NULL), tokens = 0;
+
+	for (size_t i = 0; i < s->n; i++)
+		tokens += size_min(s->start[i + 1] - s->start[i],
+				   t->options.pack.length);
+	t->plan.tokens_per_step = (double)tokens / (double)per_epoch *
+				  (double)t->options.accumulate;
+}
+
+static void cost(struct trainer *t, struct program_need *need)
+{
+	struct train_plan *plan = &t->plan;
+	uint64_t *by = plan->bytes.by;
+
+	memset(&plan->bytes, 0, sizeof(plan->bytes));
+	program_cost(t->program, t->pool, need, &plan->bytes);
+	by[BYTES_ADAPTER] += adapter_set_bytes(t->set, 0) +
+			     adapter_set_bytes(t->set, 1);
+	by[BYTES_OPTIMIZER] += optim_bytes(t->options.optim, t->set);
+	by[BYTES_WORKSPACE] += loss_bytes(t->program, need->tokens, 1) +
+			       pack_bytes(&plan->most) *
+			       (t->has_eval ? 2 : 1);
+}
+
+static uint64_t total(const struct bytes_plan *b)
+{
+	uint64_t sum = 0;
+
+	for (int i = 0; i < BYTES_CLASSES; i++)
+		sum += b->by[i];
+	return sum;
+}
+
+/* The fewest recomputed layers with which all fits. What is there already
+ * (weights, adapter) does not need what is free. */
+static int fit(struct trainer *t)
+{
+	struct program_need need = {
+		.tokens = t->plan.most.tokens,
+		.sequences = t->plan.most.sequences,
+		.rows = loss_rows(program_vocab(t->program)),
+		.train = 1,
+	};
+	uint64_t budget = t->options.budget, free = os_memory_free();
+	size_t layers = program_layers(t->program);
+
+	for (; need.recompute <= layers; need.recompute++) {
+		uint64_t all;
+
+		cost(t, &need);
+		all = total(&t->plan.bytes);
+		if (budget ? all <= budget :
+			     !free || all - t->plan.bytes.by[BYTES_WEIGHTS] -
+						t->plan.bytes.by[BYTES_ADAPTER]
+				      <= free) {
+			t->plan.need = need;
+			return 0;
+		}
+	}
+	return err_set(E_NOMEM, "the least plan takes %llu MiB, there are %llu;"
+		       " shorter rows (--length) or fewer (-b) take less",
+		       (unsigned long long)(total(&t->plan.bytes) >> 20) + 1,
+		       (unsigned long long)((budget ? budget : free) >> 20));
+}
+
+int trainer_make_plan(struct trainer *t)
+{
+	const struct trainer_options *o = &t->options;
+	size_t vocab = program_vocab(t->program);
+
+	TRY(check_tokens(t->data.samples, vocab, "data"));
+	if (t->has_eval)
+		TRY(check_tokens(t->eval.samples, vocab, "evaluation data"));
+	count_steps(t);
+	count_tokens(t);
+	t->state.steps = t->plan.steps;
+	t->schedule = (struct schedule){
+		.kind = o->schedule,
+		.warmup = o->warmup_steps ? o->warmup_steps :
+			  schedule_warmup(t->plan.steps, o->warmup_ratio),
+		.total = t->plan.steps,
+		.least = o->min_lr_rate,
+	};
+	return fit(t);
+}
+
+/* ---- the estimate ---- */
+
+enum { TRIES = 3 };
+
+/* Seconds of one product of w with n rows, the best of some. */
+static int time_product(struct pool *pool, const struct weight *w, size_t n,
+			double *seconds)
+{
+	struct arena memory;
+	size_t bytes = 0, space = gemm_space(pool, n, w->cols);
+	struct gemm_output o = { .n = w->rows, .stride = w->rows, .nterm = 1 };
+	void *at;
+
+	arena_plan(&bytes, space);
+	arena_plan(&bytes, n * w->cols * sizeof(float));
+	arena_plan(&bytes, n * w->rows * sizeof(float));
+	TRY(arena_init(&memory, bytes));
+	at = arena_get(&memory, space);
+	o.term[0] = weight_term(w, arena_get(&memory,
+					     n * w->cols * sizeof(float)),
+				w->cols, GEMM_NT);
+	o.y = arena_get(&memory, n * w->rows * sizeof(float));
+	*seconds = INFINITY;
+	for (int i = 0; i < TRIES; i++) {
+		double start = os_seconds();
+
+		gemm(pool, at, n, &o, 1);
+		*seconds = fmin(*seconds, os_seconds() - start);
+	}
+	arena_release(&memory);
+	return 0;
+}
+
+int trainer_estimate(struct trainer *t, double *seconds)
+{
+	const struct program_module *m;
+	size_t n = program_modules(t->program, &m), tokens;
+	const struct weight *w = NULL;
+	double flops, time, passes;
+
+	for (size_t i = 0; i < n; i++)
+		if (m[i].role == ROLE_LINEAR &&
+		    (!w || m[i].weight->rows * m[i].weight->cols >
+				   w->rows * w->cols))
+			w = m[i].weight;
+	*seconds = 0;
+	if (!w)
+		return 0;
+	tokens = size_min(t->plan.most.tokens, 1024);
+	TRY(time_product(t->pool, w, tokens, &time));
+	flops = 2 * (double)tokens * (double)w->rows * (double)w->cols;
+	/* Forward, backward, and the layers that are computed again. */
+	passes = 2 + (double)t->plan.need.recompute /
+			     (double)program_layers(t->program);
+	*seconds = program_flops(t->program) * t->plan.tokens_per_step *
+		   passes * time / flops;
+	return 0;
+}

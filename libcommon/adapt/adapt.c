@@ -137,6 +137,34 @@ void adapter_set_clear(struct adapter_set *s)
 		memset(s->grads.base, 0, s->grads.size);
 }
 
+static int init(struct adapter *a, const struct tensor_set *base,
+		uint64_t seed)
+{
+	char name[TENSOR_NAME + 8];
+	const struct tensor *t;
+	struct weight w;
+
+	if (!a->kind->needs_weight) {
+		a->kind->init(a, NULL, seed);
+		return 0;
+	}
+	snprintf(name, sizeof(name), "%s.weight", a->module);
+	t = tensor_set_find(base, name);
+	if (!t)
+		return err_set(E_DATA, "the base has no %s", name);
+	TRY(weight_bind(&w, t));
+	a->kind->init(a, &w, seed);
+	return 0;
+}
+
+int adapter_set_init(struct adapter_set *s, const struct tensor_set *base,
+		     uint64_t seed)
+{
+	for (size_t i = 0; i < s->n; i++)
+		TRY(init(&s->at[i], base, seed));
+	return 0;
+}
+
 /* A plain f32 tensor over p's memory; only its name is its own. */
 static int view(struct tensor *t, const struct adapter *a, size_t k)
 {

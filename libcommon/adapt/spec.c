@@ -226,11 +226,44 @@ static json_t *number(double x)
 	return (double)whole == x ? json_integer(whole) : json_real(x);
 }
 
+static double rank_of(json_t *config)
+{
+	return json_number(config, "r", 8);
+}
+
+static double alpha_of(json_t *config)
+{
+	return json_number(config, "alpha", 2 * rank_of(config));
+}
+
+/* Patterns by whole names: the order of an object's keys may change on its
+ * way, and the first match would be another. */
+static int describe_patterns(struct adapter_set *s, json_t *config)
+{
+	json_t *ranks = json_object(), *alphas = json_object();
+
+	if (json_object_set_new(s->config, "rank_pattern", ranks) ||
+	    json_object_set_new(s->config, "alpha_pattern", alphas))
+		return err_set(E_NOMEM, "out of memory");
+	for (size_t i = 0; i < s->n; i++) {
+		const struct adapter *a = &s->at[i];
+
+		if (a->kind == &adapt_full)
+			continue;
+		if ((double)a->rank != rank_of(config))
+			json_object_set_new(ranks, a->module,
+					    number((double)a->rank));
+		if (a->alpha != alpha_of(config))
+			json_object_set_new(alphas, a->module,
+					    number(a->alpha));
+	}
+	return 0;
+}
+
 /* s->config: config with what was left out said, and targets as names. */
 static int describe(struct adapter_set *s, json_t *config,
 		    const struct adapter_sites *sites)
 {
-	struct adapter_options o;
 	json_t *d = json_copy(config), *list = json_array();
 
 	s->config = d;
@@ -241,21 +274,19 @@ static int describe(struct adapter_set *s, json_t *config,
 		json_array_clear(list);
 		TRY(name_targets(list, s, 1));
 	}
-	TRY(options_for(&o, config, ""));
-	json_object_set_new(d, "kind", json_string(o.kind));
-	json_object_set_new(d, "r", number(json_number(config, "r", 8)));
-	json_object_set_new(d, "alpha", number(o.alpha));
-	json_object_set_new(d, "dropout", number(o.dropout));
-	json_object_set_new(d, "rslora", json_boolean(o.rslora));
+	json_object_set_new(d, "kind",
+			    json_string(json_text(config, "kind", "lora")));
+	json_object_set_new(d, "r", number(rank_of(config)));
+	json_object_set_new(d, "alpha", number(alpha_of(config)));
+	json_object_set_new(d, "dropout",
+			    number(json_number(config, "dropout", 0)));
+	json_object_set_new(d, "rslora",
+			    json_boolean(json_flag(config, "rslora", 0)));
 	json_object_del(d, "exclude_modules");
 	json_object_del(d, "layers_to_transform");
-	for (const char *const *key = (const char *const[]){
-		     "rank_pattern", "alpha_pattern", NULL }; *key; key++)
-		if (!json_is_object(json_object_get(d, *key)))
-			json_object_set_new(d, *key, json_object());
 	if (!json_is_array(json_object_get(d, "modules_to_save")))
 		json_object_set_new(d, "modules_to_save", json_array());
-	return 0;
+	return describe_patterns(s, config);
 }
 
 int adapter_set_make(struct adapter_set *s, json_t *config,

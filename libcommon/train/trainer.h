@@ -63,7 +63,7 @@ struct trainer;
 /* What happens in a run; each may be NULL. An error ends the run. */
 struct trainer_calls {
 	void *ctx;
-	int (*log)(void *ctx, json_t *line);    /* after each step, evaluation */
+	int (*log)(void *ctx, json_t *line);    /* of a step, an evaluation */
 	int (*checkpoint)(void *ctx, const struct trainer *t);
 	int (*best)(void *ctx, const struct trainer *t);
 	int (*stopping)(void *ctx);             /* 1: end after this step */
@@ -96,8 +96,8 @@ struct trainer {
 
 /*
  * eval may be NULL. All pointers are borrowed and outlive the trainer. E_DATA:
- * a token or label outside the vocabulary, no labels; E_NOMEM: does not fit the
- * budget (the message says what would). Safe to free after a failure.
+ * a token or label outside the vocabulary, no labels; E_NOMEM: does not fit
+ * the budget (the message says what would). Safe to free after a failure.
  */
 int trainer_new(struct trainer **t, struct program *p, struct adapter_set *set,
 		struct pool *pool, const struct samples *data,

@@ -34,8 +34,8 @@ static struct adapter_sites sites(void)
 	add(&s, "model.embed_tokens.weight", ROLE_EMBED, 40, 16);
 	for (int l = 0; l < 12; l++)
 		for (size_t i = 0; i < 7; i++) {
-			snprintf(name, sizeof(name), "model.layers.%d.%s.weight",
-				 l, linear[i]);
+			snprintf(name, sizeof(name),
+				 "model.layers.%d.%s.weight", l, linear[i]);
 			add(&s, name, ROLE_LINEAR, 16, 16);
 		}
 	add(&s, "model.norm.weight", ROLE_NORM, 1, 16);

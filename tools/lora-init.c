@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "adapt/choice.h"
+#include "adapt/adapter_choice.h"
 #include "adapt/match.h"
 #include "adapt/spec.h"
 #include "base/opt.h"

@@ -1,9 +1,9 @@
 /*
- * choice - an adapter's options on a command line: rows for an option table,
+ * adapter_choice - an adapter's options on a command line: rows for an option table,
  * and the configuration (adapt/spec.h) that they make
  */
-#ifndef ADAPT_CHOICE_H
-#define ADAPT_CHOICE_H
+#ifndef ADAPT_ADAPTER_CHOICE_H
+#define ADAPT_ADAPTER_CHOICE_H
 
 #include "base/json.h"
 #include "base/opt.h"

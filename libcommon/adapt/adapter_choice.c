@@ -1,4 +1,4 @@
-#include "adapt/choice.h"
+#include "adapt/adapter_choice.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -18,7 +18,7 @@ struct file {
 	int fd;
 	char *name;             /* for messages */
 	uint64_t size;
-	struct io_in *in;       /* what it was made of, closed with it; or NULL */
+	struct io_in *in;       /* closed with it; or NULL */
 };
 
 /* E_NOINPUT; E_DATA: not a regular file. */

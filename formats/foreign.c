@@ -1,0 +1,305 @@
+#include "formats/foreign.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/half.h"
+#include "base/size.h"
+
+enum {
+	SIDE_MOST = 256 << 20,
+	CHUNK = 256 << 10,      /* values converted at a time, at least a row */
+};
+
+static int no_memory(void)
+{
+	return err_set(E_NOMEM, "out of memory");
+}
+
+int foreign_new(struct foreign **f, enum stream_kind kind)
+{
+	*f = calloc(1, sizeof(**f));
+	if (!*f)
+		return no_memory();
+	(*f)->kind = kind;
+	(*f)->meta = json_object();
+	if ((*f)->meta)
+		return 0;
+	free(*f);
+	*f = NULL;
+	return no_memory();
+}
+
+int foreign_take(struct foreign *f, struct file *file, size_t *index)
+{
+	struct file *at = realloc(f->file, (f->nfile + 1) * sizeof(*at));
+
+	if (!at) {
+		file_close(file);
+		return no_memory();
+	}
+	f->file = at;
+	*index = f->nfile;
+	f->file[f->nfile++] = *file;
+	*file = (struct file){ 0 };
+	return 0;
+}
+
+int foreign_add(struct foreign *f, const char *name, enum tensor_role role,
+		enum dtype d, int rank, const size_t *shape,
+		struct foreign_item **item)
+{
+	struct foreign_item *it;
+
+	if (f->n == f->room) {
+		size_t room = f->room ? 2 * f->room : 64;
+
+		it = realloc(f->item, room * sizeof(*it));
+		if (!it)
+			return no_memory();
+		f->item = it;
+		f->room = room;
+	}
+	it = &f->item[f->n];
+	*it = (struct foreign_item){ .from = d, .number = f->n };
+	TRY(tensor_init(&it->tensor, name, role, d, rank, shape));
+	f->n++;
+	*item = it;
+	return 0;
+}
+
+static int add_blob(struct foreign *f, const char *name, size_t size,
+		    struct foreign_item **item)
+{
+	char *whole = foreign_path("file", name);
+	int err = whole ? 0 : no_memory();
+
+	if (!err)
+		err = foreign_add(f, whole, ROLE_BLOB, DTYPE_U8, 1, &size,
+				  item);
+	free(whole);
+	return err;
+}
+
+int foreign_made(struct foreign *f, const char *name, char *bytes, size_t size)
+{
+	struct foreign_item *item;
+	int err = add_blob(f, name, size, &item);
+
+	if (err)
+		free(bytes);
+	else
+		item->made = bytes;
+	return err;
+}
+
+int foreign_side(struct foreign *f, const char *name, const char *path)
+{
+	struct foreign_item *item;
+	struct file file;
+	size_t index, size;
+
+	TRY(file_open(&file, path));
+	size = (size_t)file.size;
+	if (file.size > SIDE_MOST) {
+		file_close(&file);
+		return err_set(E_DATA, "%s: larger than %d bytes", name,
+			       SIDE_MOST);
+	}
+	TRY(foreign_take(f, &file, &index));
+	TRY(add_blob(f, name, size, &item));
+	item->file = index;
+	return 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct foreign_item *x = *(struct foreign_item *const *)a;
+	const struct foreign_item *y = *(struct foreign_item *const *)b;
+
+	return strcmp(x->tensor.name, y->tensor.name);
+}
+
+static int by_order(const void *a, const void *b)
+{
+	const struct foreign_item *x = a, *y = b;
+
+	if (x->order != y->order)
+		return x->order < y->order ? -1 : 1;
+	return x->number < y->number ? -1 : x->number > y->number;
+}
+
+int foreign_sort(struct foreign *f)
+{
+	struct foreign_item **name = calloc(f->n + 1, sizeof(*name));
+	int err = 0;
+
+	if (!name)
+		return no_memory();
+	for (size_t i = 0; i < f->n; i++)
+		name[i] = &f->item[i];
+	qsort(name, f->n, sizeof(*name), by_name);
+	for (size_t i = 1; i < f->n && !err; i++)
+		if (!by_name(&name[i - 1], &name[i]))
+			err = err_set(E_DATA, "%s: there are two of it",
+				      name[i]->tensor.name);
+	free(name);
+	if (f->n)
+		qsort(f->item, f->n, sizeof(*f->item), by_order);
+	return err;
+}
+
+static void unload(struct tensor *t)
+{
+	for (int i = 0; i < t->npart; i++) {
+		free(t->part[i].data);
+		t->part[i].data = NULL;
+	}
+}
+
+int foreign_next(void *self, struct item *item)
+{
+	struct foreign *f = self;
+	size_t at = f->at++;
+
+	*item = (struct item){ .stream = f->kind };
+	if (at && at <= f->n)
+		unload(&f->item[at - 1].tensor);
+	if (!at) {
+		item->kind = ITEM_HEAD;
+		f->iter = json_object_iter(f->meta);
+	} else if (f->iter) {
+		item->kind = ITEM_META;
+		item->key = json_object_iter_key(f->iter);
+		item->value = json_object_iter_value(f->iter);
+		f->iter = json_object_iter_next(f->meta, f->iter);
+		f->at--;
+	} else if (at <= f->n) {
+		item->kind = ITEM_TENSOR;
+		item->tensor = &f->item[at - 1].tensor;
+	} else {
+		item->kind = at == f->n + 1 ? ITEM_END : ITEM_NONE;
+	}
+	return 0;
+}
+
+/* Where row of a matrix that llama.cpp permuted for so many heads belongs:
+ * there, the halves of a head's rows are interleaved. */
+static size_t place_of(size_t row, size_t rows, size_t heads)
+{
+	size_t d = heads ? rows / heads : 0;
+
+	if (!d)
+		return row;
+	return row / d * d + row % d % 2 * (d / 2) + row % d / 2;
+}
+
+struct convert {
+	const struct foreign_item *item;
+	const struct file *file;
+	unsigned char *raw;     /* of nrow rows */
+	float *value;           /* of nrow rows */
+	size_t rows, cols, raw_row, row_bytes;
+};
+
+static int convert_rows(const struct convert *c, unsigned char *dst,
+			size_t row, size_t n)
+{
+	const struct foreign_item *it = c->item;
+
+	TRY(file_read(c->file, c->raw, n * c->raw_row,
+		      it->at + row * c->raw_row));
+	if (it->block && it->block->decode)
+		it->block->decode(c->value, c->raw,
+				  n * c->cols / it->block->count);
+	else if (dtype_to_f32(c->value, it->from, c->raw, n * c->cols))
+		return err_set(E_DATA, "%s: is stored as %s", it->tensor.name,
+			       dtype_name(it->from));
+	for (size_t i = 0; i < n; i++) {
+		size_t to = place_of(row + i, c->rows, it->heads);
+
+		if (dtype_from_f32(dst + to * c->row_bytes, it->tensor.dtype,
+				   c->value + i * c->cols, c->cols))
+			return err_set(E_BUG, "%s: to %s", it->tensor.name,
+				       dtype_name(it->tensor.dtype));
+	}
+	return 0;
+}
+
+static int convert(const struct foreign_item *it, const struct file *file,
+		   const struct tensor *t)
+{
+	struct convert c = { .item = it, .file = file };
+	int vector = t->rank < 2;
+	size_t nrow;
+	int err = 0;
+
+	/* A bias is permuted like the rows it belongs to. */
+	c.rows = vector ? t->count : tensor_rows(t);
+	c.cols = vector ? 1 : tensor_cols(t);
+	if (it->block && it->block->decode && vector)
+		c.rows = 1, c.cols = t->count;
+	c.row_bytes = c.cols * dtype_bits(t->dtype) / 8;
+	c.raw_row = it->block ?
+		    c.cols / it->block->count * it->block->bytes :
+		    c.cols * dtype_bits(it->from) / 8;
+	nrow = size_min(size_max(CHUNK / c.cols, 1), c.rows);
+	c.raw = malloc(nrow * c.raw_row);
+	c.value = malloc(nrow * c.cols * sizeof(*c.value));
+	if (!c.raw || !c.value)
+		err = no_memory();
+	for (size_t row = 0; row < c.rows && !err; row += nrow)
+		err = convert_rows(&c, t->part[0].data, row,
+				   size_min(nrow, c.rows - row));
+	free(c.raw);
+	free(c.value);
+	return err;
+}
+
+int foreign_load(void *self, struct tensor *t)
+{
+	struct foreign *f = self;
+	const struct foreign_item *it = &f->item[f->at - 2];
+
+	TRY(tensor_alloc(t));
+	if (it->made) {
+		memcpy(t->part[0].data, it->made, t->part[0].bytes);
+		return 0;
+	}
+	if (!t->count)
+		return 0;
+	if (!it->block && !it->heads && it->from == t->dtype)
+		return file_read(&f->file[it->file], t->part[0].data,
+				 t->part[0].bytes, it->at);
+	return convert(it, &f->file[it->file], t);
+}
+
+void foreign_close(void *self)
+{
+	struct foreign *f = self;
+
+	if (!f)
+		return;
+	for (size_t i = 0; i < f->n; i++) {
+		tensor_release(&f->item[i].tensor);
+		free(f->item[i].made);
+	}
+	for (size_t i = 0; i < f->nfile; i++)
+		file_close(&f->file[i]);
+	json_decref(f->meta);
+	free(f->item);
+	free(f->file);
+	free(f);
+}
+
+char *foreign_path(const char *dir, const char *name)
+{
+	size_t n = strlen(dir) + strlen(name) + 2;
+	char *path = malloc(n);
+
+	if (!path)
+		return NULL;
+	strcpy(path, dir);
+	strcat(path, "/");
+	return strcat(path, name);
+}

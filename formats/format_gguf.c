@@ -1,0 +1,182 @@
+/* A GGUF file as the model it was made from: Hugging Face's names, rows in
+ * its order, blocks decoded and rounded to bf16. */
+#include "formats/source.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/io.h"
+#include "base/json.h"
+#include "base/size.h"
+#include "formats/foreign.h"
+#include "formats/gguf_files.h"
+#include "formats/hf_names.h"
+
+struct model {
+	struct foreign *foreign;
+	struct gguf gguf;
+	struct file *file;      /* foreign's, at index 0 */
+	const struct family *family;
+	struct family_config *config;
+};
+
+static int probe(const char *path, const unsigned char *head, size_t n)
+{
+	size_t length = path ? strlen(path) : 0;
+
+	return head && ((n >= 4 && !memcmp(head, "GGUF", 4)) ||
+			(length > 5 && !strcmp(path + length - 5, ".gguf")));
+}
+
+/* Adds a made file; takes json, which may be NULL: then there is none. */
+static int add_file(struct model *m, const char *name, json_t *json)
+{
+	char *text = NULL;
+	int err;
+
+	if (!json)
+		return 0;
+	err = json_print(&text, json, !strcmp(name, "tokenizer.json") ? 0 : 2);
+	json_decref(json);
+	return err ? err : foreign_made(m->foreign, name, text, strlen(text));
+}
+
+static int add_files(struct model *m)
+{
+	json_t *json = NULL;
+	int err;
+
+	err = gguf_config(&json, &m->gguf, m->file);
+	if (err)
+		return err;
+	err = family_find(&m->family, json);
+	if (!err)
+		err = family_configure(&m->config, m->family, json);
+	if (err) {
+		json_decref(json);
+		return err;
+	}
+	TRY(add_file(m, "config.json", json));
+	TRY(gguf_generation(&json, &m->gguf));
+	TRY(add_file(m, "generation_config.json", json));
+	TRY(gguf_tokenizer(&json, &m->gguf));
+	TRY(add_file(m, "tokenizer.json", json));
+	TRY(gguf_tokenizer_config(&json, &m->gguf));
+	return add_file(m, "tokenizer_config.json", json);
+}
+
+/* Heads whose rows are permuted; 0: as they are. */
+static int permuted(const struct model *m, const struct family_tensor *ft,
+		    const struct foreign_item *item, size_t *heads)
+{
+	size_t rows = item->tensor.shape[0];
+
+	*heads = 0;
+	if (!ft->gguf_permuted)
+		return 0;
+	TRY(family_size(heads, m->config, ft->permute_heads));
+	if (rows % *heads || rows / *heads % 2 ||
+	    (item->tensor.rank < 2 && item->block->decode))
+		return err_set(E_DATA, "%s: its rows are no whole pairs for "
+			       "%zu heads", item->tensor.name, *heads);
+	return 0;
+}
+
+static int add_tensor(struct model *m, const struct gguf_tensor *t)
+{
+	const struct family_tensor *ft;
+	char from[TENSOR_NAME], name[FAMILY_PATH + 32];
+	size_t layer, shape[GGUF_RANK], n;
+	struct foreign_item *item;
+	struct hf_name place;
+	const char *suffix;
+
+	memcpy(from, t->name, t->length);
+	from[t->length] = 0;
+	if (!strcmp(from, "rope_freqs.weight")) /* now in config.json */
+		return 0;
+	ft = family_match_gguf(m->family, from, &layer, &suffix);
+	if (!ft)
+		return err_set(E_DATA, "%s: the family %s has no such tensor",
+			       from, family_name(m->family));
+	family_hf_name(name, FAMILY_PATH, ft, layer);
+	n = strlen(name);
+	snprintf(name + n, sizeof(name) - n, ".%s", suffix);
+	for (int i = 0; i < t->rank; i++)
+		shape[i] = t->dim[t->rank - 1 - i];
+	TRY(hf_name_find(&place, m->family, name, t->rank));
+	TRY(foreign_add(m->foreign, name, place.role,
+			t->block->decode ? DTYPE_BF16 : t->block->dtype,
+			t->rank, shape, &item));
+	item->at = t->at;
+	item->order = place.order;
+	item->from = t->block->dtype;
+	item->block = t->block;
+	if (!t->block->decode && !dtype_is_float(t->block->dtype))
+		return err_set(E_DATA, "%s: is stored as %s, want numbers",
+			       from, t->block->name);
+	TRY(hf_name_check(m->family, m->config, &item->tensor));
+	TRY(permuted(m, ft, item, &item->heads));
+	if (!t->block->decode)
+		item->block = NULL;
+	return 0;
+}
+
+static int check_kind(const struct gguf *g)
+{
+	json_t *type = gguf_json_text(g, "general.type");
+	int model = !type || !strcmp(json_string_value(type), "model");
+
+	json_decref(type);
+	if (!model)
+		return err_set(E_DATA, "general.type: is not model, and "
+			       "others are not read yet");
+	if (gguf_whole(g, "split.count", 1) > 1)
+		return err_set(E_DATA, "is one part of several; please join "
+			       "them first");
+	return 0;
+}
+
+static int fill(struct model *m)
+{
+	TRY(check_kind(&m->gguf));
+	TRY(add_files(m));
+	for (size_t i = 0; i < m->gguf.ntensor; i++)
+		TRY(add_tensor(m, &m->gguf.tensor[i]));
+	return foreign_sort(m->foreign);
+}
+
+static int open_file(void **self, const char *path, struct io_in *in)
+{
+	struct model m = { 0 };
+	struct file file;
+	size_t index;
+	int err;
+
+	(void)path;
+	TRY(file_take(&file, in));
+	err = gguf_read(&m.gguf, &file);
+	if (!err)
+		err = foreign_new(&m.foreign, STREAM_BASE);
+	if (!err)
+		err = foreign_take(m.foreign, &file, &index);
+	else
+		file_close(&file);
+	if (!err) {
+		m.file = m.foreign->file;
+		err = fill(&m);
+	}
+	family_config_free(m.config);
+	gguf_release(&m.gguf);
+	if (err)
+		foreign_close(m.foreign);
+	else
+		*self = m.foreign;
+	return err;
+}
+
+const struct source_format format_gguf = {
+	.name = "GGUF", .probe = probe, .open = open_file,
+	.next = foreign_next, .load = foreign_load, .close = foreign_close,
+};

@@ -1,0 +1,50 @@
+/*
+ * gguf_files - the files of a Hugging Face directory, made from a GGUF
+ *
+ * GGUF keeps configuration, vocabulary and chat template as metadata. From
+ * here on the model is like any other: its stream carries config.json,
+ * generation_config.json, tokenizer.json and tokenizer_config.json.
+ */
+#ifndef FORMATS_GGUF_FILES_H
+#define FORMATS_GGUF_FILES_H
+
+#include "base/json.h"
+#include "formats/gguf.h"
+
+/*
+ * config.json. file is read for the rotary factors, which are a tensor.
+ * E_DATA: an architecture, or a way of scaling positions, that is not known;
+ * a key that is missing or no number.
+ */
+int gguf_config(json_t **config, const struct gguf *g,
+		const struct file *file) MUST_CHECK;
+
+/* generation_config.json: the tokens that begin, end and pad. */
+int gguf_generation(json_t **config, const struct gguf *g) MUST_CHECK;
+
+/* tokenizer.json, *json NULL where the GGUF has no vocabulary. E_DATA: a
+ * tokenizer or pre-tokenizer that is not known, by name. */
+int gguf_tokenizer(json_t **json, const struct gguf *g) MUST_CHECK;
+
+/* tokenizer_config.json, with the chat template; *json likewise. */
+int gguf_tokenizer_config(json_t **json, const struct gguf *g) MUST_CHECK;
+
+/* ---- shared by the files of this module ---- */
+
+/* A text value as a JSON string; NULL: not there, no text, not UTF-8. */
+json_t *gguf_json_text(const struct gguf *g, const char *key);
+
+/* A whole number of 0 to 2^53; none where it is absent or something else. */
+int64_t gguf_whole(const struct gguf *g, const char *key, int64_t none);
+
+/* Token id as a JSON string; NULL: no such token. */
+json_t *gguf_token(const struct gguf *g, int64_t id);
+
+/* Puts value (taken; NULL: out of memory) into object under key. */
+int gguf_put(json_t *object, const char *key, json_t *value) MUST_CHECK;
+
+/* The merges that make a vocabulary with scores (SentencePiece) as an array of
+ * pairs, in the order in which they are to be made. E_DATA, E_NOMEM. */
+int gguf_merges(json_t **merges, const struct gguf *g) MUST_CHECK;
+
+#endif

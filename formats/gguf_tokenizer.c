@@ -1,0 +1,409 @@
+#include "formats/gguf_files.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/size.h"
+
+/* A token's type in tokenizer.ggml.token_type. */
+enum { NORMAL = 1, UNKNOWN, CONTROL, USER, UNUSED, BYTE };
+
+#define CASES "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
+#define WORDS "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|"
+#define REST "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+
+/* How tokenizer.ggml.pre cuts text into words, and what it implies. */
+static const struct pre {
+	const char *name;
+	int digits;             /* each digit by itself, then ByteLevel */
+	const char *regex;      /* NULL: ByteLevel's own, GPT-2's */
+	int nfc, ignore_merges, bos;
+} pre[] = {
+	{ "gpt-2", 0, NULL },
+	{ "gpt2", 0, NULL },
+	{ "phi-2", 0, NULL },
+	{ "smollm", 1, NULL },
+	{ "starcoder", 1, NULL },
+	{ "refact", 1, NULL },
+	{ "command-r", 1, NULL },
+	{ "llama-bpe", 0, CASES WORDS "\\p{N}{1,3}" REST, 0, 1, 1 },
+	{ "llama3", 0, CASES WORDS "\\p{N}{1,3}" REST, 0, 1, 1 },
+	{ "llama-v3", 0, CASES WORDS "\\p{N}{1,3}" REST, 0, 1, 1 },
+	{ "qwen2", 0, CASES WORDS "\\p{N}" REST, 1, 0, 0 },
+};
+
+/* The pieces of a tokenizer.json that a kind of GGUF vocabulary asks for. */
+struct shape {
+	const struct pre *pre;  /* NULL: SentencePiece */
+	int bos, space;         /* add a first token, a first space */
+};
+
+json_t *gguf_token(const struct gguf *g, int64_t id)
+{
+	const struct gguf_value *v = gguf_find(g, "tokenizer.ggml.tokens");
+	const unsigned char *at;
+	const char *text;
+	size_t length;
+
+	if (!v || v->type != GGUF_ARRAY || v->element != GGUF_TEXT || id < 0 ||
+	    (uint64_t)id >= v->count)
+		return NULL;
+	at = v->at;
+	do
+		gguf_next_text(&at, &text, &length);
+	while (id--);
+	return json_stringn(text, length);
+}
+
+/* An array of that many elements, or of any number (SIZE_MAX), of a type. */
+static const struct gguf_value *array(const struct gguf *g, const char *key,
+				      size_t count, int texts)
+{
+	const struct gguf_value *v = gguf_find(g, key);
+
+	if (!v || v->type != GGUF_ARRAY ||
+	    (v->element == GGUF_TEXT) != texts ||
+	    (count != SIZE_MAX && v->count != count)) {
+		err_set(E_DATA, "%s: is missing or of the wrong size", key);
+		return NULL;
+	}
+	return v;
+}
+
+static json_t *added_token(json_int_t id, const char *text, size_t length,
+			   int special)
+{
+	return json_pack("{sI ss% sb sb sb sb sb}", "id", id, "content", text,
+			 length, "single_word", 0, "lstrip", 0, "rstrip", 0,
+			 "normalized", 0, "special", special);
+}
+
+/* The vocabulary, and the tokens that are found in text before all else. */
+static int put_tokens(json_t *vocab, json_t *added, const struct gguf *g)
+{
+	const struct gguf_value *v =
+		array(g, "tokenizer.ggml.tokens", SIZE_MAX, 1);
+	const struct gguf_value *types;
+	const unsigned char *at;
+
+	if (!v)
+		return E_DATA;
+	types = array(g, "tokenizer.ggml.token_type", v->count, 0);
+	if (!types)
+		return E_DATA;
+	at = v->at;
+	for (size_t i = 0; i < v->count; i++) {
+		int type = (int)gguf_element(types, i);
+		const char *text;
+		size_t length;
+
+		gguf_next_text(&at, &text, &length);
+		if (memchr(text, 0, length) ||
+		    json_object_setn_new(vocab, text, length,
+					 json_integer((json_int_t)i)))
+			return err_set(E_DATA, "token %zu: not UTF-8", i);
+		if (type != UNKNOWN && type != CONTROL && type != USER)
+			continue;
+		if (json_array_append_new(added, added_token(
+			    (json_int_t)i, text, length, type != USER)))
+			return err_set(E_NOMEM, "out of memory");
+	}
+	if (json_object_size(vocab) != v->count)
+		return err_set(E_DATA, "tokenizer.ggml.tokens: a token is "
+			       "given twice");
+	return 0;
+}
+
+/* "a b" as ["a", "b"]: the space that divides is the only one, or the first
+ * after the first character. */
+static json_t *merge_pair(const char *text, size_t length)
+{
+	const char *space = length ? memchr(text + 1, ' ', length - 1) : NULL;
+	size_t left;
+
+	if (!space)
+		return NULL;
+	left = (size_t)(space - text);
+	return json_pack("[s%s%]", text, left, space + 1, length - left - 1);
+}
+
+static int put_merges(json_t *merges, const struct gguf *g)
+{
+	const struct gguf_value *v =
+		array(g, "tokenizer.ggml.merges", SIZE_MAX, 1);
+	const unsigned char *at;
+
+	if (!v)
+		return E_DATA;
+	at = v->at;
+	for (size_t i = 0; i < v->count; i++) {
+		const char *text;
+		size_t length;
+
+		gguf_next_text(&at, &text, &length);
+		if (json_array_append_new(merges, merge_pair(text, length)))
+			return err_set(E_DATA, "merge %zu: no pair", i);
+	}
+	return 0;
+}
+
+static json_t *byte_level(int regex, int prefix)
+{
+	return json_pack("{ss sb sb sb}", "type", "ByteLevel",
+			 "add_prefix_space", prefix, "trim_offsets", 1,
+			 "use_regex", regex);
+}
+
+static json_t *pre_tokenizer(const struct shape *s)
+{
+	json_t *first;
+
+	if (!s->pre)
+		return json_null();
+	if (s->pre->regex)
+		first = json_pack("{ss s{ss} ss sb}", "type", "Split",
+				  "pattern", "Regex", s->pre->regex,
+				  "behavior", "Isolated", "invert", 0);
+	else if (s->pre->digits)
+		first = json_pack("{ss sb}", "type", "Digits",
+				  "individual_digits", 1);
+	else
+		return byte_level(1, 0);
+	return json_pack("{ss s[oo]}", "type", "Sequence", "pretokenizers",
+			 first, byte_level(!s->pre->regex, 0));
+}
+
+static json_t *replace(const char *from, const char *to)
+{
+	return json_pack("{ss s{ss} ss}", "type", "Replace", "pattern",
+			 "String", from, "content", to);
+}
+
+static json_t *normalizer(const struct shape *s)
+{
+	if (s->pre)
+		return s->pre->nfc ? json_pack("{ss}", "type", "NFC") :
+				     json_null();
+	if (!s->space)
+		return replace(" ", "\u2581");
+	return json_pack("{ss s[{ss ss} o]}", "type", "Sequence",
+			 "normalizers", "type", "Prepend", "prepend",
+			 "\u2581", replace(" ", "\u2581"));
+}
+
+static json_t *decoder(const struct shape *s)
+{
+	json_t *steps;
+
+	if (s->pre)
+		return byte_level(1, 1);
+	steps = json_pack("[o {ss} {ss}]", replace("\u2581", " "), "type",
+			  "ByteFallback", "type", "Fuse");
+	if (s->space && steps)
+		json_array_append_new(steps, json_pack(
+			"{ss ss si si}", "type", "Strip", "content", " ",
+			"start", 1, "stop", 0));
+	return json_pack("{ss so}", "type", "Sequence", "decoders", steps);
+}
+
+/* The tokens that are put before a text. */
+static json_t *post_processor(const struct shape *s, const struct gguf *g)
+{
+	int64_t id = gguf_whole(g, "tokenizer.ggml.bos_token_id", -1);
+	json_t *bos = s->bos ? gguf_token(g, id) : NULL, *post;
+	const char *text = json_string_value(bos);
+
+	if (!bos)
+		return json_null();
+	post = json_pack("{ss s[{s{ss si}} {s{ss si}}] s[] s{s{ss s[I] s[s]}}}",
+			 "type", "TemplateProcessing",
+			 "single", "SpecialToken", "id", text, "type_id", 0,
+			 "Sequence", "id", "A", "type_id", 0, "pair",
+			 "special_tokens", text, "id", text, "ids",
+			 (json_int_t)id, "tokens", text);
+	if (post)
+		json_object_set_new(post, "pair", json_pack(
+			"[{s{ss si}} {s{ss si}} {s{ss si}} {s{ss si}}]",
+			"SpecialToken", "id", text, "type_id", 0,
+			"Sequence", "id", "A", "type_id", 0,
+			"SpecialToken", "id", text, "type_id", 1,
+			"Sequence", "id", "B", "type_id", 1));
+	json_decref(bos);
+	return post;
+}
+
+static json_t *unknown_token(const struct shape *s, const struct gguf *g)
+{
+	int64_t id = gguf_whole(g, "tokenizer.ggml.unknown_token_id", -1);
+	json_t *text = s->pre ? NULL : gguf_token(g, id);
+
+	return text ? text : json_null();
+}
+
+static int put_model(json_t *json, const struct shape *s, json_t *vocab,
+		     json_t *merges, const struct gguf *g)
+{
+	json_t *model = json_pack(
+		"{ss sn so sn sn sb sb sb sO sO}", "type", "BPE", "dropout",
+		"unk_token", unknown_token(s, g), "continuing_subword_prefix",
+		"end_of_word_suffix", "fuse_unk", !s->pre, "byte_fallback",
+		!s->pre, "ignore_merges", s->pre && s->pre->ignore_merges,
+		"vocab", vocab, "merges", merges);
+
+	return gguf_put(json, "model", model);
+}
+
+static int fill(json_t *json, const struct shape *s, const struct gguf *g)
+{
+	json_t *vocab = json_object(), *added = json_array();
+	json_t *merges = s->pre ? json_array() : NULL;
+	int err = vocab && added ? put_tokens(vocab, added, g) :
+		  err_set(E_NOMEM, "out of memory");
+
+	if (!err)
+		err = s->pre ? put_merges(merges, g) :
+			       gguf_merges(&merges, g);
+	if (!err)
+		err = gguf_put(json, "version", json_string("1.0"));
+	if (!err)
+		err = gguf_put(json, "truncation", json_null());
+	if (!err)
+		err = gguf_put(json, "padding", json_null());
+	if (!err)
+		err = gguf_put(json, "added_tokens", json_incref(added));
+	if (!err)
+		err = gguf_put(json, "normalizer", normalizer(s));
+	if (!err)
+		err = gguf_put(json, "pre_tokenizer", pre_tokenizer(s));
+	if (!err)
+		err = gguf_put(json, "post_processor", post_processor(s, g));
+	if (!err)
+		err = gguf_put(json, "decoder", decoder(s));
+	if (!err)
+		err = put_model(json, s, vocab, merges, g);
+	json_decref(vocab);
+	json_decref(added);
+	json_decref(merges);
+	return err;
+}
+
+static int find_pre(const struct gguf *g, const struct pre **p)
+{
+	json_t *name = gguf_json_text(g, "tokenizer.ggml.pre");
+
+	*p = NULL;
+	for (size_t i = 0; name && i < NELEM(pre); i++)
+		if (!strcmp(json_string_value(name), pre[i].name))
+			*p = &pre[i];
+	if (!*p)
+		err_set(E_DATA, "tokenizer.ggml.pre: %.40s is not known",
+			name ? json_string_value(name) : "(none)");
+	json_decref(name);
+	return *p ? 0 : E_DATA;
+}
+
+/* *model: its name, NULL for none; free it with json_decref(). */
+static int find_shape(const struct gguf *g, struct shape *s, json_t **model)
+{
+	const char *name;
+
+	*s = (struct shape){ 0 };
+	*model = gguf_json_text(g, "tokenizer.ggml.model");
+	if (!*model)
+		return 0;
+	name = json_string_value(*model);
+	if (!strcmp(name, "gpt2"))
+		TRY(find_pre(g, &s->pre));
+	else if (strcmp(name, "llama"))
+		return err_set(E_DATA, "tokenizer.ggml.model: %.40s is not "
+			       "known", name);
+	s->bos = (int)gguf_whole(g, "tokenizer.ggml.add_bos_token",
+				 !s->pre || s->pre->bos);
+	s->space = (int)gguf_whole(g, "tokenizer.ggml.add_space_prefix",
+				   !s->pre);
+	return 0;
+}
+
+int gguf_tokenizer(json_t **json, const struct gguf *g)
+{
+	json_t *model;
+	struct shape s;
+	int err = find_shape(g, &s, &model);
+
+	*json = NULL;
+	if (!err && model) {
+		*json = json_object();
+		err = *json ? fill(*json, &s, g) :
+			      err_set(E_NOMEM, "out of memory");
+	}
+	if (err) {
+		json_decref(*json);
+		*json = NULL;
+	}
+	json_decref(model);
+	return err;
+}
+
+static int put_specials(json_t *c, const struct gguf *g)
+{
+	static const struct {
+		const char *gguf, *hf;
+	} token[] = {
+		{ "tokenizer.ggml.bos_token_id", "bos_token" },
+		{ "tokenizer.ggml.eos_token_id", "eos_token" },
+		{ "tokenizer.ggml.padding_token_id", "pad_token" },
+		{ "tokenizer.ggml.unknown_token_id", "unk_token" },
+	};
+
+	for (size_t i = 0; i < NELEM(token); i++) {
+		json_t *text = gguf_token(g, gguf_whole(g, token[i].gguf, -1));
+
+		if (text)
+			TRY(gguf_put(c, token[i].hf, text));
+	}
+	return 0;
+}
+
+static int fill_config(json_t *c, const struct shape *s, const struct gguf *g)
+{
+	json_t *chat = gguf_json_text(g, "tokenizer.chat_template");
+	json_t *arch = gguf_json_text(g, "general.architecture");
+	char key[128] = "";
+	int64_t length;
+
+	if (arch && strlen(json_string_value(arch)) < 64)
+		strcat(strcpy(key, json_string_value(arch)),
+		       ".context_length");
+	json_decref(arch);
+	length = gguf_whole(g, key, -1);
+	if (chat)
+		TRY(gguf_put(c, "chat_template", chat));
+	if (length > 0)
+		TRY(gguf_put(c, "model_max_length", json_integer(length)));
+	TRY(gguf_put(c, "add_bos_token", json_boolean(s->bos)));
+	TRY(gguf_put(c, "add_prefix_space", json_boolean(s->space)));
+	TRY(gguf_put(c, "clean_up_tokenization_spaces", json_false()));
+	TRY(put_specials(c, g));
+	return gguf_put(c, "tokenizer_class",
+			json_string("PreTrainedTokenizerFast"));
+}
+
+int gguf_tokenizer_config(json_t **json, const struct gguf *g)
+{
+	json_t *model;
+	struct shape s;
+	int err = find_shape(g, &s, &model);
+
+	*json = NULL;
+	if (!err && model) {
+		*json = json_object();
+		err = *json ? fill_config(*json, &s, g) :
+			      err_set(E_NOMEM, "out of memory");
+	}
+	if (err) {
+		json_decref(*json);
+		*json = NULL;
+	}
+	json_decref(model);
+	return err;
+}

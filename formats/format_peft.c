@@ -1,0 +1,233 @@
+/* A PEFT adapter directory (LoRA) as an adapter stream */
+#include "formats/source.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "formats/foreign.h"
+#include "formats/hf_names.h"
+#include "formats/peft_config.h"
+#include "formats/safetensors.h"
+
+enum { CONFIG_MOST = 16 << 20 };
+
+static const char prefix[] = "base_model.model.";
+
+static int has(const char *dir, const char *name)
+{
+	char *path = foreign_path(dir, name);
+	int yes = path && !access(path, F_OK);
+
+	free(path);
+	return yes;
+}
+
+static int probe(const char *path, const unsigned char *head, size_t n)
+{
+	return path && !head && !n && has(path, "adapter_config.json") &&
+	       !has(path, "model.safetensors") &&
+	       !has(path, "model.safetensors.index.json");
+}
+
+/* Cuts end off name; 0: it does not end so. */
+static int cut(char *name, const char *end)
+{
+	size_t n = strlen(name), m = strlen(end);
+
+	if (n <= m || strcmp(name + n - m, end))
+		return 0;
+	name[n - m] = 0;
+	return 1;
+}
+
+/*
+ * Our name of a tensor: module in place of name, *param its parameter.
+ * NULL: the tensor is not needed. E_DATA: it is none of a LoRA adapter's.
+ */
+static int split(char *name, const char **param)
+{
+	*param = NULL;
+	if (cut(name, ".base_layer.weight"))
+		return 0;
+	if (cut(name, ".lora_A.weight"))
+		*param = "lora_A";
+	else if (cut(name, ".lora_B.weight"))
+		*param = "lora_B";
+	else if (strstr(name, ".lora_") || !cut(name, ".weight"))
+		return err_set(E_DATA, "%s: adapters with this tensor are not "
+			       "read yet", name);
+	else
+		*param = "weight";
+	if (!strcmp(*param, "weight"))
+		cut(name, ".modules_to_save");
+	return 0;
+}
+
+static int add_tensor(struct foreign *f, const struct safetensors_entry *e,
+		      size_t file, json_t *saved)
+{
+	char module[TENSOR_NAME], name[TENSOR_NAME + 16];
+	struct foreign_item *item;
+	struct hf_name place;
+	const char *param;
+
+	if (strncmp(e->name, prefix, strlen(prefix)))
+		return err_set(E_DATA, "%s: does not begin with %s", e->name,
+			       prefix);
+	strcpy(module, e->name + strlen(prefix));
+	TRY(split(module, &param));
+	if (!param)
+		return 0;
+	if (!dtype_is_float(e->dtype) || e->rank != 2 || !e->bytes)
+		return err_set(E_DATA, "%s: is no matrix of a float type",
+			       e->name);
+	if (!strcmp(param, "weight") && !peft_is_saved(saved, module))
+		return err_set(E_DATA, "%s: is not in modules_to_save",
+			       e->name);
+	snprintf(name, sizeof(name), "%s.weight", module);
+	TRY(hf_name_find(&place, NULL, name, 2));
+	snprintf(name, sizeof(name), "%s.%s", module, param);
+	TRY(foreign_add(f, name, ROLE_ADAPTER, DTYPE_F32, 2, e->shape, &item));
+	item->file = file;
+	item->at = e->at;
+	item->from = e->dtype;
+	item->order = place.order;
+	return 0;
+}
+
+/* A without B, or the reverse, or the ranks differ. index: name -> item. */
+static int check_pair(const struct foreign *f, json_t *index,
+		      const struct tensor *t)
+{
+	char module[TENSOR_NAME], name[TENSOR_NAME + 16];
+	const struct tensor *other;
+	json_t *at;
+	int a, ok;
+
+	strcpy(module, t->name);
+	a = cut(module, ".lora_A");
+	if (!a && !cut(module, ".lora_B"))
+		return 0;
+	snprintf(name, sizeof(name), "%s.%s", module, a ? "lora_B" : "lora_A");
+	at = json_object_get(index, name);
+	other = at ? &f->item[json_integer_value(at)].tensor : NULL;
+	ok = other && (a ? t->shape[0] == other->shape[1] :
+			   t->shape[1] == other->shape[0]);
+	return ok ? 0 : err_set(E_DATA, "%s: lora_A and lora_B do not go "
+				"together", module);
+}
+
+static int check_pairs(const struct foreign *f)
+{
+	json_t *index = json_object();
+	int err = index ? 0 : err_set(E_NOMEM, "out of memory");
+
+	for (size_t i = 0; i < f->n && !err; i++)
+		if (json_object_set_new(index, f->item[i].tensor.name,
+					json_integer((json_int_t)i)))
+			err = err_set(E_NOMEM, "out of memory");
+	for (size_t i = 0; i < f->n && !err; i++)
+		err = check_pair(f, index, &f->item[i].tensor);
+	json_decref(index);
+	return err;
+}
+
+/* What the tensors add to the configuration: each module's own numbers. */
+static int add_config(struct foreign *f, json_t *peft)
+{
+	struct peft_config c;
+	int err = peft_config_begin(&c, peft);
+
+	for (size_t i = 0; i < f->n && !err; i++) {
+		const struct tensor *t = &f->item[i].tensor;
+		char module[TENSOR_NAME];
+
+		strcpy(module, t->name);
+		if (cut(module, ".lora_A"))
+			err = peft_config_module(&c, module, t->shape[0]);
+	}
+	if (!err)
+		err = peft_config_end(&c, f->meta);
+	peft_config_release(&c);
+	return err;
+}
+
+static int fill(struct foreign *f, const struct safetensors *s, size_t file,
+		json_t *peft)
+{
+	TRY(peft_config_check(peft));
+	for (size_t i = 0; i < s->n; i++)
+		TRY(add_tensor(f, &s->entry[i], file,
+			       json_object_get(peft, "modules_to_save")));
+	if (!f->n)
+		return err_set(E_DATA, "there is no tensor in it");
+	TRY(foreign_sort(f));
+	TRY(check_pairs(f));
+	return add_config(f, peft);
+}
+
+static int open_tensors(struct file *file, const char *dir)
+{
+	static const char name[] = "adapter_model.safetensors";
+	char *path;
+	int err;
+
+	if (!has(dir, name) && has(dir, "adapter_model.bin"))
+		return err_set(E_DATA, "adapter_model.bin is a pickle, which "
+			       "is a program and is not run; please save the "
+			       "adapter as safetensors");
+	path = foreign_path(dir, name);
+	err = path ? file_open(file, path) :
+		     err_set(E_NOMEM, "out of memory");
+	free(path);
+	return err;
+}
+
+static int read_config(json_t **peft, const char *dir)
+{
+	char *path = foreign_path(dir, "adapter_config.json");
+	int err = path ? json_read_file(peft, path, CONFIG_MOST) :
+			 err_set(E_NOMEM, "out of memory");
+
+	free(path);
+	return err;
+}
+
+static int open_dir(void **self, const char *path, struct io_in *in)
+{
+	struct safetensors s = { 0 };
+	struct foreign *f = NULL;
+	struct file file = { 0 };
+	json_t *peft = NULL;
+	size_t index = 0;
+	int err;
+
+	(void)in;
+	err = read_config(&peft, path);
+	if (!err)
+		err = open_tensors(&file, path);
+	if (!err)
+		err = safetensors_read(&s, &file);
+	if (!err)
+		err = foreign_new(&f, STREAM_ADAPTER);
+	if (!err)
+		err = foreign_take(f, &file, &index);
+	if (!err)
+		err = fill(f, &s, index, peft);
+	file_close(&file);
+	safetensors_release(&s);
+	json_decref(peft);
+	if (err)
+		foreign_close(f);
+	else
+		*self = f;
+	return err;
+}
+
+const struct source_format format_peft = {
+	.name = "PEFT adapter directory", .probe = probe, .open = open_dir,
+	.next = foreign_next, .load = foreign_load, .close = foreign_close,
+};

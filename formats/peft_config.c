@@ -1,0 +1,263 @@
+#include "formats/peft_config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/regex.h"
+#include "base/size.h"
+
+/* Keys that say nothing about what an adapter computes, and those that are
+ * used here. Any other that is set to something is refused. */
+static const char *const harmless[] = {
+	"alpha_pattern", "auto_mapping", "base_model_name_or_path", "bias",
+	"corda_config", "ensure_weight_tying", "eva_config",
+	"exclude_modules", "inference_mode", "init_lora_weights",
+	"layers_pattern", "layers_to_transform", "loftq_config",
+	"lora_alpha", "lora_dropout", "lora_ga_config", "megatron_config",
+	"megatron_core", "modules_to_save", "peft_type", "peft_version",
+	"qalora_group_size", "r", "rank_pattern", "revision",
+	"runtime_config", "target_modules", "task_type", "use_rslora",
+};
+
+static int is_set(json_t *v)
+{
+	return !(json_is_null(v) || json_is_false(v) ||
+		 (json_is_array(v) && !json_array_size(v)) ||
+		 (json_is_object(v) && !json_object_size(v)));
+}
+
+static int is_harmless(const char *key)
+{
+	for (size_t i = 0; i < NELEM(harmless); i++)
+		if (!strcmp(key, harmless[i]))
+			return 1;
+	return 0;
+}
+
+/* First values that leave the base as it is. */
+static int check_start(json_t *peft)
+{
+	const char *how = json_text(peft, "init_lora_weights", "gaussian");
+
+	if (strcmp(how, "gaussian") && strcmp(how, "eva") &&
+	    strcmp(how, "orthogonal"))
+		return err_set(E_DATA, "init_lora_weights: %s changed the "
+			       "base too, which is not here; please convert "
+			       "the adapter when saving it", how);
+	return 0;
+}
+
+static int check_patterns(json_t *peft, const char *name, int whole)
+{
+	json_t *patterns = json_object_get(peft, name), *v;
+	const char *key;
+
+	if (patterns && !json_is_null(patterns) && !json_is_object(patterns))
+		return err_set(E_DATA, "%s: is no object", name);
+	json_object_foreach(patterns, key, v)
+		if (!json_is_number(v) || json_number_value(v) <= 0 ||
+		    (whole && !json_is_integer(v)))
+			return err_set(E_DATA, "%s: the value of %s is no "
+				       "positive number", name, key);
+	return 0;
+}
+
+static int check_names(json_t *peft, const char *name)
+{
+	json_t *list = json_object_get(peft, name), *v;
+	size_t i;
+
+	if (!list || json_is_null(list) || json_is_string(list))
+		return 0;
+	if (!json_is_array(list))
+		return err_set(E_DATA, "%s: is no list", name);
+	json_array_foreach(list, i, v)
+		if (!json_is_string(v))
+			return err_set(E_DATA, "%s: entry %zu is no name",
+				       name, i + 1);
+	return 0;
+}
+
+int peft_config_check(json_t *peft)
+{
+	const char *key, *bias;
+	double rank = json_number(peft, "r", 8);
+	double alpha = json_number(peft, "lora_alpha", 8);
+	json_t *v;
+
+	if (!json_is_object(peft) || strcmp(json_text(peft, "peft_type", ""),
+					    "LORA"))
+		return err_set(E_DATA, "peft_type: %.40s is not read yet, want "
+			       "LORA", json_text(peft, "peft_type", "(none)"));
+	bias = json_text(peft, "bias", "none");
+	if (strcmp(bias, "none"))
+		return err_set(E_DATA, "bias: %.40s is not read yet", bias);
+	json_object_foreach(peft, key, v)
+		if (!is_harmless(key) && is_set(v))
+			return err_set(E_DATA, "%s: is not known here, and "
+				       "may change what the adapter computes",
+				       key);
+	if (!(rank >= 1 && rank <= 1 << 20) || !(alpha > 0 && alpha < 1e9))
+		return err_set(E_DATA, "r or lora_alpha is no positive "
+			       "number");
+	TRY(check_start(peft));
+	TRY(check_names(peft, "target_modules"));
+	TRY(check_names(peft, "modules_to_save"));
+	TRY(check_patterns(peft, "rank_pattern", 1));
+	return check_patterns(peft, "alpha_pattern", 0);
+}
+
+int peft_config_begin(struct peft_config *c, json_t *peft)
+{
+	*c = (struct peft_config){
+		.peft = peft, .ranks = json_object(), .alphas = json_object(),
+		.modules = json_array(),
+		.rank = (json_int_t)json_number(peft, "r", 8),
+		.alpha = json_number(peft, "lora_alpha", 8),
+	};
+	if (!c->ranks || !c->alphas || !c->modules)
+		return err_set(E_NOMEM, "out of memory");
+	return 0;
+}
+
+static int matches(const char *key, const char *module, int *yes)
+{
+	size_t size = strlen(key) + 16;
+	char *text = malloc(size);
+	struct regex *re = NULL;
+	int err;
+
+	if (!text)
+		return err_set(E_NOMEM, "out of memory");
+	snprintf(text, size, "(?:.*\\.)?(?:%s)", key);
+	err = regex_new(&re, text, strlen(text), E_DATA);
+	if (!err)
+		err = regex_full(re, module, strlen(module), yes);
+	regex_free(re);
+	free(text);
+	return err;
+}
+
+/* Whole numbers are written without a point. */
+static json_t *number(double x)
+{
+	json_int_t whole = x < 1e15 ? (json_int_t)x : 0;
+
+	return (double)whole == x ? json_integer(whole) : json_real(x);
+}
+
+static int put(json_t *object, const char *key, json_t *value)
+{
+	if (!value || json_object_set_new(object, key, value))
+		return err_set(E_NOMEM, "out of memory");
+	return 0;
+}
+
+int peft_config_module(struct peft_config *c, const char *module, size_t rank)
+{
+	double alpha = c->alpha;
+	const char *key;
+	json_t *v;
+
+	json_object_foreach(json_object_get(c->peft, "alpha_pattern"), key, v) {
+		int yes = 0;
+
+		TRY(matches(key, module, &yes));
+		if (yes) {
+			alpha = json_number_value(v);
+			break;
+		}
+	}
+	if (json_array_append_new(c->modules, json_string(module)))
+		return err_set(E_NOMEM, "out of memory");
+	if (rank != (size_t)c->rank)
+		TRY(put(c->ranks, module, json_integer((json_int_t)rank)));
+	if (alpha < c->alpha || alpha > c->alpha)
+		TRY(put(c->alphas, module, number(alpha)));
+	return 0;
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(json_string_value(*(json_t *const *)a),
+		      json_string_value(*(json_t *const *)b));
+}
+
+/* The list, sorted: PEFT writes it in the order of a set. */
+static json_t *sorted(json_t *list)
+{
+	size_t n = json_array_size(list), i;
+	json_t **at = calloc(n + 1, sizeof(json_t *)), *v;
+	json_t *copy = json_array();
+
+	if (at && copy) {
+		json_array_foreach(list, i, v)
+			at[i] = v;
+		qsort(at, n, sizeof(json_t *), by_text);
+		for (i = 0; i < n; i++)
+			json_array_append(copy, at[i]);
+	}
+	free(at);
+	return copy;
+}
+
+/* The short list that the user gave, where it says it all. */
+static json_t *targets(const struct peft_config *c)
+{
+	json_t *given = json_object_get(c->peft, "target_modules");
+
+	if (json_is_array(given) && json_array_size(given) &&
+	    !is_set(json_object_get(c->peft, "layers_to_transform")) &&
+	    !is_set(json_object_get(c->peft, "exclude_modules")))
+		return sorted(given);
+	return sorted(c->modules);
+}
+
+int peft_config_end(struct peft_config *c, json_t *meta)
+{
+	json_t *base = json_object_get(c->peft, "base_model_name_or_path");
+	json_t *saved = json_object_get(c->peft, "modules_to_save");
+	json_t *o = json_object();
+
+	if (!o || json_object_set_new(meta, "adapter", o))
+		return err_set(E_NOMEM, "out of memory");
+	TRY(put(o, "kind", json_string("lora")));
+	TRY(put(o, "r", json_integer(c->rank)));
+	TRY(put(o, "alpha", number(c->alpha)));
+	TRY(put(o, "dropout",
+		number(json_number(c->peft, "lora_dropout", 0))));
+	TRY(put(o, "rslora", json_boolean(
+		json_flag(c->peft, "use_rslora", 0))));
+	TRY(put(o, "target_modules", targets(c)));
+	TRY(put(o, "rank_pattern", json_incref(c->ranks)));
+	TRY(put(o, "alpha_pattern", json_incref(c->alphas)));
+	TRY(put(o, "modules_to_save",
+		json_is_array(saved) ? sorted(saved) : json_array()));
+	TRY(put(o, "bias", json_string("none")));
+	return put(o, "base_model_name_or_path",
+		   json_is_string(base) ? json_incref(base) : json_null());
+}
+
+void peft_config_release(struct peft_config *c)
+{
+	json_decref(c->ranks);
+	json_decref(c->alphas);
+	json_decref(c->modules);
+}
+
+int peft_is_saved(json_t *saved, const char *module)
+{
+	size_t n = strlen(module), i;
+	json_t *v;
+
+	json_array_foreach(saved, i, v) {
+		const char *name = json_string_value(v);
+		size_t m = strlen(name);
+
+		if (m <= n && !strcmp(module + n - m, name) &&
+		    (m == n || module[n - m - 1] == '.'))
+			return 1;
+	}
+	return 0;
+}

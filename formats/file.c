@@ -7,36 +7,63 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/io.h"
-
 /* Linux moves at most 0x7ffff000 bytes a call; a round number below it. */
 enum { MOST = 1 << 30 };
 
-static int look(struct file *f, const char *name)
+int file_named(const struct file *f, int err)
+{
+	return err && f->name ? err_at(err, "%s", f->name) : err;
+}
+
+static int failed(const struct file *f, int code, const char *what)
+{
+	return file_named(f, err_errno(code, "%s", what));
+}
+
+static int look(struct file *f)
 {
 	struct stat st;
 
 	if (fstat(f->fd, &st))
-		return err_errno(E_IO, "%s", name);
+		return failed(f, E_IO, "reading");
 	if (!S_ISREG(st.st_mode))
-		return err_set(E_DATA, "%s: not a file: this format is read "
-			       "at many places, so it cannot come through a "
-			       "pipe", name);
+		return file_named(f, err_set(E_DATA, "is no file: this format is "
+					"read at many places, so it cannot "
+					"come through a pipe"));
 	f->size = (uint64_t)st.st_size;
+	return 0;
+}
+
+static int set_name(struct file *f, const char *name)
+{
 	f->name = strdup(name);
 	return f->name ? 0 : err_set(E_NOMEM, "out of memory");
 }
 
-int file_open(struct file *f, const char *path)
+static int open_at(struct file *f, const char *dir, const char *name)
+{
+	int folder = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (folder < 0)
+		return err_errno(E_NOINPUT, "%s", name);
+	f->fd = openat(folder, name, O_RDONLY | O_CLOEXEC);
+	f->open = f->fd >= 0;
+	if (!f->open)
+		err_errno(E_NOINPUT, "%s", name);
+	close(folder);
+	return f->open ? 0 : E_NOINPUT;
+}
+
+int file_open(struct file *f, const char *dir, const char *name)
 {
 	int err;
 
-	*f = (struct file){ .fd = open(path, O_RDONLY | O_CLOEXEC) };
-	if (f->fd < 0) {
-		*f = (struct file){ 0 };
-		return err_errno(E_NOINPUT, "%s", path);
-	}
-	err = look(f, path);
+	*f = (struct file){ 0 };
+	err = open_at(f, dir, name);
+	if (!err)
+		err = set_name(f, name);
+	if (!err)
+		err = look(f);
 	if (err)
 		file_close(f);
 	return err;
@@ -46,8 +73,9 @@ int file_take(struct file *f, struct io_in *in)
 {
 	int err;
 
-	*f = (struct file){ .fd = in->fd, .in = in };
-	err = look(f, in->name);
+	*f = (struct file){ .fd = in->fd, .open = 1, .in = *in };
+	memset(in, 0, sizeof(*in));
+	err = look(f);
 	if (err)
 		file_close(f);
 	return err;
@@ -58,8 +86,8 @@ int file_read(const struct file *f, void *to, size_t n, uint64_t at)
 	unsigned char *dst = to;
 
 	if (at > f->size || n > f->size - at)
-		return err_set(E_DATA, "%s: ends before byte %llu", f->name,
-			       (unsigned long long)at + n);
+		return file_named(f, err_set(E_DATA, "ends before byte %llu",
+					(unsigned long long)at + n));
 	while (n) {
 		ssize_t got = pread(f->fd, dst, n < MOST ? n : MOST,
 				    (off_t)at);
@@ -67,10 +95,10 @@ int file_read(const struct file *f, void *to, size_t n, uint64_t at)
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
-			return err_errno(E_IO, "%s", f->name);
+			return failed(f, E_IO, "reading");
 		if (!got)
-			return err_set(E_DATA, "%s: became shorter while it "
-				       "was read", f->name);
+			return file_named(f, err_set(E_DATA, "became shorter while "
+						"it was read"));
 		dst += got;
 		n -= (size_t)got;
 		at += (uint64_t)got;
@@ -80,17 +108,15 @@ int file_read(const struct file *f, void *to, size_t n, uint64_t at)
 
 int file_create(struct file *f, const char *path)
 {
-	*f = (struct file){ .fd = open(path, O_RDWR | O_CREAT | O_EXCL |
-				       O_CLOEXEC, 0666) };
-	if (f->fd < 0) {
-		*f = (struct file){ 0 };
-		return err_errno(E_CREATE, "%s", path);
-	}
-	f->name = strdup(path);
-	if (f->name)
-		return 0;
-	file_close(f);
-	return err_set(E_NOMEM, "out of memory");
+	int err;
+
+	*f = (struct file){ 0 };
+	f->fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	f->open = f->fd >= 0;
+	err = f->open ? set_name(f, path) : err_errno(E_CREATE, "%s", path);
+	if (err)
+		file_close(f);
+	return err;
 }
 
 int file_write(struct file *f, const void *from, size_t n, uint64_t at)
@@ -104,7 +130,7 @@ int file_write(struct file *f, const void *from, size_t n, uint64_t at)
 		if (done < 0 && errno == EINTR)
 			continue;
 		if (done < 0)
-			return err_errno(E_IO, "%s", f->name);
+			return failed(f, E_IO, "writing");
 		src += done;
 		n -= (size_t)done;
 		at += (uint64_t)done;
@@ -117,7 +143,7 @@ int file_write(struct file *f, const void *from, size_t n, uint64_t at)
 int file_cut(struct file *f, uint64_t size)
 {
 	if (ftruncate(f->fd, (off_t)size))
-		return err_errno(E_IO, "%s", f->name);
+		return failed(f, E_IO, "writing");
 	f->size = size;
 	return 0;
 }
@@ -127,19 +153,19 @@ int file_finish(struct file *f)
 	int err = 0;
 
 	if (fsync(f->fd))
-		err = err_errno(E_IO, "%s", f->name);
+		err = failed(f, E_IO, "writing");
 	if (close(f->fd) && !err)
-		err = err_errno(E_IO, "%s", f->name);
-	free(f->name);
-	*f = (struct file){ 0 };
+		err = failed(f, E_IO, "writing");
+	f->open = 0;
+	file_close(f);
 	return err;
 }
 
 void file_close(struct file *f)
 {
-	if (f->in)
-		io_in_close(f->in);
-	else if (f->name || f->fd > 0)
+	if (f->in.buf || f->in.name)
+		io_in_close(&f->in);
+	else if (f->open)
 		close(f->fd);
 	free(f->name);
 	*f = (struct file){ 0 };

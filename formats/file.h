@@ -8,24 +8,26 @@
 #define FORMATS_FILE_H
 
 #include "base/err.h"
+#include "base/io.h"
 
 #include <stddef.h>
 #include <stdint.h>
 
-struct io_in;
-
 struct file {
 	int fd;
-	char *name;             /* for messages */
+	char *name;             /* begins messages; NULL: others name it */
 	uint64_t size;
-	struct io_in *in;       /* closed with it; or NULL */
+	int open;
+	struct io_in in;        /* what it was taken from, closed with it */
 };
 
-/* E_NOINPUT; E_DATA: not a regular file. */
-int file_open(struct file *f, const char *path) MUST_CHECK;
+/* The file name in the folder dir. Messages begin with name. E_NOINPUT;
+ * E_DATA: not a regular file. */
+int file_open(struct file *f, const char *dir, const char *name) MUST_CHECK;
 
 /* The file behind an opened input, of which bytes may have been read already;
- * takes in. E_DATA: a pipe, which has no places. */
+ * takes what in holds, also when it fails. Messages do not name it. E_DATA: a
+ * pipe, which has no places. */
 int file_take(struct file *f, struct io_in *in) MUST_CHECK;
 
 /* Exactly n bytes at a place. E_DATA: the file ends before; E_IO. */
@@ -44,6 +46,9 @@ int file_cut(struct file *f, uint64_t size) MUST_CHECK;
 
 /* Syncs and closes what was written. E_IO. */
 int file_finish(struct file *f) MUST_CHECK;
+
+/* Puts the file's name before a message, if it has one; returns err. */
+int file_named(const struct file *f, int err);
 
 void file_close(struct file *f);        /* safe on a zeroed struct */
 

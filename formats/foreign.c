@@ -2,12 +2,14 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/half.h"
 #include "base/size.h"
 
 enum {
 	SIDE_MOST = 256 << 20,
+	JSON_MOST = 64 << 20,
 	CHUNK = 256 << 10,      /* values converted at a time, at least a row */
 };
 
@@ -93,13 +95,13 @@ int foreign_made(struct foreign *f, const char *name, char *bytes, size_t size)
 	return err;
 }
 
-int foreign_side(struct foreign *f, const char *name, const char *path)
+int foreign_side(struct foreign *f, const char *dir, const char *name)
 {
 	struct foreign_item *item;
 	struct file file;
 	size_t index, size;
 
-	TRY(file_open(&file, path));
+	TRY(file_open(&file, dir, name));
 	size = (size_t)file.size;
 	if (file.size > SIDE_MOST) {
 		file_close(&file);
@@ -290,6 +292,43 @@ void foreign_close(void *self)
 	free(f->item);
 	free(f->file);
 	free(f);
+}
+
+int foreign_has(const char *dir, const char *name)
+{
+	char *path = foreign_path(dir, name);
+	int yes = path && !access(path, F_OK);
+
+	free(path);
+	return yes;
+}
+
+int foreign_json(json_t **root, const char *dir, const char *name)
+{
+	struct file file;
+	char *text = NULL;
+	size_t size;
+	int err;
+
+	*root = NULL;
+	TRY(file_open(&file, dir, name));
+	size = (size_t)file.size;
+	if (file.size > JSON_MOST)
+		err = err_set(E_DATA, "larger than %d bytes", JSON_MOST);
+	else
+		err = (text = malloc(size + 1)) ? 0 : no_memory();
+	if (!err)
+		err = file_read(&file, text, size, 0);
+	if (!err)
+		err = json_parse(root, text, size);
+	if (!err && !json_is_object(*root)) {
+		json_decref(*root);
+		*root = NULL;
+		err = err_set(E_DATA, "not an object");
+	}
+	free(text);
+	file_close(&file);
+	return err ? err_at(err, "%s", name) : 0;
 }
 
 char *foreign_path(const char *dir, const char *name)

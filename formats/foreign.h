@@ -55,9 +55,10 @@ enum { FOREIGN_FIRST = 0 };
 int foreign_made(struct foreign *f, const char *name, char *bytes,
 		 size_t size) MUST_CHECK;
 
-/* A side file, read when it is wanted. E_DATA: larger than 256 MiB. */
-int foreign_side(struct foreign *f, const char *name,
-		 const char *path) MUST_CHECK;
+/* A side file of a directory, read when it is wanted. E_DATA: larger than
+ * 256 MiB. */
+int foreign_side(struct foreign *f, const char *dir,
+		 const char *name) MUST_CHECK;
 
 /* Sorts by order, then as added. E_DATA: a name is there twice. */
 int foreign_sort(struct foreign *f) MUST_CHECK;
@@ -66,6 +67,13 @@ int foreign_sort(struct foreign *f) MUST_CHECK;
 int foreign_next(void *self, struct item *item) MUST_CHECK;
 int foreign_load(void *self, struct tensor *t) MUST_CHECK;
 void foreign_close(void *self);
+
+/* Is there a file of that name in the directory? */
+int foreign_has(const char *dir, const char *name);
+
+/* An object from a JSON file of a directory; messages begin with name. */
+int foreign_json(json_t **root, const char *dir,
+		 const char *name) MUST_CHECK;
 
 /* "dir/name"; free it. NULL: no memory. */
 char *foreign_path(const char *dir, const char *name);

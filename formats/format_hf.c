@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/json.h"
 #include "base/size.h"
@@ -11,7 +10,7 @@
 #include "formats/hf_names.h"
 #include "formats/safetensors.h"
 
-enum { JSON_MOST = 64 << 20, SHARDS = 500 };
+enum { SHARDS = 500 };         /* files of weights at most */
 
 /* What travels beside the weights, in this order. */
 static const char *const side[] = {
@@ -31,36 +30,10 @@ struct model {
 	int tied;               /* config.json says that the head is */
 };
 
-/* 1: the directory has it. */
-static int has(const char *dir, const char *name)
-{
-	char *path = foreign_path(dir, name);
-	int yes = path && !access(path, F_OK);
-
-	free(path);
-	return yes;
-}
-
-static int read_json(json_t **root, const char *dir, const char *name)
-{
-	char *path = foreign_path(dir, name);
-	int err;
-
-	if (!path)
-		return err_set(E_NOMEM, "out of memory");
-	err = json_read_file(root, path, JSON_MOST);
-	free(path);
-	if (!err && !json_is_object(*root)) {
-		json_decref(*root);
-		err = err_set(E_DATA, "%s: not an object", name);
-	}
-	return err;
-}
-
 static int probe(const char *path, const unsigned char *head, size_t n)
 {
 	return path && !head && !n &&
-	       (has(path, "config.json") || has(path, "model.safetensors"));
+	       (foreign_has(path, "config.json") || foreign_has(path, "model.safetensors"));
 }
 
 static int add_tensor(struct model *m, const struct safetensors_entry *e,
@@ -102,18 +75,12 @@ static int check_map(struct model *m, const char *tensor, const char *file)
 
 static int add_shard(struct model *m, const char *name)
 {
-	char *path = foreign_path(m->dir, name);
 	struct safetensors s = { 0 };
 	struct file file;
 	size_t index = 0;
 	int err;
 
-	if (!path)
-		return err_set(E_NOMEM, "out of memory");
-	err = file_open(&file, path);
-	free(path);
-	if (err)
-		return err;
+	TRY(file_open(&file, m->dir, name));
 	err = safetensors_read(&s, &file);
 	if (err)
 		file_close(&file);
@@ -188,16 +155,16 @@ static int add_weights(struct model *m)
 	json_t *index;
 	int err;
 
-	if (has(m->dir, list)) {
-		TRY(read_json(&index, m->dir, list));
+	if (foreign_has(m->dir, list)) {
+		TRY(foreign_json(&index, m->dir, list));
 		err = add_shards(m, index);
 		json_decref(index);
 		return err ? err_at(err, "%s", list) : 0;
 	}
-	if (has(m->dir, "model.safetensors"))
+	if (foreign_has(m->dir, "model.safetensors"))
 		return add_shard(m, "model.safetensors");
-	if (has(m->dir, "pytorch_model.bin") ||
-	    has(m->dir, "pytorch_model.bin.index.json"))
+	if (foreign_has(m->dir, "pytorch_model.bin") ||
+	    foreign_has(m->dir, "pytorch_model.bin.index.json"))
 		return err_set(E_DATA, "the weights are a pickle, which is a "
 			       "program and is not run; please convert them "
 			       "to safetensors");
@@ -206,19 +173,9 @@ static int add_weights(struct model *m)
 
 static int add_side(struct model *m)
 {
-	for (size_t i = 0; i < NELEM(side); i++) {
-		char *path;
-		int err;
-
-		if (!has(m->dir, side[i]))
-			continue;
-		path = foreign_path(m->dir, side[i]);
-		if (!path)
-			return err_set(E_NOMEM, "out of memory");
-		err = foreign_side(m->foreign, side[i], path);
-		free(path);
-		TRY(err);
-	}
+	for (size_t i = 0; i < NELEM(side); i++)
+		if (foreign_has(m->dir, side[i]))
+			TRY(foreign_side(m->foreign, m->dir, side[i]));
 	return 0;
 }
 
@@ -228,7 +185,7 @@ static int read_config(struct model *m)
 	json_t *config;
 	int err;
 
-	TRY(read_json(&config, m->dir, "config.json"));
+	TRY(foreign_json(&config, m->dir, "config.json"));
 	method = json_text(config, "quantization_config.quant_method", NULL);
 	if (json_object_get(config, "quantization_config"))
 		err = err_set(E_DATA, "the weights are quantised already "

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/json.h"
 #include "formats/foreign.h"
@@ -12,24 +11,13 @@
 #include "formats/peft_config.h"
 #include "formats/safetensors.h"
 
-enum { CONFIG_MOST = 16 << 20 };
-
 static const char prefix[] = "base_model.model.";
-
-static int has(const char *dir, const char *name)
-{
-	char *path = foreign_path(dir, name);
-	int yes = path && !access(path, F_OK);
-
-	free(path);
-	return yes;
-}
 
 static int probe(const char *path, const unsigned char *head, size_t n)
 {
-	return path && !head && !n && has(path, "adapter_config.json") &&
-	       !has(path, "model.safetensors") &&
-	       !has(path, "model.safetensors.index.json");
+	return path && !head && !n && foreign_has(path, "adapter_config.json") &&
+	       !foreign_has(path, "model.safetensors") &&
+	       !foreign_has(path, "model.safetensors.index.json");
 }
 
 /* Cuts end off name; 0: it does not end so. */
@@ -172,28 +160,12 @@ static int fill(struct foreign *f, const struct safetensors *s, size_t file,
 static int open_tensors(struct file *file, const char *dir)
 {
 	static const char name[] = "adapter_model.safetensors";
-	char *path;
-	int err;
 
-	if (!has(dir, name) && has(dir, "adapter_model.bin"))
+	if (!foreign_has(dir, name) && foreign_has(dir, "adapter_model.bin"))
 		return err_set(E_DATA, "adapter_model.bin is a pickle, which "
 			       "is a program and is not run; please save the "
 			       "adapter as safetensors");
-	path = foreign_path(dir, name);
-	err = path ? file_open(file, path) :
-		     err_set(E_NOMEM, "out of memory");
-	free(path);
-	return err;
-}
-
-static int read_config(json_t **peft, const char *dir)
-{
-	char *path = foreign_path(dir, "adapter_config.json");
-	int err = path ? json_read_file(peft, path, CONFIG_MOST) :
-			 err_set(E_NOMEM, "out of memory");
-
-	free(path);
-	return err;
+	return file_open(file, dir, name);
 }
 
 static int open_dir(void **self, const char *path, struct io_in *in)
@@ -206,7 +178,7 @@ static int open_dir(void **self, const char *path, struct io_in *in)
 	int err;
 
 	(void)in;
-	err = read_config(&peft, path);
+	err = foreign_json(&peft, path, "adapter_config.json");
 	if (!err)
 		err = open_tensors(&file, path);
 	if (!err)

@@ -27,13 +27,13 @@ struct reader {
 /* n bytes that lie ahead; E_DATA: not in the file, E_AGAIN: not here yet. */
 static int need(struct reader *r, size_t n, const unsigned char **p)
 {
+	*p = r->bytes + r->at;
 	if (n > r->size - r->at)
 		return err_set(E_DATA, "byte %zu: %zu bytes wanted, the file "
 			       "has %llu more", r->at, n,
 			       (unsigned long long)(r->size - r->at));
 	if (n > r->have - r->at)
 		return E_AGAIN;
-	*p = r->bytes + r->at;
 	r->at += n;
 	return 0;
 }
@@ -368,7 +368,7 @@ int gguf_read(struct gguf *g, const struct file *f)
 			have = (size_t)f->size;
 		bytes = malloc(have ? have : 1);
 		if (!bytes)
-			return err_set(E_NOMEM, "%s: out of memory", f->name);
+			return err_set(E_NOMEM, "out of memory");
 		err = file_read(f, bytes, have, 0);
 		if (!err) {
 			err = gguf_parse(g, bytes, have, f->size);
@@ -376,8 +376,8 @@ int gguf_read(struct gguf *g, const struct file *f)
 				err = err_set(E_DATA, "the metadata takes "
 					      "more than %d bytes",
 					      GGUF_HEADER);
-			if (err && err != E_AGAIN)
-				err_at(err, "%s", f->name);
+			if (err != E_AGAIN)
+				err = file_named(f, err);
 		}
 		if (err)
 			free(bytes);

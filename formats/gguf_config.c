@@ -29,16 +29,16 @@ static const struct {
 	int needed;
 } key[] = {
 	/* clang-format off */
-	{ "embedding_length",                 "hidden_size",             WHOLE, 1 },
-	{ "feed_forward_length",              "intermediate_size",       WHOLE, 1 },
-	{ "block_count",                      "num_hidden_layers",       WHOLE, 1 },
-	{ "attention.head_count",             "num_attention_heads",     WHOLE, 1 },
-	{ "attention.head_count_kv",          "num_key_value_heads",     WHOLE, 0 },
-	{ "attention.key_length",             "head_dim",                WHOLE, 0 },
-	{ "context_length",                   "max_position_embeddings", WHOLE, 0 },
-	{ "attention.layer_norm_rms_epsilon", "rms_norm_eps",            REAL,  1 },
-	{ "rope.freq_base",                   "rope_theta",              REAL,  0 },
-	{ "attention.sliding_window",         "sliding_window",          WHOLE, 0 },
+	{ "embedding_length", "hidden_size", WHOLE, 1 },
+	{ "feed_forward_length", "intermediate_size", WHOLE, 1 },
+	{ "block_count", "num_hidden_layers", WHOLE, 1 },
+	{ "attention.head_count", "num_attention_heads", WHOLE, 1 },
+	{ "attention.head_count_kv", "num_key_value_heads", WHOLE, 0 },
+	{ "attention.key_length", "head_dim", WHOLE, 0 },
+	{ "context_length", "max_position_embeddings", WHOLE, 0 },
+	{ "attention.layer_norm_rms_epsilon", "rms_norm_eps", REAL, 1 },
+	{ "rope.freq_base", "rope_theta", REAL, 0 },
+	{ "attention.sliding_window", "sliding_window", WHOLE, 0 },
 	/* clang-format on */
 };
 

@@ -43,6 +43,11 @@ json_t *gguf_token(const struct gguf *g, int64_t id);
 /* Puts value (taken; NULL: out of memory) into object under key. */
 int gguf_put(json_t *object, const char *key, json_t *value) MUST_CHECK;
 
+/* *known: is there a tokenizer? *bos, *space: does it put a first token, a
+ * first space before a text? E_DATA: one that is not known. */
+int gguf_tokenizer_adds(const struct gguf *g, int *known, int *bos,
+			int *space) MUST_CHECK;
+
 /* The merges that make a vocabulary with scores (SentencePiece) as an array of
  * pairs, in the order in which they are to be made. E_DATA, E_NOMEM. */
 int gguf_merges(json_t **merges, const struct gguf *g) MUST_CHECK;

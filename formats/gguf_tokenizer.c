@@ -344,66 +344,15 @@ int gguf_tokenizer(json_t **json, const struct gguf *g)
 	return err;
 }
 
-static int put_specials(json_t *c, const struct gguf *g)
-{
-	static const struct {
-		const char *gguf, *hf;
-	} token[] = {
-		{ "tokenizer.ggml.bos_token_id", "bos_token" },
-		{ "tokenizer.ggml.eos_token_id", "eos_token" },
-		{ "tokenizer.ggml.padding_token_id", "pad_token" },
-		{ "tokenizer.ggml.unknown_token_id", "unk_token" },
-	};
-
-	for (size_t i = 0; i < NELEM(token); i++) {
-		json_t *text = gguf_token(g, gguf_whole(g, token[i].gguf, -1));
-
-		if (text)
-			TRY(gguf_put(c, token[i].hf, text));
-	}
-	return 0;
-}
-
-static int fill_config(json_t *c, const struct shape *s, const struct gguf *g)
-{
-	json_t *chat = gguf_json_text(g, "tokenizer.chat_template");
-	json_t *arch = gguf_json_text(g, "general.architecture");
-	char key[128] = "";
-	int64_t length;
-
-	if (arch && strlen(json_string_value(arch)) < 64)
-		strcat(strcpy(key, json_string_value(arch)),
-		       ".context_length");
-	json_decref(arch);
-	length = gguf_whole(g, key, -1);
-	if (chat)
-		TRY(gguf_put(c, "chat_template", chat));
-	if (length > 0)
-		TRY(gguf_put(c, "model_max_length", json_integer(length)));
-	TRY(gguf_put(c, "add_bos_token", json_boolean(s->bos)));
-	TRY(gguf_put(c, "add_prefix_space", json_boolean(s->space)));
-	TRY(gguf_put(c, "clean_up_tokenization_spaces", json_false()));
-	TRY(put_specials(c, g));
-	return gguf_put(c, "tokenizer_class",
-			json_string("PreTrainedTokenizerFast"));
-}
-
-int gguf_tokenizer_config(json_t **json, const struct gguf *g)
+int gguf_tokenizer_adds(const struct gguf *g, int *known, int *bos, int *space)
 {
 	json_t *model;
 	struct shape s;
 	int err = find_shape(g, &s, &model);
 
-	*json = NULL;
-	if (!err && model) {
-		*json = json_object();
-		err = *json ? fill_config(*json, &s, g) :
-			      err_set(E_NOMEM, "out of memory");
-	}
-	if (err) {
-		json_decref(*json);
-		*json = NULL;
-	}
+	*known = model != NULL;
+	*bos = s.bos;
+	*space = s.space;
 	json_decref(model);
 	return err;
 }

@@ -291,16 +291,13 @@ int safetensors_read(struct safetensors *s, const struct file *f)
 	TRY(file_read(f, first, sizeof(first), 0));
 	err = safetensors_head(&size, first, f->size);
 	if (err)
-		return err_at(err, "%s", f->name);
+		return file_named(f, err);
 	head = malloc(size);
 	if (!head)
-		return err_set(E_NOMEM, "%s: out of memory", f->name);
+		return err_set(E_NOMEM, "out of memory");
 	err = file_read(f, head, size, 0);
-	if (!err) {
-		err = safetensors_parse(s, head, size, f->size);
-		if (err)
-			err_at(err, "%s", f->name);
-	}
+	if (!err)
+		err = file_named(f, safetensors_parse(s, head, size, f->size));
 	free(head);
 	return err;
 }

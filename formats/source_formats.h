@@ -8,7 +8,7 @@
 #include "formats/source.h"
 
 #define SOURCE_FORMATS(F) \
-	F(st)
+	F(st) F(gguf) F(safetensors) F(peft) F(hf)
 
 #define SOURCE_DECLARE(name) extern const struct source_format format_##name;
 SOURCE_FORMATS(SOURCE_DECLARE)

@@ -56,6 +56,14 @@ int family_defines(const struct family *f, const char *name)
 	return 0;
 }
 
+int family_is_group(const struct family *f, const char *name)
+{
+	for (size_t i = 0; i < f->nrule; i++)
+		if (!strcmp(f->rule[i].name, name))
+			return 0;
+	return family_defines(f, name);
+}
+
 /* ---- the built-in ones, parsed at the first call ---- */
 
 enum { BUILTIN = 128 };

@@ -79,11 +79,18 @@ int family_configure(struct family_config **c, const struct family *f,
 		     json_t *config) MUST_CHECK;
 void family_config_free(struct family_config *c);
 
-/* The value; aborts by assert when the family does not define it: callers ask
- * only for names that family_parse() has checked. */
+/* The value; aborts by assert when it is not there: callers ask only for names
+ * that family_parse() has checked, and the text is NULL for a number. */
 double family_number(const struct family_config *c, const char *name);
 int family_has(const struct family_config *c, const char *name);
 const char *family_text(const struct family_config *c, const char *name);
+
+/* family_number() where the config may say anything. E_DATA: not a number. */
+int family_real(double *x, const struct family_config *c,
+		const char *name) MUST_CHECK;
+
+/* Is this the name of a group ("rope", for "rope.theta" and others)? */
+int family_is_group(const struct family *f, const char *name);
 
 /* "rope" and "theta": the number rope.theta, or none where it is absent. */
 double family_member(const struct family_config *c, const char *group,

@@ -227,8 +227,19 @@ const char *family_text(const struct family_config *c, const char *name)
 {
 	const struct family_value *v = value_find(c, name);
 
-	assert(v && v->kind == FAMILY_TEXT);
-	return v->text;
+	assert(v && v->kind != FAMILY_NONE);
+	return v->kind == FAMILY_TEXT ? v->text : NULL;
+}
+
+int family_real(double *x, const struct family_config *c, const char *name)
+{
+	const struct family_value *v = value_find(c, name);
+
+	if (!v || v->kind != FAMILY_NUMBER)
+		return err_set(E_DATA, "config.json: %s is not a number",
+			       name);
+	*x = v->number;
+	return 0;
 }
 
 double family_member(const struct family_config *c, const char *group,

@@ -127,12 +127,13 @@ void program_backward(struct program *p, const struct program_pass *pass,
 struct mat program_state(const struct program *p, size_t layer);
 void program_keep_states(struct program *p);    /* before program_plan() */
 
-/* Seconds by op name since the last reset, for --profile; names NULL-ended. */
+/* Seconds by op since the last reset, for --profile; n ops. */
 struct program_time {
-	const char *op;
+	const char *op;         /* "linear" */
 	double forward, backward;
 };
 
 const struct program_time *program_profile(struct program *p, size_t *n);
+void program_profile_reset(struct program *p);
 
 #endif

@@ -37,7 +37,8 @@ struct op_node {
 	struct op_module module[OP_OUT]; /* linear: one an output; embed: one */
 	const float *gain, *shift;      /* a norm's vectors; or NULL */
 	size_t ngain;
-	double number[OP_NUMBERS];      /* in the step's order; NAN: absent */
+	double number[OP_NUMBERS];      /* in the step's order; NAN: absent,
+					 * or a group */
 	size_t table;                   /* which of op_run's rope tables */
 	size_t aux;             /* floats kept for a row, forward to backward */
 	size_t layer;           /* SIZE_MAX: none */
@@ -84,6 +85,8 @@ enum {
 	OP_CHEAP = 1,           /* recompute the output rather than keep it */
 	OP_INPLACE = 2,         /* an output may be an input that is done */
 	OP_INPLACE_GRAD = 4,    /* din[0] may be dout[0] */
+	OP_OWNS = 16,           /* the only reader of its inputs: writes all
+				 * their gradients, and never adds */
 	OP_SHARES = 8,          /* dout is each din, unchanged; where they are
 				 * the same memory there is nothing to do */
 };

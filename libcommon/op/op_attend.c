@@ -103,6 +103,7 @@ static void attend_backward(const struct op_call *c)
 const struct op op_attend = {
 	.name = "attend",
 	.nin = 3,
+	.flags = OP_OWNS,
 	.shape = attend_shape,
 	.reads = attend_reads,
 	.space = attend_space,

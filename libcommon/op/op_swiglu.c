@@ -32,7 +32,6 @@ static void swiglu_forward(const struct op_call *c)
 	op_rows(c, forward_rows);
 }
 
-/* The planner gives both gradients, or none: they have one way down. */
 static void backward_rows(const struct op_call *c, size_t first, size_t count)
 {
 	for (size_t i = first; i < first + count; i++)
@@ -52,7 +51,7 @@ static void swiglu_backward(const struct op_call *c)
 const struct op op_swiglu = {
 	.name = "swiglu",
 	.nin = 2,
-	.flags = OP_CHEAP | OP_INPLACE | OP_INPLACE_GRAD,
+	.flags = OP_CHEAP | OP_INPLACE | OP_INPLACE_GRAD | OP_OWNS,
 	.shape = swiglu_shape,
 	.reads = swiglu_reads,
 	.forward = swiglu_forward,

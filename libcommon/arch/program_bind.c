@@ -1,0 +1,149 @@
+#include "arch/program_parts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A checkpoint's names may lack "model." in front. */
+static const struct tensor *find(const struct program *p, const char *name,
+				 const char *suffix)
+{
+	char whole[TENSOR_NAME];
+	const struct tensor *t;
+
+	snprintf(whole, sizeof(whole), "%s.%s", name, suffix);
+	t = tensor_set_find(p->base, whole);
+	if (!t && !strncmp(whole, "model.", 6))
+		t = tensor_set_find(p->base, whole + 6);
+	return t;
+}
+
+static int check_shape(const struct program *p, const struct family_tensor *f,
+		       const struct tensor *t)
+{
+	size_t want[2];
+	int rank = f->rows[1][0] ? 2 : 1;
+	char is[128], should[128];
+
+	TRY(family_size(&want[0], p->c, f->rows[0]));
+	if (rank == 2)
+		TRY(family_size(&want[1], p->c, f->rows[1]));
+	if (t->rank == rank && t->shape[0] == want[0] &&
+	    (rank == 1 || t->shape[1] == want[1]))
+		return 0;
+	return err_set(E_DATA, "%s is %s, and config.json says %s", t->name,
+		       tensor_shape_text(is, t->rank, t->shape),
+		       tensor_shape_text(should, rank, want));
+}
+
+static int vector_of(float **to, const struct tensor *t, size_t size)
+{
+	int err;
+
+	if (t->count != size)
+		return err_set(E_DATA, "%s has %zu elements, want %zu",
+			       t->name, t->count, size);
+	*to = malloc(size * sizeof(**to));
+	if (!*to)
+		return err_set(E_NOMEM, "%s: out of memory", t->name);
+	err = weight_decode(t, *to, 0, size);
+	return err ? err_at(err, "%s", t->name) : 0;
+}
+
+static enum tensor_role role_of(const struct family_tensor *f)
+{
+	return tensor_role_find(f->role);
+}
+
+/* The modules of all tensors; names are the bounds'. */
+static void module_add(struct program *p, const struct family_tensor *f,
+		       struct bound *b, size_t layer)
+{
+	b->module = p->nmodule;
+	p->module[p->nmodule++] = (struct program_module){
+		b->name, &b->weight, role_of(f),
+		strstr(f->hf, "{i}") ? layer : SIZE_MAX,
+	};
+}
+
+static int bind_matrix(struct program *p, const struct family_tensor *f,
+		       struct bound *b, const struct tensor *t, size_t layer)
+{
+	const struct tensor *bias = find(p, b->name, "bias");
+	int err = weight_bind(&b->weight, t);
+
+	if (err)
+		return err_at(err, "%s", t->name);
+	module_add(p, f, b, layer);
+	return bias ? vector_of(&b->bias, bias, b->weight.rows) : 0;
+}
+
+/* The base's tensor, or the one that stands in for it. */
+static int source_of(const struct program *p, const struct family_tensor **f,
+		     const char *name, size_t layer, const struct tensor **t)
+{
+	size_t n;
+	const struct family_tensor *all = family_tensors(p->f, &n);
+	char other[FAMILY_PATH + 32];
+
+	*t = find(p, name, "weight");
+	for (size_t i = 0; !*t && i < n; i++)
+		if (!strcmp(all[i].name, (*f)->tied)) {
+			*f = &all[i];
+			family_hf_name(other, sizeof(other), *f, layer);
+			*t = find(p, other, "weight");
+			if (!*t)
+				name = other;
+		}
+	if (!*t && !(*f)->optional)
+		return err_set(E_DATA, "no tensor %s.weight", name);
+	return *t ? check_shape(p, *f, *t) : 0;
+}
+
+int program_bind(struct program *p, const struct family_tensor *f,
+		 size_t layer, struct bound **to)
+{
+	size_t n;
+	size_t i = (size_t)(f - family_tensors(p->f, &n));
+	struct bound *b;
+	const struct family_tensor *source = f;
+	const struct tensor *t;
+	char name[FAMILY_PATH + 32];
+
+	if (!strstr(f->hf, "{i}"))
+		layer = 0;
+	*to = b = &p->bound[i * p->layers + layer];
+	if (b->tried)
+		return 0;
+	b->tried = 1;
+	b->module = SIZE_MAX;
+	family_hf_name(name, sizeof(name), f, layer);
+	TRY(source_of(p, &source, name, layer, &t));
+	if (!t)
+		return 0;
+	b->name = strdup(name);
+	if (!b->name)
+		return err_set(E_NOMEM, "out of memory");
+	if (role_of(f) != ROLE_NORM)
+		return bind_matrix(p, f, b, t, layer);
+	b->size = t->count;
+	TRY(vector_of(&b->vector, t, t->count));
+	t = find(p, name, "bias");
+	return t ? vector_of(&b->bias, t, b->size) : 0;
+}
+
+void program_unbind(struct program *p)
+{
+	size_t n = 0;
+
+	if (!p->bound)
+		return;
+	family_tensors(p->f, &n);
+	for (size_t i = 0; i < n * p->layers; i++) {
+		free(p->bound[i].name);
+		free(p->bound[i].vector);
+		free(p->bound[i].bias);
+	}
+	free(p->bound);
+	free(p->module);
+}

@@ -1,0 +1,147 @@
+/* program_parts - what a program is made of; for program*.c only */
+#ifndef ARCH_PROGRAM_PARTS_H
+#define ARCH_PROGRAM_PARTS_H
+
+#include "arch/program.h"
+#include "base/arena.h"
+#include "op/op.h"
+
+enum { PROGRAM_LAYERS = 4096, PROGRAM_TABLES = 8, NONE = -1 };
+
+/* A tensor of the family in one layer, found in the base. */
+struct bound {
+	int tried;
+	char *name;             /* "model.norm"; NULL: absent, and may be */
+	struct weight weight;   /* a matrix */
+	float *vector;          /* a norm's gain */
+	float *bias;
+	size_t size;            /* of the vector */
+	size_t module;          /* which of the program's modules; or SIZE_MAX */
+};
+
+/* What a step makes: written once, read by steps below it. */
+struct value {
+	size_t cols, producer, layer;
+	size_t readers;
+	int line;
+};
+
+struct node {
+	struct op_node op;
+	size_t in[OP_IN], out[OP_OUT];  /* values */
+	int line;
+};
+
+/* The angles of a group of rope numbers. */
+struct angles {
+	char group[FAMILY_NAME];
+	float *freq;            /* (half) */
+	size_t half;
+	float scale;
+};
+
+/* ---- the plan: program_plan.c, program_place.c ---- */
+
+/* A matrix of the plan with one life, from call first to call last. */
+struct piece {
+	size_t cols;
+	size_t first, last;
+	int same;               /* the piece whose memory it is; NONE: its own */
+	int outside;            /* the caller's memory */
+	size_t offset;
+};
+
+enum turn { TURN_FORWARD, TURN_AGAIN, TURN_BACKWARD };
+
+/* Pieces by index, NONE for none. */
+struct step_call {
+	size_t node;
+	enum turn turn;
+	int in[OP_IN], out[OP_OUT], din[OP_IN], dout[OP_OUT], aux;
+	int add[OP_IN];
+};
+
+struct plan {
+	struct program_need need;
+	struct step_call *call;
+	size_t ncall, nforward;
+	struct piece *piece;
+	size_t npiece;
+	int last, dlast;        /* pieces: the hidden states, their gradient */
+	int *state;             /* (layers), with keep_states */
+	size_t activations;     /* bytes of all pieces */
+	size_t space, scratch, tables, ints, past; /* bytes of work space */
+};
+
+/* The program's own memory as planned for need. E_NOMEM. */
+int plan_new(struct plan **plan, const struct program *p,
+	     const struct pool *pool, const struct program_need *need)
+	MUST_CHECK;
+void plan_free(struct plan *plan);
+
+/* Sets the offsets; *bytes: what all take. 1: too large for the machine. */
+int plan_place(struct plan *plan, const struct program *p, size_t *bytes);
+
+/* ---- the program ---- */
+
+struct program {
+	const struct family *f;
+	const struct family_config *c;
+	const struct tensor_set *base;
+	struct family *own_family;
+	struct family_config *own_config;
+	size_t layers, hidden, vocab;
+
+	struct bound *bound;            /* (tensors, layers) */
+	struct program_module *module;
+	size_t nmodule;
+	struct angles angles[PROGRAM_TABLES];
+	size_t nangles;
+
+	struct node *node;              /* all but the head */
+	size_t nnode;
+	struct value *value;
+	size_t nvalue;
+	size_t last;                    /* the value that the head reads */
+	struct node head;
+	size_t *state;                  /* (layers) what each block leaves */
+	size_t ncache;                  /* attends */
+	int keep_states;
+
+	struct pool *pool;
+	struct plan *plan;
+	struct arena arena;
+	unsigned char *pieces;
+	float *head_aux;
+	struct op_run run;
+	struct op_rope_table table[PROGRAM_TABLES];
+	uint32_t *pos;
+	float *dlast;                   /* of the backward at hand */
+	struct program_time *time;
+	size_t ntime;
+};
+
+/* program_bind.c: finds tensors, checks shapes. */
+int program_bind(struct program *p, const struct family_tensor *t,
+		 size_t layer, struct bound **to) MUST_CHECK;
+void program_unbind(struct program *p);
+
+/* program_build.c: steps to nodes. */
+int program_build(struct program *p) MUST_CHECK;
+
+/* program_angles.c: E_DATA for a scaling that is not known. */
+int program_angles(struct program *p, const char *group, double head_dim,
+		   size_t *at) MUST_CHECK;
+/* cos and sin of every group for so many positions. */
+size_t angles_bytes(const struct program *p, size_t positions);
+void angles_fill(const struct program *p, struct op_rope_table *table,
+		 float *at, size_t positions);
+
+/* program_kv.c */
+struct op_rope_table *kv_tables(struct kv_cache *kv);
+void kv_begin(struct kv_cache *kv, const struct program_pass *pass,
+	      uint32_t *pos);
+void kv_end(struct kv_cache *kv, const struct program_pass *pass);
+op_cache_fn kv_append;
+
+#endif

@@ -1,0 +1,162 @@
+#include "arch/program_parts.h"
+#include "base/os.h"
+#include "base/size.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* ---- calls ---- */
+
+static struct mat mat_at(const struct program *p, int piece, size_t rows)
+{
+	const struct piece *at;
+
+	if (piece == NONE)
+		return (struct mat){ 0 };
+	at = &p->plan->piece[piece];
+	return mat_of(at->outside ? p->dlast
+				  : (float *)(p->pieces + at->offset),
+		      rows, at->cols);
+}
+
+static struct op_call call_of(const struct program *p,
+			      const struct step_call *c, size_t rows)
+{
+	struct op_call call = { .node = &p->node[c->node].op, .run = &p->run,
+				.rows = rows };
+
+	for (int i = 0; i < OP_IN; i++) {
+		call.in[i] = mat_at(p, c->in[i], rows);
+		call.din[i] = mat_at(p, c->din[i], rows);
+		call.add[i] = c->add[i];
+	}
+	for (int i = 0; i < OP_OUT; i++) {
+		call.out[i] = mat_at(p, c->out[i], rows);
+		call.dout[i] = mat_at(p, c->dout[i], rows);
+	}
+	call.aux = mat_at(p, c->aux, rows);
+	return call;
+}
+
+static void timed(struct program *p, const struct op_call *call, int backward)
+{
+	double start = os_seconds(), *to = NULL;
+	const struct op *op = call->node->op;
+
+	if (backward)
+		op->backward(call);
+	else
+		op->forward(call);
+	for (size_t i = 0; i < p->ntime && !to; i++)
+		if (p->time[i].op == op->name)
+			to = backward ? &p->time[i].backward
+				      : &p->time[i].forward;
+	assert(to);
+	*to += os_seconds() - start;
+}
+
+static void run_calls(struct program *p, size_t first, size_t last,
+		      size_t rows)
+{
+	for (size_t i = first; i < last; i++) {
+		const struct step_call *c = &p->plan->call[i];
+		struct op_call call = call_of(p, c, rows);
+
+		timed(p, &call, c->turn == TURN_BACKWARD);
+	}
+}
+
+const struct program_time *program_profile(struct program *p, size_t *n)
+{
+	*n = p->ntime;
+	return p->time;
+}
+
+void program_profile_reset(struct program *p)
+{
+	for (size_t i = 0; i < p->ntime; i++)
+		p->time[i].forward = p->time[i].backward = 0;
+}
+
+/* ---- a pass ---- */
+
+static void run_begin(struct program *p, const struct program_pass *pass)
+{
+	struct op_run *r = &p->run;
+
+	r->batch = pass->batch;
+	r->pos = pass->batch->pos;
+	r->train = pass->train;
+	r->step = pass->step;
+	r->table = p->table;
+	r->cache = NULL;
+	if (pass->kv) {
+		kv_begin(pass->kv, pass, p->pos);
+		r->pos = p->pos;
+		r->table = kv_tables(pass->kv);
+		r->cache = kv_append;
+		r->cache_ctx = pass->kv;
+	}
+}
+
+struct mat program_forward(struct program *p, const struct program_pass *pass)
+{
+	const struct plan *plan = p->plan;
+	size_t rows = pass->batch->n;
+
+	assert(rows <= plan->need.tokens &&
+	       pass->batch->nseq <= plan->need.sequences);
+	run_begin(p, pass);
+	run_calls(p, 0, plan->nforward, rows);
+	if (pass->kv)
+		kv_end(pass->kv, pass);
+	return mat_at(p, plan->last, rows);
+}
+
+void program_backward(struct program *p, const struct program_pass *pass,
+		      struct mat dlast)
+{
+	assert(p->plan->need.train && dlast.stride == p->hidden && !pass->kv);
+	run_begin(p, pass);
+	p->dlast = dlast.at;
+	run_calls(p, p->plan->nforward, p->plan->ncall, pass->batch->n);
+}
+
+struct mat program_state(const struct program *p, size_t layer)
+{
+	assert(p->keep_states && layer < p->layers);
+	return mat_at(p, p->plan->state[layer], p->run.batch->n);
+}
+
+/* ---- the head ---- */
+
+/* Rows are those that the caller chose: no dropout, whose key is a position. */
+static struct op_call head_call(struct program *p, struct mat x)
+{
+	size_t aux = p->head.op.aux;
+
+	assert(x.rows <= p->plan->need.rows);
+	p->run.train = 0;
+	return (struct op_call){
+		.node = &p->head.op, .run = &p->run, .rows = x.rows,
+		.in = { x }, .aux = mat_of(p->head_aux, x.rows, aux),
+	};
+}
+
+void program_logits(struct program *p, struct mat x, struct mat logits)
+{
+	struct op_call c = head_call(p, x);
+
+	c.out[0] = logits;
+	timed(p, &c, 0);
+}
+
+void program_logits_backward(struct program *p, struct mat x,
+			     struct mat dlogits, struct mat dx)
+{
+	struct op_call c = head_call(p, x);
+
+	c.dout[0] = dlogits;
+	c.din[0] = dx;
+	timed(p, &c, 1);
+}

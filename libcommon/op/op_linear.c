@@ -1,0 +1,185 @@
+/*
+ * Products with one input: y_i = x W_i^T + b_i for each module i, x packed
+ * once. Backward is one product with a term for each: dx = sum_i dy_i W_i.
+ * What adapters add rides along as terms.
+ */
+#include "op/op.h"
+
+#include "base/size.h"
+
+#include <string.h>
+
+static int linear_shape(struct op_node *n)
+{
+	if (!n->nout)
+		return err_set(E_DATA, "linear: names no weight");
+	n->aux = 0;
+	for (size_t i = 0; i < n->nout; i++) {
+		const struct op_module *m = &n->module[i];
+
+		if (m->weight->cols != n->in_cols[0])
+			return err_set(E_DATA, "%s: a weight of %zu columns "
+				       "for rows of %zu", m->name,
+				       m->weight->cols, n->in_cols[0]);
+		n->out_cols[i] = m->weight->rows;
+		if (m->adapter)
+			n->aux += m->adapter->keep;
+	}
+	return 0;
+}
+
+static unsigned linear_reads(const struct op_node *n)
+{
+	return op_trains(n) ? OP_READS_IN << 0 : 0;
+}
+
+static int linear_rewrites(const struct op_node *n)
+{
+	for (size_t i = 0; i < n->nout; i++)
+		if (n->module[i].adapter && n->module[i].adapter->kind->before)
+			return 1;
+	return 0;
+}
+
+static size_t linear_space(const struct op_node *n, const struct pool *pool,
+			   size_t rows, int train)
+{
+	size_t out = 0, ksum = n->in_cols[0];
+
+	for (size_t i = 0; i < n->nout; i++)
+		out += n->out_cols[i];
+	if (train)
+		ksum = size_max(ksum, out);
+	return gemm_space(pool, rows, ksum + n->aux);
+}
+
+/* Module i's share of what a pass reads and keeps. */
+static struct adapt_pass pass_of(const struct op_call *c, size_t i)
+{
+	const struct op_module *m = c->node->module;
+	size_t col = 0;
+
+	for (size_t k = 0; k < i; k++)
+		col += m[k].adapter ? m[k].adapter->keep : 0;
+	return (struct adapt_pass){
+		.pool = c->run->pool,
+		.space = c->run->space,
+		.batch = c->run->train ? c->run->batch : NULL,
+		.step = c->run->step,
+		.keep = mat_cols(c->aux, col, m[i].adapter->keep),
+		.scratch = mat_of(c->run->scratch, c->rows,
+				  m[i].adapter->in),
+	};
+}
+
+static void bias_rows(const struct op_call *c, size_t first, size_t count)
+{
+	const struct op_node *n = c->node;
+
+	for (size_t k = 0; k < n->nout; k++)
+		for (size_t i = first; n->module[k].bias && i < first + count;
+		     i++)
+			memcpy(mat_row(c->out[k], i), n->module[k].bias,
+			       n->out_cols[k] * sizeof(float));
+}
+
+/* Does the bias come before the product, for it to be added to? */
+static int bias_first(const struct op_module *m)
+{
+	return m->bias && !(m->adapter && m->adapter->kind->after);
+}
+
+static void bias_after(const struct op_call *c, size_t k)
+{
+	for (size_t i = 0; i < c->rows; i++)
+		for (size_t j = 0; j < c->out[k].cols; j++)
+			mat_row(c->out[k], i)[j] +=
+				c->node->module[k].bias[j];
+}
+
+static void linear_forward(const struct op_call *c)
+{
+	const struct op_node *n = c->node;
+	struct gemm_output out[OP_OUT];
+	struct mat x = c->in[0];
+
+	op_rows(c, bias_rows);
+	for (size_t i = 0; i < n->nout; i++) {
+		const struct op_module *m = &n->module[i];
+		struct gemm_output *o = &out[i];
+
+		*o = (struct gemm_output){ c->out[i].at, c->out[i].stride,
+					   c->out[i].cols, bias_first(m), 1 };
+		o->term[0] = weight_term(op_weight(m), x.at, x.stride,
+					 GEMM_NT);
+		if (m->adapter && m->adapter->kind->forward) {
+			struct adapt_pass p = pass_of(c, i);
+
+			m->adapter->kind->forward(m->adapter, &p, x, o);
+		}
+	}
+	gemm(c->run->pool, c->run->space, c->rows, out, n->nout);
+	for (size_t i = 0; i < n->nout; i++) {
+		const struct op_module *m = &n->module[i];
+
+		if (m->adapter && m->adapter->kind->after) {
+			struct adapt_pass p = pass_of(c, i);
+
+			m->adapter->kind->after(m->adapter, &p, m->weight,
+						c->out[i], x);
+			if (m->bias)
+				bias_after(c, i);
+		}
+	}
+}
+
+static void adapter_backward(const struct op_call *c, size_t i,
+			     struct gemm_output *dx)
+{
+	const struct op_module *m = &c->node->module[i];
+	const struct adapter_kind *kind = m->adapter->kind;
+	struct adapt_pass p = pass_of(c, i);
+
+	if (kind->before)
+		kind->before(m->adapter, &p, m->weight, c->dout[i], c->in[0]);
+	kind->backward(m->adapter, &p, c->dout[i], c->in[0], dx);
+}
+
+static void linear_backward(const struct op_call *c)
+{
+	const struct op_node *n = c->node;
+	struct mat dx = c->din[0];
+	struct gemm_output o = { dx.at, dx.stride, dx.cols, c->add[0], 0 };
+
+	for (size_t i = 0; i < n->nout; i++) {
+		if (n->module[i].adapter)
+			adapter_backward(c, i, dx.at ? &o : NULL);
+		if (dx.at)
+			o.term[o.nterm++] = weight_term(
+				op_weight(&n->module[i]), c->dout[i].at,
+				c->dout[i].stride, GEMM_NN);
+	}
+	if (!dx.at)
+		return;
+	gemm(c->run->pool, c->run->space, c->rows, &o, 1);
+	for (size_t i = 0; i < n->nout; i++) {
+		const struct adapter *a = n->module[i].adapter;
+
+		if (a && a->kind->finish) {
+			struct adapt_pass p = pass_of(c, i);
+
+			a->kind->finish(a, &p, c->dout[i], dx);
+		}
+	}
+}
+
+const struct op op_linear = {
+	.name = "linear",
+	.nin = 1,
+	.shape = linear_shape,
+	.reads = linear_reads,
+	.rewrites = linear_rewrites,
+	.space = linear_space,
+	.forward = linear_forward,
+	.backward = linear_backward,
+};

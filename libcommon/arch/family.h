@@ -35,7 +35,7 @@ struct family_step {
 /* One line of the name map. {i} in a name stands for the layer. */
 struct family_tensor {
 	char name[FAMILY_NAME];         /* ours: "q" */
-	char hf[FAMILY_PATH];           /* "model.layers.{i}.self_attn.q_proj" */
+	char hf[FAMILY_PATH];           /* "model.layers.{i}.self_attn.q" */
 	char gguf[FAMILY_PATH];         /* "blk.{i}.attn_q" */
 	char role[FAMILY_NAME];         /* linear head embed norm */
 	char rows[2][FAMILY_NAME];      /* shape, as config names or products;

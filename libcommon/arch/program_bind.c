@@ -59,7 +59,6 @@ static enum tensor_role role_of(const struct family_tensor *f)
 static void module_add(struct program *p, const struct family_tensor *f,
 		       struct bound *b, size_t layer)
 {
-	b->module = p->nmodule;
 	p->module[p->nmodule++] = (struct program_module){
 		b->name, &b->weight, role_of(f),
 		strstr(f->hf, "{i}") ? layer : SIZE_MAX,
@@ -116,7 +115,6 @@ int program_bind(struct program *p, const struct family_tensor *f,
 	if (b->tried)
 		return 0;
 	b->tried = 1;
-	b->module = SIZE_MAX;
 	family_hf_name(name, sizeof(name), f, layer);
 	TRY(source_of(p, &source, name, layer, &t));
 	if (!t)

@@ -11,12 +11,11 @@ enum { PROGRAM_LAYERS = 4096, PROGRAM_TABLES = 8, NONE = -1 };
 /* A tensor of the family in one layer, found in the base. */
 struct bound {
 	int tried;
-	char *name;             /* "model.norm"; NULL: absent, and may be */
+	char *name;             /* "model.norm"; NULL: absent, rightly */
 	struct weight weight;   /* a matrix */
 	float *vector;          /* a norm's gain */
 	float *bias;
 	size_t size;            /* of the vector */
-	size_t module;          /* which of the program's modules; or SIZE_MAX */
 };
 
 /* What a step makes: written once, read by steps below it. */
@@ -40,13 +39,13 @@ struct angles {
 	float scale;
 };
 
-/* ---- the plan: program_plan.c, program_place.c ---- */
+/* ---- the plan: program_plan.c, program_walk.c, program_place.c ---- */
 
 /* A matrix of the plan with one life, from call first to call last. */
 struct piece {
 	size_t cols;
 	size_t first, last;
-	int same;               /* the piece whose memory it is; NONE: its own */
+	int same;               /* whose memory it is; NONE: its own */
 	int outside;            /* the caller's memory */
 	size_t offset;
 };
@@ -78,6 +77,9 @@ int plan_new(struct plan **plan, const struct program *p,
 	     const struct pool *pool, const struct program_need *need)
 	MUST_CHECK;
 void plan_free(struct plan *plan);
+
+/* Fills in calls and pieces. E_NOMEM. */
+int plan_walk(struct plan *plan, const struct program *p) MUST_CHECK;
 
 /* Sets the offsets; *bytes: what all take. 1: too large for the machine. */
 int plan_place(struct plan *plan, const struct program *p, size_t *bytes);

@@ -68,7 +68,7 @@ static void tensors(const float *x, enum dtype d)
 	    tensor_alloc(&t) || pool_new(&pool, 2))
 		exit(E_NOMEM);
 	dtype_from_f32(t.part[0].data, d, x, N);
-	printf("tensor, nested, %-4s   1 thread %6.0f M/s  2 threads %6.0f M/s\n",
+	printf("tensor, nested, %-4s  1 thread %6.0f, 2 threads %6.0f M/s\n",
 	       dtype_name(d), tensor_rate(&t, NULL) * 1e-6,
 	       tensor_rate(&t, pool) * 1e-6);
 	pool_free(pool);

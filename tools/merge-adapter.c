@@ -1,0 +1,360 @@
+/* merge-adapter - fold adapters into the model that they were trained on */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arch/untie.h"
+#include "base/io.h"
+#include "base/opt.h"
+#include "base/os.h"
+#include "base/par.h"
+#include "base/sig.h"
+#include "formats/gather.h"
+#include "formats/sink.h"
+#include "quant/requant.h"
+
+static const enum dtype dtypes[] = { DTYPE_NONE, DTYPE_F32, DTYPE_BF16,
+				     DTYPE_F16 };
+static struct opt_list adapters, scales;
+static int dtype, requantise, bnb = QUANT_CPU, peft_safe;
+
+static struct opt own[] = {
+	{ "adapter", 'A', OPT_LIST, &adapters, "FILE",
+	  "an adapter stream or PEFT directory; may be repeated" },
+	{ "scale", 0, OPT_LIST, &scales, "X",
+	  "how much of the update: one number for all adapters or one each (1)",
+	  .flags = OPT_RECORD },
+	{ "dtype", 0, OPT_CHOICE, &dtype, "TYPE",
+	  "type of the merged model; keep: what each tensor was, or was "
+	  "quantised from", .choices = "keep|f32|bf16|f16",
+	  .flags = OPT_RECORD },
+	{ "requantise", 0, OPT_FLAG, &requantise, NULL,
+	  "quantise what was quantised again, and say what that loses",
+	  .alias = "requantize", .flags = OPT_RECORD },
+	{ "bnb", 0, OPT_CHOICE, &bnb, "RULE",
+	  "with --requantise: bitsandbytes' bytes on the CPU or in CUDA",
+	  .choices = "cpu|cuda", .flags = OPT_RECORD },
+	{ "peft-safe", 0, OPT_FLAG, &peft_safe, NULL,
+	  "round the update before it is added, as PEFT's safe_merge",
+	  .alias = "safe-merge", .flags = OPT_RECORD },
+	{ 0 }
+};
+
+static const struct opt_program program = {
+	.name = "merge-adapter",
+	.brief = "fold adapters into the model that they were trained on",
+	.usage = "[option ...] [base or adapter ...]",
+	.about =
+	"Reads a base and one or more adapters and writes the merged base, "
+	"which needs no adapter: W + scale (alpha / r) B A for LoRA, the "
+	"trained weight itself for a module that was trained whole. Sums are "
+	"made in f32 and rounded once. Bases and adapters may come in any "
+	"order. Where the adapter is known first (-A, or an operand of its "
+	"own) the base goes through tensor by tensor, in constant memory.\n\n"
+	"A quantised base is dequantised: an adapter that was trained on 4-bit "
+	"weights belongs to these, not to the weights that they were made "
+	"from. With --requantise the merged weights are quantised again as "
+	"they were. This loses part of the update; for each tensor a line on "
+	"standard error says how much is left:\n\n"
+	"  delta      size of the update (Frobenius norm)\n"
+	"  survived   share of the update in its own direction that is left: "
+	"1 is all\n"
+	"  error      size of what is wrong afterwards, in units of delta\n\n"
+	"When head and embedding are one tensor and an adapter changes one of "
+	"them, the merged model has a head of its own, and its config.json "
+	"says tie_word_embeddings: false.\n\n"
+	"--log writes a JSON object for each tensor that was requantised.",
+	.examples =
+	"merge-adapter -A adapter.st base.st -o merged.st\n"
+	"cat base.nf4.st adapter.st | merge-adapter | st-export --to hf out\n"
+	"merge-adapter --requantise base.nf4.st adapter/ > merged.nf4.st",
+	.see = "LoRA, arXiv:2106.09685; peft-step(1), st-export(1), st(5)",
+	.own = own,
+	.shared = opt_shared,
+};
+
+struct work {
+	struct gather in;
+	struct merger merger;
+	struct untie untie;
+	struct pool *pool;
+	struct sink *to;
+	struct io_out log;
+	size_t reported;
+};
+
+/* ---- adapters ---- */
+
+static int read_scale(double *x, size_t i)
+{
+	const char *text;
+	char *end;
+
+	*x = 1;
+	if (!scales.n)
+		return 0;
+	text = scales.at[scales.n == 1 ? 0 : i];
+	*x = strtod(text, &end);
+	if (end == text || *end || !isfinite(*x))
+		return err_set(E_USAGE, "--scale %s: not a number", text);
+	return 0;
+}
+
+static int take_adapters(struct work *w)
+{
+	if (scales.n > 1 && scales.n != w->in.nadapter)
+		return err_set(E_USAGE, "%zu values of --scale for %zu "
+			       "adapters", scales.n, w->in.nadapter);
+	for (size_t i = 0; i < w->in.nadapter; i++) {
+		struct collected *a = &w->in.adapter[i];
+		json_t *config = json_object_get(a->meta, "adapter");
+		double scale;
+
+		if (!config)
+			return err_set(E_DATA, "an adapter stream without its "
+				       "\"adapter\" meta");
+		TRY(read_scale(&scale, i));
+		TRY(merger_add(&w->merger, &a->tensors, json_incref(config),
+			       (float)scale));
+	}
+	w->merger.dtype = dtypes[dtype];
+	w->merger.all = dtype != 0;
+	w->merger.peft_safe = peft_safe;
+	return 0;
+}
+
+/* ---- the report of --requantise ---- */
+
+static int log_report(struct work *w, const char *name,
+		      const struct requant_report *r)
+{
+	json_t *line = json_pack("{s:s, s:f, s:f}", "tensor", name, "delta",
+				 r->delta, "error", r->error);
+	char *text = NULL;
+	int err;
+
+	if (!line || (!isnan(r->survived) &&
+		      json_object_set_new(line, "survived",
+					  json_real(r->survived))))
+		err = err_set(E_NOMEM, "out of memory");
+	else
+		err = json_print(&text, line, 0);
+	json_decref(line);
+	if (!err)
+		err = io_out_write(&w->log, text, strlen(text));
+	free(text);
+	return err ? err : io_out_write(&w->log, "\n", 1);
+}
+
+static int report(struct work *w, const char *name,
+		  const struct requant_report *r)
+{
+	if (!opt_common.quiet) {
+		if (!w->reported++)
+			fprintf(stderr, "%-52s %10s %8s %8s\n", "tensor",
+				"delta", "survived", "error");
+		if (r->delta > 0)
+			fprintf(stderr, "%-52s %10.4g %8.4f %8.4f\n", name,
+				r->delta, r->survived, r->error / r->delta);
+		else
+			fprintf(stderr, "%-52s %10.4g %8s %8s\n", name, 0.0,
+				"-", "-");
+	}
+	return opt_common.log ? log_report(w, name, r) : 0;
+}
+
+/* ---- the base ---- */
+
+static int merge_again(struct work *w, struct tensor *to,
+		       const struct tensor *from)
+{
+	struct requant_report r;
+	struct tensor merged;
+	int err;
+
+	TRY(merge_tensor(&merged, from, &w->merger, DTYPE_F32, w->pool));
+	err = requant(to, from, &merged, (enum quant_rule)bnb, &r, w->pool);
+	tensor_release(&merged);
+	if (err)
+		return err;
+	err = report(w, from->name, &r);
+	if (err)
+		tensor_release(to);
+	return err;
+}
+
+static int put_merged(struct work *w, const struct tensor *from)
+{
+	struct tensor t;
+	int again = requantise && !tensor_is_plain(from), err;
+
+	if (again)
+		TRY(merge_again(w, &t, from));
+	else
+		TRY(merge_tensor(&t, from, &w->merger,
+				 merger_dtype(&w->merger, from), w->pool));
+	err = sink_tensor(w->to, &t);
+	tensor_release(&t);
+	return err;
+}
+
+/* Is there anything to do to this tensor? */
+static int is_changed(const struct work *w, const struct tensor *t)
+{
+	if (merger_changes(&w->merger, t->name))
+		return 1;
+	if (!tensor_is_plain(t))
+		return !requantise;
+	return dtype_is_float(t->dtype) &&
+	       merger_dtype(&w->merger, t) != t->dtype;
+}
+
+static int put_config(struct work *w, struct tensor *blob)
+{
+	const struct tensor_part *p = &blob->part[0];
+	json_t *config;
+	struct tensor t;
+	char *text;
+	size_t size;
+	int err;
+
+	TRY(json_parse(&config, p->data, p->bytes));
+	err = untie_config(&w->untie, &w->merger, config, !requantise, &text);
+	json_decref(config);
+	if (err || !text)
+		return err ? err : sink_tensor(w->to, blob);
+	size = strlen(text);
+	err = tensor_init(&t, blob->name, blob->role, DTYPE_U8, 1, &size);
+	if (!err)
+		err = tensor_alloc(&t);
+	if (!err) {
+		memcpy(t.part[0].data, text, size);
+		err = sink_tensor(w->to, &t);
+	}
+	tensor_release(&t);
+	free(text);
+	return err;
+}
+
+static int put_tensor(struct work *w, struct source *from,
+		      const struct item *item)
+{
+	struct tensor *t = item->tensor;
+
+	if (t->role == ROLE_BLOB && !strcmp(t->name, "file/config.json")) {
+		TRY(source_load(from));
+		return put_config(w, t);
+	}
+	if (is_changed(w, t) || untie_changes(&w->untie, t))
+		TRY(source_load(from));
+	TRY(untie_tensor(&w->untie, &w->merger, t));
+	return is_changed(w, t) ? put_merged(w, t)
+				: sink_pass(w->to, from, item);
+}
+
+static int put_end(struct work *w, struct source *from,
+		   const struct item *item)
+{
+	size_t n = w->in.nadapter;
+	struct input_digest *in = calloc(n + 1, sizeof(*in));
+	int err = in ? 0 : err_set(E_NOMEM, "out of memory");
+
+	for (size_t i = 0; !err && i < n; i++) {
+		json_t *record;
+		size_t k;
+
+		in[i + 1] = w->in.input[i];
+		json_array_foreach(w->in.adapter[i].provenance, k, record)
+			if (!err)
+				err = sink_keep(w->to, record);
+	}
+	if (!err) {
+		in[0].kind = item->stream;
+		memcpy(in[0].digest, item->digest, sizeof(in[0].digest));
+		err = sink_provenance(w->to, &program, in, n + 1);
+	}
+	free(in);
+	return err ? err : sink_pass(w->to, from, item);
+}
+
+static int put_item(struct work *w, struct source *from,
+		    const struct item *item)
+{
+	const struct tensor *head;
+
+	switch (item->kind) {
+	case ITEM_HEAD:
+		untie_release(&w->untie);
+		return sink_pass(w->to, from, item);
+	case ITEM_TENSOR:
+		return put_tensor(w, from, item);
+	case ITEM_END:
+		head = untie_head(&w->untie);
+		if (head)
+			TRY(put_merged(w, head));
+		return put_end(w, from, item);
+	default:
+		return sink_pass(w->to, from, item);
+	}
+}
+
+static int merge(struct work *w)
+{
+	struct source *from;
+	struct item item;
+
+	for (;;) {
+		TRY(gather_next(&w->in, &from, &item));
+		if (item.kind == ITEM_NONE)
+			return merger_finish(&w->merger);
+		TRY(put_item(w, from, &item));
+	}
+}
+
+static int run(struct work *w, char *const *operands)
+{
+	struct sink_options o = {
+		.level = opt_common.raw ? 0 : (int)opt_common.level,
+	};
+	int err;
+
+	TRY(pool_new(&w->pool, opt_common.threads ? opt_common.threads :
+						    os_cpus()));
+	TRY(gather(&w->in, &adapters, operands));
+	TRY(take_adapters(w));
+	if (opt_common.log)
+		TRY(io_out_open(&w->log, opt_common.log, 0));
+	o.pool = w->pool;
+	TRY(sink_open(&w->to, opt_common.output, &o));
+	err = merge(w);
+	if (!err && opt_common.log)
+		err = io_out_commit(&w->log);
+	if (!err)
+		return sink_close(w->to);
+	sink_abort(w->to, err, program.name);
+	return err;
+}
+
+int main(int argc, char **argv)
+{
+	struct work w = { 0 };
+	char **operands;
+	size_t noperand;
+	int done, err;
+
+	sig_init();
+	err = opt_parse(&program, argc, argv, &operands, &noperand, &done);
+	if (done)
+		return err;
+	if (!err)
+		err = run(&w, operands);
+	if (err)
+		fprintf(stderr, "%s: %s\n", program.name, err_text());
+	io_out_abandon(&w.log);
+	untie_release(&w.untie);
+	merger_release(&w.merger);
+	gather_release(&w.in);
+	pool_free(w.pool);
+	return err;
+}

@@ -49,7 +49,7 @@ struct item {
 	enum item_kind kind;
 	enum stream_kind stream;
 	const char *key;        /* META */
-	json_t *value;          /* META, and OTHER of type "prov": borrowed until
+	json_t *value;          /* META, OTHER of type "prov": borrowed until
 				 * the next item */
 	struct tensor *tensor;  /* borrowed; source_load() fills it in */
 	struct batch_columns batch;

@@ -1,5 +1,8 @@
 #include "kernel/kernels.h"
 
+#ifdef __x86_64__
+#include <cpuid.h>
+#endif
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,9 +32,12 @@ static void fill_avx2(struct kernels *k)
 
 static int has_avx2(void)
 {
+	unsigned a, b, c, d;
+
+	/* clang 14 has no name for F16C. */
 	return __builtin_cpu_supports("avx2") &&
 	       __builtin_cpu_supports("fma") &&
-	       __builtin_cpu_supports("f16c");
+	       __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
 }
 #endif
 

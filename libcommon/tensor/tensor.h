@@ -45,7 +45,7 @@ enum storage_kind {
  * none, and always larger than their parent's. */
 struct storage {
 	enum storage_kind kind;
-	enum dtype dtype;       /* raw: of the part; else of what it came from */
+	enum dtype dtype;       /* raw: the part's; else of what it came from */
 	int bits;               /* int, book: of a code */
 	size_t block;           /* elements that share a scale */
 	double value;           /* const */
@@ -65,7 +65,7 @@ struct tensor_part {
 
 enum tensor_role {
 	ROLE_NONE,
-	ROLE_LINEAR,            /* a frozen product's weight: may be quantised */
+	ROLE_LINEAR,            /* a frozen product's weight, quantisable */
 	ROLE_HEAD,              /* the output head's weight */
 	ROLE_EMBED,
 	ROLE_NORM,
@@ -73,7 +73,7 @@ enum tensor_role {
 	ROLE_OTHER,
 	ROLE_ADAPTER,           /* trained */
 	ROLE_STATE,             /* optimizer moments and the like */
-	ROLE_BLOB,              /* a file's bytes, u8, named "file/config.json" */
+	ROLE_BLOB,              /* a file's bytes, named "file/config.json" */
 	ROLE_COUNT
 };
 

@@ -129,14 +129,16 @@ static int take_adapters(struct work *w)
 static int log_report(struct work *w, const char *name,
 		      const struct requant_report *r)
 {
-	json_t *line = json_pack("{s:s, s:f, s:f}", "tensor", name, "delta",
-				 r->delta, "error", r->error);
+	json_t *line = json_pack("{s:s, s:f}", "tensor", name, "delta",
+				 r->delta);
 	char *text = NULL;
 	int err;
 
-	if (!line || (!isnan(r->survived) &&
-		      json_object_set_new(line, "survived",
-					  json_real(r->survived))))
+	if (line && r->delta > 0)
+		json_object_update_new(
+			line, json_pack("{s:f, s:f}", "survived", r->survived,
+					"error", r->error / r->delta));
+	if (!line)
 		err = err_set(E_NOMEM, "out of memory");
 	else
 		err = json_print(&text, line, 0);

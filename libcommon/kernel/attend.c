@@ -50,7 +50,7 @@ static void take_tile(struct row *r, float *s, size_t n, size_t first,
 	r->l = fmaf(r->l, c, lanes_sum(lane));
 	r->m = m;
 	for (size_t i = 0; i < d; i++)
-		r->o[i] *= c;
+		r->o[i] = fmaf(r->o[i], c, 0);
 	for (size_t j = 0; j < n; j++, v += vstride)
 		for (size_t i = 0; i < d; i++)
 			r->o[i] = fmaf(s[j], v[i], r->o[i]);
@@ -61,7 +61,7 @@ static float attend_row(const struct attention *a, float *out, const float *q,
 			const float *k, const float *v, size_t at)
 {
 	struct row r = { -INFINITY, 0, out };
-	float s[ATTENTION_TILE], t;
+	float s[ATTENTION_TILE], t, sum;
 	size_t next;
 
 	memset(out, 0, a->head_dim * sizeof(*out));
@@ -73,9 +73,10 @@ static float attend_row(const struct attention *a, float *out, const float *q,
 		take_tile(&r, s, next - j, j, v + j * a->vstride, a->vstride,
 			  a->head_dim);
 	}
+	r.l = 1 / (sum = r.l);
 	for (size_t i = 0; i < a->head_dim; i++)
-		out[i] *= 1 / r.l;
-	return r.m + math_log(r.l);
+		out[i] *= r.l;
+	return r.m + math_log(sum);
 }
 
 void attend_c(const struct attention *a, const struct attention_task *t,

@@ -11,17 +11,16 @@ static size_t task_queries(size_t heads, size_t kv_heads)
 	return size_max(ATTENTION_ROWS / (heads / kv_heads), 1);
 }
 
-/* Forward: keys and values of a tile, queries and outputs of a task, a block
- * of scores. Backward: four tiles of 64 rows, and two of scores. */
+/* Of these the variants cut what they need: five tiles of keys and of queries,
+ * a task's queries and outputs, two tiles of scores, and vectors. */
 size_t attention_scratch(size_t heads, size_t kv_heads, size_t head_dim)
 {
 	size_t d = size_align(head_dim, ATTENTION_PAD);
 	size_t rows = task_queries(heads, kv_heads) * (heads / kv_heads);
 
-	rows = size_align(rows, ATTENTION_PAD);
-	return 2 * d * size_max(rows, ATTENTION_TILE) +
-	       8 * d * ATTENTION_TILE +
-	       3 * ATTENTION_TILE * ATTENTION_TILE + 4 * rows;
+	rows = size_align(rows + ATTENTION_PAD, ATTENTION_PAD);
+	return d * (5 * ATTENTION_TILE + 2 * rows) +
+	       2 * ATTENTION_TILE * ATTENTION_TILE + 4 * rows;
 }
 
 static size_t lane_bytes(size_t heads, size_t kv_heads, size_t head_dim)

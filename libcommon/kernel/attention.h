@@ -13,7 +13,7 @@
  *   s_j   one chain of fma over the head's elements from 0, times scale
  *   m'    max(m, all s_j);  c = exp(m - m');  p_j = exp(s_j - m')
  *   l     fma(l, c, sum p_j), the sum as in kernel/lanes.h, lane j mod 16
- *   o     o c, then one chain of fma over j upward
+ *   o     fma(o, c, 0), then one chain of fma over j upward
  * and at the end out = o (1 / l), lse = m + log(l). Nothing depends on the
  * number of queries in the call, of sequences, or of threads: so packed equals
  * single, and a cache continued equals one pass, bit for bit. Backward:

@@ -71,6 +71,8 @@
 /* What level "avx2" does better (AVX2, FMA and F16C). */
 #define KERNELS_AVX2(K)            \
 	K(adamw)                   \
+	K(attend)                  \
+	K(attend_backward)         \
 	K(bf16_to_f32)             \
 	K(cross_entropy)           \
 	K(cross_entropy_backward)  \

@@ -97,6 +97,9 @@ check: deps-check
 check-long: deps-check
 	@$(MAKE) --no-print-directory tests
 	@O=$(O) bash tests/run.sh long
+# docs/parity.md, from what the golden tests find.
+parity: tests
+	@O=$(O) bash tests/parity.sh
 # Against the packages that we want to agree with; PYTHON is one that has them.
 PYTHON  = python3
 check-peers: all
@@ -152,14 +155,14 @@ uninstall:
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
-	@echo 'make check-long, check-peers, check-asan, check-tsan, bench, fuzz,'
-	@echo '     bench-peers, man, uninstall, clean'
+	@echo 'make check-long, check-peers, check-asan, check-tsan, parity, bench,'
+	@echo '     bench-peers, fuzz, man, uninstall, clean'
 
 clean:
 	rm -rf $(O)
 
 .PHONY: all tests man deps deps-check check check-long check-peers check-asan \
-	check-tsan demo bench bench-peers fuzz fuzz-programs install uninstall \
+	check-tsan parity demo bench bench-peers fuzz fuzz-programs install uninstall \
 	help clean
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -15,8 +15,11 @@ setup() {
 	[ -n "${WEFT_MODEL-}" ] || skip "WEFT_MODEL is not set"
 }
 
-# near A B TOLERANCE
+# near A B TOLERANCE CASE QUANTITY: for docs/parity.md too
 near() {
+	[ -z "${PARITY-}" ] || awk -v a="$1" -v b="$2" -v t="$3" -v c="$4" \
+		-v q="$5" 'BEGIN { d = a - b; if (d < 0) d = -d
+		printf "%s\t%s\t%.3g\t%.3g\n", c, q, d, t }' >> "$PARITY"
 	awk -v a="$1" -v b="$2" -v t="$3" \
 		'BEGIN { d = a - b; exit !(d <= t && -d <= t) }' || {
 		echo "$1 is not within $3 of $2"
@@ -30,7 +33,7 @@ ppl() { # window stride key
 	want=$(jq ".\"mean_nll.$3\"" "$golden/G/perplexity/case.json")
 	"$BIN/eval" -t ppl -d "$golden/G/perplexity.txt" -L "$tokens" \
 		--length "$1" --stride "$2" "$TMP/base.st" > "$TMP/ppl.json"
-	near "$(jq .loss "$TMP/ppl.json")" "$want" 1e-4
+	near "$(jq .loss "$TMP/ppl.json")" "$want" 1e-4 G/perplexity "mean loss, $3"
 }
 
 @test "perplexity in windows of 512 is the reference's" {
@@ -68,12 +71,16 @@ mc() { # kind
 	scores "$1" | paste - "$TMP/$1.want" | awk '
 		{ d = $1 - $2; if (d < 0) d = -d; if (d > 2e-3) bad = 1
 		  if (d > most) most = d }
-		END { print "largest difference", most; exit bad || !NR }'
+		END { print most; exit bad || !NR }' > "$TMP/most" || {
+		cat "$TMP/most"
+		return 1
+	}
+	near "$(cat "$TMP/most")" 0 2e-3 H/mmlu "log-likelihoods, $1"
 }
 
 accuracy() { # kind metric key
 	near "$(jq ".results.mc.\"$2,none\"" "$TMP/$1.json")" \
-		"$(jq ".$3" "$golden/H/mmlu/case.json")" 1e-9
+		"$(jq ".$3" "$golden/H/mmlu/case.json")" 1e-9 H/mmlu "$3"
 }
 
 @test "multiple choice by letters has the reference's likelihoods" {

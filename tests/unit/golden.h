@@ -217,4 +217,25 @@ static inline const int64_t *golden_i64(struct golden *g, const char *name,
 	return golden_raw(g, name, NULL);
 }
 
+/*
+ * The largest difference that a test found, and what it may be. Fails the test
+ * above the tolerance; with $PARITY set, adds a row to that file, from which
+ * make parity writes docs/parity.md.
+ */
+static inline void golden_report(const char *name, const char *what,
+				 double difference, double tolerance)
+{
+	const char *path = getenv("PARITY");
+	FILE *f = path && *path ? fopen(path, "a") : NULL;
+
+	if (f) {
+		fprintf(f, "%s\t%s\t%.3g\t%.3g\n", name, what, difference,
+			tolerance);
+		fclose(f);
+	}
+	if (!(difference <= tolerance))
+		fail_msg("%s: %s: difference %g, tolerance %g", name, what,
+			 difference, tolerance);
+}
+
 #endif

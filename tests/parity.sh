@@ -1,0 +1,45 @@
+#!/bin/bash
+# parity.sh - runs every test that compares with reference numbers and writes
+# docs/parity.md: case, quantity, the largest difference found, the tolerance
+set -u
+cd "$(dirname "$0")/.." || exit 70
+O=${O:-build}
+case $O in /*) ;; *) O=$PWD/$O ;; esac
+export O BIN=$O/bin LC_ALL=C.UTF-8 PARITY=$O/parity.tsv
+rm -f "$PARITY"
+status=0
+for f in $(grep -l golden_ tests/unit/*.c); do
+	"$O/unit/$(basename "$f" .c)" > "$O/parity.log" 2>&1 < /dev/null || {
+		cat "$O/parity.log" >&2
+		status=1
+	}
+done
+for f in tests/golden/*.bats; do
+	bats "$f" > "$O/parity.log" 2>&1 < /dev/null || {
+		cat "$O/parity.log" >&2
+		status=1
+	}
+done
+{
+	echo '# Parity'
+	echo
+	echo 'What the tests find when they compare with the reference numbers'
+	echo 'in `tests/golden` (PyTorch, PEFT, transformers, bitsandbytes), as'
+	echo 'the largest difference and the tolerance. A difference of 0 with a'
+	echo 'tolerance of 0 means equal bytes. Written by `make parity`'
+	[ -n "${WEFT_MODEL-}" ] || echo '(without the real model)'
+	echo "on $(date -u +%F), $(grep -m 1 'model name' /proc/cpuinfo |
+		sed 's/.*: //'), kernels ${KERNELS:-as the processor has them}."
+	echo
+	echo '| case | quantity | difference | tolerance |'
+	echo '|---|---|---|---|'
+	sort -u "$PARITY" | awk -F '\t' '{
+		key = $1 "\t" $2
+		if (!(key in most) || $3 > most[key]) most[key] = $3 + 0
+		tol[key] = $4
+		if (!(key in seen)) { seen[key] = 1; order[++n] = key }
+	} END { for (i = 1; i <= n; i++) { split(order[i], k, "\t")
+		printf "| %s | %s | %g | %g |\n", k[1], k[2],
+			most[order[i]], tol[order[i]] } }'
+} > docs/parity.md
+exit $status

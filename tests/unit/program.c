@@ -289,10 +289,10 @@ static void recomputing_saves_memory(void **state)
 	struct model m;
 
 	(void)state;
-	model_open(&m, "A/llama", 1);
-	model_adapt(&m, "A/llama");
-	/* The last layer is read at once: it gains nothing. */
-	assert_true(activations(&m, 512, 1, 2) <= activations(&m, 512, 1, 1));
+	/* Three layers, of which the last gains nothing: it is read at once. */
+	model_open(&m, "A/mistral", 1);
+	model_adapt(&m, "A/mistral");
+	assert_true(activations(&m, 512, 1, 2) < activations(&m, 512, 1, 1));
 	assert_true(activations(&m, 512, 1, 1) < activations(&m, 512, 1, 0));
 	assert_true(activations(&m, 512, 0, 0) < activations(&m, 512, 1, 2));
 	model_close(&m);

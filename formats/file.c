@@ -27,9 +27,9 @@ static int look(struct file *f)
 	if (fstat(f->fd, &st))
 		return failed(f, E_IO, "reading");
 	if (!S_ISREG(st.st_mode))
-		return file_named(f, err_set(E_DATA, "is no file: this format is "
-					"read at many places, so it cannot "
-					"come through a pipe"));
+		return file_named(f, err_set(E_DATA, "no file: this format is "
+					     "read at many places, and cannot "
+					     "come through a pipe"));
 	f->size = (uint64_t)st.st_size;
 	return 0;
 }
@@ -87,7 +87,7 @@ int file_read(const struct file *f, void *to, size_t n, uint64_t at)
 
 	if (at > f->size || n > f->size - at)
 		return file_named(f, err_set(E_DATA, "ends before byte %llu",
-					(unsigned long long)at + n));
+					     (unsigned long long)at + n));
 	while (n) {
 		ssize_t got = pread(f->fd, dst, n < MOST ? n : MOST,
 				    (off_t)at);
@@ -97,8 +97,8 @@ int file_read(const struct file *f, void *to, size_t n, uint64_t at)
 		if (got < 0)
 			return failed(f, E_IO, "reading");
 		if (!got)
-			return file_named(f, err_set(E_DATA, "became shorter while "
-						"it was read"));
+			return file_named(f, err_set(E_DATA, "became shorter "
+						     "while it was read"));
 		dst += got;
 		n -= (size_t)got;
 		at += (uint64_t)got;

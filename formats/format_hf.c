@@ -33,7 +33,8 @@ struct model {
 static int probe(const char *path, const unsigned char *head, size_t n)
 {
 	return path && !head && !n &&
-	       (foreign_has(path, "config.json") || foreign_has(path, "model.safetensors"));
+	       (foreign_has(path, "config.json") ||
+		foreign_has(path, "model.safetensors"));
 }
 
 static int add_tensor(struct model *m, const struct safetensors_entry *e,

@@ -2,8 +2,8 @@
  * gguf_blocks - the ways in which a GGUF file stores numbers
  *
  * A row of a tensor is a whole number of blocks. decode() gives what llama.cpp
- * computes, in its order of operations: Q4_0 (q - 8) d, Q4_1 q d + m, Q8_0
- * q d, with d and m in f16; products and sums are rounded one after the other.
+ * computes: Q4_0 (q - 8) d, Q4_1 q d + m, Q8_0 q d, with d and m in f16. The
+ * products are exact in f32, so that only the sum rounds.
  */
 #ifndef FORMATS_GGUF_BLOCKS_H
 #define FORMATS_GGUF_BLOCKS_H

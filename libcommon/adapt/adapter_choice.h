@@ -1,6 +1,6 @@
 /*
- * adapter_choice - an adapter's options on a command line: rows for an option table,
- * and the configuration (adapt/spec.h) that they make
+ * adapter_choice - an adapter's options on a command line: rows for an option
+ * table, and the configuration (adapt/spec.h) that they make
  */
 #ifndef ADAPT_ADAPTER_CHOICE_H
 #define ADAPT_ADAPTER_CHOICE_H

@@ -88,6 +88,10 @@ int opt_given(const struct opt_program *p, const char *name);
  * the form is one that opt_parse() reads back to the same value. */
 const char *opt_value_text(const struct opt *o, char *buf, size_t size);
 
+/* Sets an option from its text, which must stay, as if it had been given.
+ * E_USAGE. */
+int opt_set(struct opt *o, const char *text) MUST_CHECK;
+
 /* "512M" and such; E_USAGE. */
 int opt_bytes(uint64_t *bytes, const char *text) MUST_CHECK;
 

@@ -4,9 +4,6 @@
 
 #include "base/opt.h"
 
-/* Sets an option from its text, which must stay. E_USAGE. */
-int opt_set(struct opt *o, const char *text) MUST_CHECK;
-
 /* The -c FILE; options that were given already stay as they are. */
 int opt_read_config(const struct opt_program *p, const char *path) MUST_CHECK;
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/digest.h"
 #include "base/size.h"
 
 /* Grows *at, an array of *room elements of this size, to hold need. */
@@ -52,4 +53,23 @@ size_t samples_labels(const struct samples *s, size_t i)
 	for (size_t t = s->start[i] + 1; t < s->start[i + 1]; t++)
 		n += s->label[t] != LABEL_NONE;
 	return n;
+}
+
+int samples_digest(const struct samples *s, unsigned char digest[16])
+{
+	struct digest *d;
+
+	TRY(digest_new(&d));
+	for (size_t i = 0; i < s->n; i++) {
+		uint64_t len = s->start[i + 1] - s->start[i];
+
+		digest_add(d, &len, sizeof(len));
+	}
+	if (s->n) {
+		digest_add(d, s->id, s->start[s->n] * sizeof(*s->id));
+		digest_add(d, s->label, s->start[s->n] * sizeof(*s->label));
+	}
+	digest_get_128(d, digest);
+	digest_free(d);
+	return 0;
 }

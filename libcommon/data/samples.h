@@ -31,6 +31,11 @@ void samples_release(struct samples *s);
 /* Labels of sample i that count (not the first position's). */
 size_t samples_labels(const struct samples *s, size_t i);
 
+/* XXH3-128 of all samples' lengths, ids and labels, in order: the same for the
+ * same samples, wherever they came from. E_NOMEM. */
+int samples_digest(const struct samples *s,
+		   unsigned char digest[16]) MUST_CHECK;
+
 /*
  * A batch: whole sequences, one after the other, no padding. Positions restart
  * in each, attention stays inside each. What the model and the loss read.

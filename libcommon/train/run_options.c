@@ -1,0 +1,42 @@
+#include "train/run_options.h"
+
+#include <string.h>
+
+int run_options_save(json_t **saved, const struct opt_program *p)
+{
+	char buf[4096];
+
+	*saved = json_object();
+	for (const struct opt *o = p->own; o->name; o++)
+		if (o->flags & OPT_RECORD &&
+		    json_object_set_new(*saved, o->name,
+					json_string(opt_value_text(
+						o, buf, sizeof(buf)))))
+			return err_set(E_NOMEM, "out of memory");
+	return 0;
+}
+
+static int restore(struct opt *o, const char *was)
+{
+	char buf[4096];
+	const char *is = opt_value_text(o, buf, sizeof(buf));
+
+	if (o->given && strcmp(is, was))
+		return err_set(E_CONFIG, "--%s is %s, the run that is "
+			       "continued has %s (--fresh begins a new one)",
+			       o->name, is, was);
+	/* A list is one text, and nobody reads it again but as text. */
+	return o->given || !strcmp(is, was) ? 0 : opt_set(o, was);
+}
+
+int run_options_restore(const struct opt_program *p, json_t *saved)
+{
+	for (struct opt *o = p->own; o->name; o++) {
+		const char *was = json_string_value(
+			json_object_get(saved, o->name));
+
+		if (was && o->flags & OPT_RECORD)
+			TRY(restore(o, was));
+	}
+	return 0;
+}

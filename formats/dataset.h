@@ -16,13 +16,21 @@
 struct dataset_options {
 	const char *chat_template;      /* name, or NULL */
 	int train_on_prompt;            /* labels on everything */
+	const char *model_template;     /* the model's own template, or NULL:
+					 * the tokenizer's */
+	size_t vocab;                   /* ids are below it; 0: as the
+					 * tokenizer says */
 	size_t length;                  /* longest sample; 0: no limit */
 	int drop_long;                  /* leave it out rather than cut it */
-	int eval_text;                  /* text: one sample, no packing */
+	int eval_text;                  /* text is one sample, and no end of
+					 * text is added */
 };
 
 struct dataset_stats {
-	size_t samples, tokens, labels, truncated, dropped;
+	size_t samples, tokens, labels;
+	size_t truncated, dropped;      /* longer than length; a sample whose
+					 * labels are all beyond it is dropped
+					 */
 };
 
 struct dataset_sample {

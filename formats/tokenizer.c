@@ -13,7 +13,7 @@ struct tokenizer {
 	struct steps normalizers, cuts, posts, decoders;
 	size_t nid;             /* largest id + 1 */
 	int64_t bos, eos;
-	char *template;
+	char *bos_text, *eos_text, *template;
 
 	/* Where encode and decode work. */
 	struct text clean, part, spare;
@@ -42,18 +42,21 @@ static int model_parse(struct tokenizer *t, json_t *root)
 
 /* "bos_token": "<s>" or {"content": "<s>"}; *id stays -1 without it. */
 static int named_id(const struct tokenizer *t, json_t *config, const char *key,
-		    int64_t *id)
+		    int64_t *id, char **text)
 {
 	json_t *value = json_object_get(config, key);
 	const char *name = json_is_object(value) ?
 			   json_text(value, "content", NULL) :
 			   json_string_value(value);
 
-	*id = name ? tokenizer_id(t, name) : -1;
-	if (name && *id < 0)
+	if (!name)
+		return 0;
+	*id = tokenizer_id(t, name);
+	if (*id < 0)
 		return err_set(E_DATA, "%s '%s' is not in the vocabulary", key,
 			       name);
-	return 0;
+	*text = strdup(name);
+	return *text ? 0 : err_set(E_NOMEM, "no memory for %s", key);
 }
 
 /* A text, or a list of {name, template} of which "default" counts. */
@@ -81,9 +84,10 @@ static int config_parse(struct tokenizer *t, const char *config, size_t size)
 	if (!config)
 		return 0;
 	TRY(json_parse(&root, config, size));
-	err = named_id(t, root, "bos_token", &t->bos);
+	err = named_id(t, root, "bos_token", &t->bos, &t->bos_text);
 	if (!err)
-		err = named_id(t, root, "eos_token", &t->eos);
+		err = named_id(t, root, "eos_token", &t->eos,
+			       &t->eos_text);
 	if (!err)
 		err = template_parse(t, root);
 	json_decref(root);
@@ -151,6 +155,8 @@ void tokenizer_free(struct tokenizer *t)
 	text_release(&t->part);
 	text_release(&t->spare);
 	pieces_release(&t->pieces);
+	free(t->bos_text);
+	free(t->eos_text);
 	free(t->template);
 	free(t);
 }
@@ -236,7 +242,7 @@ static int token_texts(struct tokenizer *t, const uint32_t *id, size_t n,
 		if (a && a->special && skip)
 			continue;
 		if (a)
-			TRY(pieces_add(p, a->content.at, a->content.n));
+			TRY(pieces_add(p, a->text.at, a->text.n));
 		else if (id[i] < v->n && v->present[id[i]])
 			TRY(pieces_add(p, v->text.at + v->at[id[i]].start,
 				       v->at[id[i]].end -
@@ -285,6 +291,15 @@ int64_t tokenizer_id(const struct tokenizer *t, const char *token)
 	return vocab_find(&t->vocab, token, n);
 }
 
+int tokenizer_token_at(const struct tokenizer *t, const char *text,
+		       size_t size)
+{
+	const struct added *a = size ? added_at(&t->added, 0, text, size) :
+				NULL;
+
+	return a && !a->lstrip && !a->single_word;
+}
+
 size_t tokenizer_vocab(const struct tokenizer *t)
 {
 	return t->nid;
@@ -298,6 +313,16 @@ int64_t tokenizer_bos(const struct tokenizer *t)
 int64_t tokenizer_eos(const struct tokenizer *t)
 {
 	return t->eos;
+}
+
+const char *tokenizer_bos_text(const struct tokenizer *t)
+{
+	return t->bos_text;
+}
+
+const char *tokenizer_eos_text(const struct tokenizer *t)
+{
+	return t->eos_text;
 }
 
 const char *tokenizer_template(const struct tokenizer *t)

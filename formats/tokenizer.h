@@ -39,11 +39,17 @@ int tokenizer_decode(struct tokenizer *t, const uint32_t *id, size_t n,
 
 /* The id of a token's exact text; -1: there is none. */
 int64_t tokenizer_id(const struct tokenizer *t, const char *token);
+/* Does text begin with a token that is found before anything else is done to
+ * the text? Nothing reaches over the beginning of such a one. */
+int tokenizer_token_at(const struct tokenizer *t, const char *text,
+		       size_t size);
 size_t tokenizer_vocab(const struct tokenizer *t);      /* largest id + 1 */
 
 /* Ids from tokenizer_config.json; -1: none. */
 int64_t tokenizer_bos(const struct tokenizer *t);
 int64_t tokenizer_eos(const struct tokenizer *t);
+const char *tokenizer_bos_text(const struct tokenizer *t); /* NULL: none */
+const char *tokenizer_eos_text(const struct tokenizer *t);
 const char *tokenizer_template(const struct tokenizer *t); /* or NULL */
 
 #endif

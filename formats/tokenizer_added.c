@@ -112,9 +112,8 @@ const struct added *added_find(const struct added_set *a, uint32_t id)
 	return NULL;
 }
 
-/* The longest token of the sort that text begins with. */
-static const struct added *token_at(const struct added_set *a, int normalized,
-				    const char *text, size_t size)
+const struct added *added_at(const struct added_set *a, int normalized,
+			     const char *text, size_t size)
 {
 	const uint32_t *first = a->first[normalized] + (unsigned char)*text;
 
@@ -170,7 +169,7 @@ int added_split(const struct added_set *a, int normalized, const char *text,
 
 		if (first[b] == first[b + 1])
 			continue;
-		t = token_at(a, normalized, text + i, size - i);
+		t = added_at(a, normalized, text + i, size - i);
 		if (!t)
 			continue;
 		end = i + t->text.n;
@@ -180,9 +179,9 @@ int added_split(const struct added_set *a, int normalized, const char *text,
 		if (done < start)
 			TRY(fn(ctx, -1, text + done, start - done, done));
 		TRY(fn(ctx, t->id, text + start, end - start, start));
+		/* The search goes on behind the token's own text, so blanks
+		 * that it swallowed may be a token once more. */
 		done = end;
-		if (i < done - 1)
-			i = done - 1;
 	}
 	return done < size ? fn(ctx, -1, text + done, size - done, done) : 0;
 }

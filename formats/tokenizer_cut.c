@@ -49,11 +49,11 @@ static int part(struct joiner *j, size_t start, size_t end, int match)
 	case WITH_NEXT:
 		if (last && match)
 			TRY(pieces_next(p, j->held.start, j->held.end));
+		if (last && !match)
+			start = j->held.start;
 		j->held = (struct span){ start, end };
 		if (match)
 			return 0;
-		if (last)
-			start = j->held.start;
 		break;
 	case ISOLATED:
 		break;

@@ -171,6 +171,10 @@ typedef int added_fn(void *ctx, int64_t id, const char *text, size_t size,
 int added_split(const struct added_set *a, int normalized, const char *text,
 		size_t size, added_fn *fn, void *ctx) MUST_CHECK;
 
+/* The longest token of the sort that size > 0 bytes begin with; or NULL. */
+const struct added *added_at(const struct added_set *a, int normalized,
+			     const char *text, size_t size);
+
 /* By id; NULL: none. */
 const struct added *added_find(const struct added_set *a, uint32_t id);
 

@@ -177,12 +177,104 @@ static void other_pretokenizers_cut_as_the_reference(void **state)
 	check_override("pretok/qwen2.json");
 }
 
+/* ---- every part, on small vocabularies, against the reference library ---- */
+
+static json_t *variant_file(json_t *root, json_t *v)
+{
+	size_t which = (size_t)json_integer_value(json_object_get(v, "model"));
+	json_t *models = json_object_get(root, "models");
+	json_t *file = json_deep_copy(json_object_get(v, "parts"));
+	json_t *model = json_deep_copy(json_array_get(models, which));
+
+	json_object_update(model, json_object_get(v, "change"));
+	json_object_set_new(file, "model", model);
+	return file;
+}
+
+static void compare_ids(const char *name, const char *text, struct ids *ids,
+			json_t *want)
+{
+	size_t n = json_array_size(want);
+
+	for (size_t i = 0; i < ids->n || i < n; i++) {
+		int64_t got = i < ids->n ? (int64_t)ids->at[i] : -1;
+		int64_t id = i < n ? json_integer_value(
+			json_array_get(want, i)) : -1;
+
+		if (got != id)
+			fail_msg("%s: '%s': id %zu is %lld, want %lld", name,
+				 text, i, (long long)got, (long long)id);
+	}
+}
+
+static void compare_text(const char *name, struct tokenizer *t,
+			 struct ids *ids, int skip, json_t *want)
+{
+	char *text;
+	size_t size;
+
+	assert_int_equal(tokenizer_decode(t, ids->at, ids->n, skip, &text,
+					  &size), 0);
+	if (size != json_string_length(want) ||
+	    memcmp(text, json_string_value(want), size))
+		fail_msg("%s: decoded to '%s', want '%s'", name, text,
+			 json_string_value(want));
+	free(text);
+}
+
+static void check_case(const char *name, struct tokenizer *t, json_t *text,
+		       json_t *c)
+{
+	json_t *special = json_object_get(c, "special");
+	struct ids ids = { 0 };
+
+	assert_int_equal(tokenizer_encode(t, json_string_value(text),
+					  json_string_length(text), 0, &ids),
+			 0);
+	compare_ids(name, json_string_value(text), &ids,
+		    json_object_get(c, "ids"));
+	ids.n = 0;
+	assert_int_equal(tokenizer_encode(t, json_string_value(text),
+					  json_string_length(text), 1, &ids),
+			 0);
+	compare_ids(name, json_string_value(text), &ids,
+		    special ? special : json_object_get(c, "ids"));
+	compare_text(name, t, &ids, 0, json_object_get(c, "text"));
+	compare_text(name, t, &ids, 1, json_object_get(c, "skipped"));
+	ids_release(&ids);
+}
+
+static void every_part_does_as_the_reference_s(void **state)
+{
+	json_t *root, *v, *c;
+	size_t i, k;
+
+	(void)state;
+	assert_int_equal(json_read_file(&root, "tests/golden/text/"
+					"tokenizers.json", 1 << 24), 0);
+	json_array_foreach(json_object_get(root, "variants"), i, v) {
+		json_t *file = variant_file(root, v);
+		struct tokenizer *t = from_json(file);
+
+		json_array_foreach(json_object_get(v, "cases"), k, c)
+			check_case(json_text(v, "name", ""), t,
+				   json_array_get(json_object_get(root,
+								  "texts"), k),
+				   c);
+		tokenizer_free(t);
+		json_decref(file);
+	}
+	assert_true(i > 40);
+	json_decref(root);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(smollm2_ids_are_the_reference_s),
 		cmocka_unit_test(bytes_that_are_no_text_are_replaced),
 		cmocka_unit_test(other_pretokenizers_cut_as_the_reference),
+		cmocka_unit_test(every_part_does_as_the_reference_s),
 	};
 	static const char *const where[] = { "../shared/golden",
 					     "../../shared/golden" };

@@ -117,7 +117,8 @@ static size_t all_chunks(const struct job *job, size_t panels)
 	return n;
 }
 
-/* The chunk width that leaves the lanes idle for least; wide ones first. */
+/* The chunk width: narrower than the widest only where that spares the lanes
+ * a sixteenth of their time, since wide chunks read memory in longer runs. */
 static size_t choose_panels(const struct job *job, size_t lanes)
 {
 	size_t best = NC_PANELS, least = SIZE_MAX;
@@ -125,7 +126,7 @@ static size_t choose_panels(const struct job *job, size_t lanes)
 	for (size_t p = NC_PANELS; p > 0; p--) {
 		size_t turns = size_ceil(all_chunks(job, p), lanes) * p;
 
-		if (turns < least) {
+		if (turns < least - least / 16) {
 			least = turns;
 			best = p;
 		}

@@ -28,7 +28,7 @@ gemm_pack_x_fn gemm_pack_x_c, gemm_pack_x_avx2;
  * GEMM_TN_COLS apart: for each of m rows upward, sum[i][j] = fma(small[i],
  * wide[j], sum[i][j]).
  */
-enum { GEMM_TN_COLS = 96, GEMM_TN_SMALL = 8 };
+enum { GEMM_TN_COLS = 96, GEMM_TN_SMALL = 64 };
 
 struct gemm_rows {
 	const float *at;

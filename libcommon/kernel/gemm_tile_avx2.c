@@ -1,6 +1,7 @@
 #include "kernel/gemm_tile.h"
 
 #include <immintrin.h>
+#include <string.h>
 
 #include "kernel/gemm.h"
 
@@ -160,25 +161,43 @@ INLINE void rows_tn(float *sum, int vectors, struct gemm_rows small,
 		tile_tn(sum + i * GEMM_TN_COLS, 1, vectors, small, wide, m);
 }
 
-/* A few rows at a time stay in L1 for every pass over them. */
-enum { TN_STEP = 32 };
+static void step_tn(float *sum, struct gemm_rows small, struct gemm_rows wide,
+		    size_t m)
+{
+	size_t j = 0;
+
+	for (; j + 24 <= wide.n; j += 24, wide.at += 24)
+		rows_tn(sum + j, 3, small, wide, m);
+	for (; j + 8 <= wide.n; j += 8, wide.at += 8)
+		rows_tn(sum + j, 1, small, wide, m);
+	wide.n -= j;
+	tail_tn(sum + j, small, wide, m);
+}
+
+/* A few rows at a time stay in L1 for every pass over them; with many passes,
+ * side by side, since rows a power of two apart do not. */
+enum { TN_STEP = 32, TN_COPY = 16 };
 
 void gemm_tn_block_avx2(float *sum, struct gemm_rows small,
 			struct gemm_rows wide, size_t m)
 {
-	for (size_t k = 0; k < m; k += TN_STEP) {
-		size_t step = m - k < TN_STEP ? m - k : TN_STEP, j = 0;
-		struct gemm_rows s = { small.at + k * small.stride,
-				       small.stride, small.n };
-		struct gemm_rows w = { wide.at + k * wide.stride, wide.stride,
-				       wide.n };
+	float copy[TN_STEP * GEMM_TN_COLS];
 
-		for (; j + 24 <= wide.n; j += 24, w.at += 24)
-			rows_tn(sum + j, 3, s, w, step);
-		for (; j + 8 <= wide.n; j += 8, w.at += 8)
-			rows_tn(sum + j, 1, s, w, step);
-		w.n = wide.n - j;
-		tail_tn(sum + j, s, w, step);
+	for (size_t k = 0; k < m; k += TN_STEP) {
+		size_t step = m - k < TN_STEP ? m - k : TN_STEP;
+		struct gemm_rows s = small, w = wide;
+
+		s.at += k * small.stride;
+		w.at += k * wide.stride;
+		if (small.n >= TN_COPY) {
+			for (size_t r = 0; r < step; r++)
+				memcpy(copy + r * wide.n,
+				       w.at + r * wide.stride,
+				       wide.n * sizeof(*copy));
+			w.at = copy;
+			w.stride = wide.n;
+		}
+		step_tn(sum, s, w, step);
 	}
 }
 

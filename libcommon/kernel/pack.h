@@ -27,7 +27,7 @@ pack_half_fn pack_bf16_nt_c, pack_bf16_nn_c, pack_f16_nt_c, pack_f16_nn_c,
 /*
  * Codes of 4 bits, the first of two in the high nibble; rows begin at a byte.
  * A value is book[code] * scale. A scale is for unit consecutive codes of a
- * row, a multiple of 32.
+ * row; unit is 32 or a larger power of two.
  *
  * _nt: nk is a multiple of 32, the block begins at a unit's first code, and
  * the scale of (k, j) is scale[k / unit * scale_stride + j]; scale has zeros

@@ -154,66 +154,92 @@ INLINE void decode_row(__m256 v[4], const struct planes *p,
 	look_up(v, p, _mm256_or_si256(first, second));
 }
 
+/* The rows of a block: its columns, and where each 8 of them go. */
+struct rows {
+	struct pack_code4 from;
+	unsigned shift;         /* unit = 1 << shift */
+	size_t nn, place[GEMM_KC / 8];
+};
+
+INLINE __m256 scale_of(const struct rows *r, const float *scale, size_t j)
+{
+	return _mm256_broadcast_ss(scale + ((r->from.phase + j) >> r->shift));
+}
+
 /* Up to 32 columns at the end of a row, whose codes end with it. */
-static void end_of_row(float *dst, const size_t *place, const struct planes *p,
-		       const struct pack_code4 *f, const uint8_t *code,
-		       const float *scale, size_t j, size_t nn)
+static void end_of_row(float *dst, const struct rows *r,
+		       const struct planes *p, const uint8_t *code,
+		       const float *scale, size_t j)
 {
 	uint8_t last[16] = { 0 };
 	float x[8];
 	__m256 v[4];
 
-	memcpy(last, code + j / 2, (nn - j) / 2);
+	memcpy(last, code + j / 2, (r->nn - j) / 2);
 	decode_row(v, p, last);
-	for (int i = 0; j < nn; i++, j += 8) {
-		__m256 s = _mm256_broadcast_ss(scale + (f->phase + j) /
-					       f->unit);
-		size_t n = nn - j < 8 ? nn - j : 8;
+	for (int i = 0; j < r->nn; i++, j += 8) {
+		size_t n = r->nn - j < 8 ? r->nn - j : 8;
 
-		_mm256_storeu_ps(x, _mm256_mul_ps(v[i], s));
-		memcpy(dst + place[j / 8], x, n * sizeof(*x));
+		_mm256_storeu_ps(x, _mm256_mul_ps(v[i],
+						  scale_of(r, scale, j)));
+		memcpy(dst + r->place[j / 8], x, n * sizeof(*x));
 	}
+}
+
+INLINE void pack_row(float *dst, const struct rows *r, const struct planes *p,
+		     const uint8_t *code, const float *scale)
+{
+	size_t j = 0;
+	__m256 v[4];
+
+	for (; j + 32 <= r->nn; j += 32) {
+		decode_row(v, p, code + j / 2);
+		for (size_t i = 0; i < 4; i++)
+			_mm256_store_ps(dst + r->place[j / 8 + i],
+				_mm256_mul_ps(v[i], scale_of(r, scale,
+							     j + 8 * i)));
+	}
+	if (j < r->nn)
+		end_of_row(dst, r, p, code, scale, j);
+}
+
+/* Rows of a wide matrix lie far apart, and nothing but this foresees them. */
+enum { AHEAD = 12 };
+
+INLINE void soon(uintptr_t at, size_t bytes)
+{
+	for (size_t b = 0; b < bytes; b += 64)
+		_mm_prefetch((const char *)(at + b), _MM_HINT_T0);
+	_mm_prefetch((const char *)(at + bytes), _MM_HINT_T0);
+}
+
+/* nn is at most GEMM_KC. */
+static void pack_rows(float *dst, const struct pack_code4 *f, size_t nk,
+		      size_t nn)
+{
+	struct rows r = { *f, (unsigned)__builtin_ctzl(f->unit), nn, { 0 } };
+	const struct planes p = planes_of(f->book);
+
+	for (size_t j = 0; j < nn; j += 8)
+		r.place[j / 8] = j / GEMM_NR * GEMM_NR * nk + j % GEMM_NR;
+	for (size_t k = 0; k < nk; k++) {
+		soon((uintptr_t)f->code + (k + AHEAD) * f->stride, nn / 2);
+		pack_row(dst + k * GEMM_NR, &r, &p, f->code + k * f->stride,
+			 f->scale + k * f->scale_stride);
+	}
+	if (nn % GEMM_NR)
+		clear(dst + nn / GEMM_NR * GEMM_NR * nk, nn % GEMM_NR, nk);
 }
 
 void pack_code4_nn_avx2(float *dst, const struct pack_code4 *from, size_t nk,
 			size_t nn)
 {
-	const struct pack_code4 f = *from;
-	const struct planes p = planes_of(f.book);
-	size_t place[GEMM_KC / 8 + 1];
-	size_t wide = GEMM_KC;
+	struct pack_code4 f = *from;
 
-	if (nn > wide) { /* halves, so that place[] has an end */
-		struct pack_code4 rest = f;
-
-		rest.code += wide / 2;
-		rest.phase += wide;
-		pack_code4_nn_avx2(dst, &f, nk, wide);
-		pack_code4_nn_avx2(dst + wide * nk, &rest, nk, nn - wide);
-		return;
+	for (; nn > GEMM_KC; nn -= GEMM_KC, dst += GEMM_KC * nk) {
+		pack_rows(dst, &f, nk, GEMM_KC);
+		f.code += GEMM_KC / 2;
+		f.phase += GEMM_KC;
 	}
-	for (size_t j = 0; j < nn; j += 8)
-		place[j / 8] = j / GEMM_NR * GEMM_NR * nk + j % GEMM_NR;
-	for (size_t k = 0; k < nk; k++) {
-		const uint8_t *code = f.code + k * f.stride;
-		const float *scale = f.scale + k * f.scale_stride;
-		float *to = dst + k * GEMM_NR;
-		size_t j = 0;
-
-		for (; j + 32 <= nn; j += 32) {
-			__m256 v[4];
-
-			decode_row(v, &p, code + j / 2);
-			for (size_t i = 0; i < 4; i++)
-				_mm256_store_ps(to + place[j / 8 + i],
-					_mm256_mul_ps(v[i],
-						_mm256_broadcast_ss(scale +
-						(f.phase + j + 8 * i) /
-						f.unit)));
-		}
-		if (j < nn)
-			end_of_row(to, place, &p, &f, code, scale, j, nn);
-	}
-	if (nn % GEMM_NR)
-		clear(dst + nn / GEMM_NR * GEMM_NR * nk, nn % GEMM_NR, nk);
+	pack_rows(dst, &f, nk, nn);
 }

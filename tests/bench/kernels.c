@@ -1,5 +1,5 @@
 /*
- * kernels [-j N] [word ...] - how fast the matrix product is
+ * kernels [-j N] [-s SECONDS] [word ...] - how fast the matrix product is
  *
  * Prints GFLOP/s, the best of several runs, and its share of what the machine
  * does on nothing but fused multiply-adds, measured between them: other work
@@ -16,7 +16,7 @@
 #include "weight/weight.h"
 
 static char **words;
-static double seconds = 0.15;   /* for each line */
+static double seconds = 0.15;   /* at least, for each line */
 
 static int wanted(const char *line)
 {
@@ -363,15 +363,19 @@ int main(int argc, char **argv)
 	static const size_t rows[] = { 64, 256, 1024, 1 };
 	size_t lanes = 2;
 
-	words = argv + 1;
-	if (argc > 2 && !strcmp(argv[1], "-j")) {
-		lanes = strtoul(argv[2], NULL, 10);
-		words += 2;
-	}
+	(void)argc;
+	for (words = argv + 1; *words && **words == '-' && words[1];
+	     words += 2)
+		if (!strcmp(*words, "-j"))
+			lanes = strtoul(words[1], NULL, 10);
+		else
+			seconds = strtod(words[1], NULL);
 	printf("level %s\n%-40s %8s %7s %7s\n", kernels_name(), "", "GFLOP/s",
 	       "peak", "share");
 	for (size_t i = 0; i < NELEM(kind); i++)
 		time_packing(kind[i], 1536, 576);
+	for (size_t i = 0; i < NELEM(kind); i++)
+		time_packing(kind[i], 4096, 4096);
 	for (size_t j = 1; j <= lanes; j++) {
 		struct pool *pool;
 

@@ -49,4 +49,10 @@ typedef pack_code4_fn pack_code4_nt_fn, pack_code4_nn_fn;
 pack_code4_fn pack_code4_nt_c, pack_code4_nn_c, pack_code4_nt_avx2,
 	pack_code4_nn_avx2;
 
+/* As they lie: nunit units, each of unit codes and one scale. */
+typedef void decode_code4_fn(float *dst, const uint8_t *code,
+			     const float *book, const float *scale,
+			     size_t nunit, size_t unit);
+decode_code4_fn decode_code4_c, decode_code4_avx2;
+
 #endif

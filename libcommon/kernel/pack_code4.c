@@ -31,3 +31,13 @@ void pack_code4_nn_c(float *dst, const struct pack_code4 *f, size_t nk,
 					f->scale[k * f->scale_stride +
 						 (f->phase + j) / f->unit]) : 0;
 }
+
+void decode_code4_c(float *dst, const uint8_t *code, const float *book,
+		    const float *scale, size_t nunit, size_t unit)
+{
+	for (size_t u = 0; u < nunit; u++)
+		for (size_t i = 0; i < unit; i += 2, code++) {
+			*dst++ = book[*code >> 4] * scale[u];
+			*dst++ = book[*code & 15] * scale[u];
+		}
+}

@@ -120,6 +120,17 @@ static void clear(float *panel, size_t columns, size_t nk)
 			panel[j] = 0;
 }
 
+/* Rows of a wide matrix lie far apart, and nothing but this foresees them. May
+ * be asked for more than there is. */
+enum { AHEAD = 12 };
+
+INLINE void soon(uintptr_t at, size_t bytes)
+{
+	for (size_t b = 0; b < bytes; b += 64)
+		_mm_prefetch((const char *)(at + b), _MM_HINT_T0);
+	_mm_prefetch((const char *)(at + bytes), _MM_HINT_T0);
+}
+
 void pack_code4_nt_avx2(float *dst, const struct pack_code4 *from, size_t nk,
 			size_t nn)
 {
@@ -128,8 +139,10 @@ void pack_code4_nt_avx2(float *dst, const struct pack_code4 *from, size_t nk,
 	const uint8_t *row[8];
 
 	for (size_t j = 0; j < nn; j += 8) {
-		for (size_t r = 0; r < 8; r++)
+		for (size_t r = 0; r < 8; r++) {
 			row[r] = f.code + (j + r < nn ? j + r : j) * f.stride;
+			soon((uintptr_t)row[r] + 8 * f.stride, nk / 2);
+		}
 		panel_nt(dst + j % GEMM_NR, &p, &f, row, j, nk);
 		if (j + 8 >= nn && nn % GEMM_NR)
 			clear(dst, nn % GEMM_NR, nk);
@@ -203,16 +216,6 @@ INLINE void pack_row(float *dst, const struct rows *r, const struct planes *p,
 		end_of_row(dst, r, p, code, scale, j);
 }
 
-/* Rows of a wide matrix lie far apart, and nothing but this foresees them. */
-enum { AHEAD = 12 };
-
-INLINE void soon(uintptr_t at, size_t bytes)
-{
-	for (size_t b = 0; b < bytes; b += 64)
-		_mm_prefetch((const char *)(at + b), _MM_HINT_T0);
-	_mm_prefetch((const char *)(at + bytes), _MM_HINT_T0);
-}
-
 /* nn is at most GEMM_KC. */
 static void pack_rows(float *dst, const struct pack_code4 *f, size_t nk,
 		      size_t nn)
@@ -242,4 +245,22 @@ void pack_code4_nn_avx2(float *dst, const struct pack_code4 *from, size_t nk,
 		f.phase += GEMM_KC;
 	}
 	pack_rows(dst, &f, nk, nn);
+}
+
+void decode_code4_avx2(float *dst, const uint8_t *code, const float *book,
+		       const float *scale, size_t nunit, size_t unit)
+{
+	const struct planes p = planes_of(book);
+	__m256 v[4];
+
+	for (size_t u = 0; u < nunit; u++) {
+		__m256 s = _mm256_broadcast_ss(scale + u);
+
+		for (size_t i = 0; i < unit; i += 32, code += 16, dst += 32) {
+			decode_row(v, &p, code);
+			for (int j = 0; j < 4; j++)
+				_mm256_storeu_ps(dst + 8 * j,
+						 _mm256_mul_ps(v[j], s));
+		}
+	}
 }

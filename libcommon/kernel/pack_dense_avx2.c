@@ -11,6 +11,16 @@
  * types. */
 static const float blank[GEMM_KC];
 
+/* Rows of a wide matrix lie far apart, and nothing but this foresees them. May
+ * be asked for more than there is. */
+INLINE void soon(const void *row, size_t step, size_t bytes)
+{
+	uintptr_t at = (uintptr_t)row + step;
+
+	for (size_t b = 0; b < bytes; b += 64)
+		_mm_prefetch((const char *)(at + b), _MM_HINT_T1);
+}
+
 INLINE __m256 join(__m128 low, __m128 high)
 {
 	return _mm256_insertf128_ps(_mm256_castps128_ps256(low), high, 1);
@@ -131,10 +141,13 @@ INLINE __m256 load_f16(const uint16_t *x)
                                                                             \
 		for (size_t n0 = 0; n0 < nn; n0 += GEMM_NR) {               \
 			for (size_t j = n0; j < n0 + GEMM_NR; j += 8) {     \
-				for (size_t i = 0; i < 8; i++)              \
+				for (size_t i = 0; i < 8; i++) {            \
 					row[i] = j + i < nn ?               \
 						 src + (j + i) * stride :   \
 						 (const type *)blank;       \
+					soon(row[i], 8 * stride * sizeof(type),  \
+					     nk * sizeof(type));            \
+				}                                           \
 				columns_##name(dst + (j - n0), row, nk);    \
 			}                                                   \
 			dst += GEMM_NR * nk;                                \
@@ -163,6 +176,8 @@ PACK_NT(pack_f16_nt_avx2, uint16_t, square_f16, 8, load_f16)
 			float *to = dst + k * GEMM_NR;                      \
 			size_t j = 0;                                       \
                                                                             \
+			soon(src, 4 * stride * sizeof(type),                \
+			     nn * sizeof(type));                            \
 			for (; j + GEMM_NR <= nn; j += GEMM_NR) {           \
 				for (int i = 0; i < GEMM_NR; i += 8)        \
 					_mm256_store_ps(to + i,             \

@@ -33,6 +33,7 @@
 	K(bf16_to_f32)             \
 	K(cross_entropy)           \
 	K(cross_entropy_backward)  \
+	K(decode_code4)            \
 	K(dropout)                 \
 	K(f16_to_f32)              \
 	K(f32_to_bf16)             \
@@ -76,6 +77,7 @@
 	K(bf16_to_f32)             \
 	K(cross_entropy)           \
 	K(cross_entropy_backward)  \
+	K(decode_code4)            \
 	K(dropout)                 \
 	K(f16_to_f32)              \
 	K(f32_to_bf16)             \

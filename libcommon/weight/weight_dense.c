@@ -1,7 +1,8 @@
 /* weight_dense - f32, bf16 and f16 as they lie */
-#include "weight/format.h"
+#include <string.h>
 
 #include "kernel/table.h"
+#include "weight/format.h"
 
 static int is_raw(const struct tensor *t, enum dtype d)
 {
@@ -15,15 +16,22 @@ static int bind(struct weight *w)
 	return 0;
 }
 
-static void rows(const struct weight *w, float *dst, size_t row, size_t n)
+static void rows_f32(const struct weight *w, float *dst, size_t row, size_t n)
 {
-	const struct tensor_part *p =
-		&w->tensor->part[w->tensor->node[0].part];
-	const char *at = p->data;
+	memcpy(dst, (const float *)w->part[0] + row * w->cols,
+	       n * w->cols * sizeof(*dst));
+}
 
-	dtype_to_f32(dst, p->dtype,
-		     at + row * w->cols * (dtype_bits(p->dtype) / 8),
-		     n * w->cols);
+static void rows_bf16(const struct weight *w, float *dst, size_t row, size_t n)
+{
+	kernels()->bf16_to_f32(dst, (const uint16_t *)w->part[0] +
+			       row * w->cols, n * w->cols);
+}
+
+static void rows_f16(const struct weight *w, float *dst, size_t row, size_t n)
+{
+	kernels()->f16_to_f32(dst, (const uint16_t *)w->part[0] +
+			      row * w->cols, n * w->cols);
 }
 
 /* The first element of a block. */
@@ -83,7 +91,9 @@ static int is_f16(const struct tensor *t)
 	return is_raw(t, DTYPE_F16);
 }
 
-const struct weight_format weight_f32 = { "f32", is_f32, bind, pack_f32, rows };
+const struct weight_format weight_f32 = { "f32", is_f32, bind, pack_f32,
+					  rows_f32 };
 const struct weight_format weight_bf16 = { "bf16", is_bf16, bind, pack_bf16,
-					   rows };
-const struct weight_format weight_f16 = { "f16", is_f16, bind, pack_f16, rows };
+					   rows_bf16 };
+const struct weight_format weight_f16 = { "f16", is_f16, bind, pack_f16,
+					  rows_f16 };

@@ -151,6 +151,27 @@ static void pack(const void *weight, float *dst, size_t k0, size_t k1,
 	}
 }
 
+static void rows(const struct weight *w, float *dst, size_t row, size_t n)
+{
+	struct scales s = scales_of(w);
+	const uint8_t *code = part_of(w->tensor, &w->tensor->node[0]);
+	size_t first = s.unit ? row * w->cols / s.unit : 0;
+	size_t count = s.unit ? n * w->cols / s.unit : 0;
+	float scale[64];
+
+	if (!s.unit)
+		weight_any_rows(w, dst, row, n);
+	for (size_t u = 0; u < count; u += NELEM(scale)) {
+		size_t some = size_min(count - u, NELEM(scale));
+
+		for (size_t i = 0; i < some; i++)
+			scale[i] = scale_at(&s, first + u + i);
+		kernels()->decode_code4(dst + u * s.unit,
+					code + (first + u) * s.unit / 2,
+					w->part[0], scale, some, s.unit);
+	}
+}
+
 static int is_nf4(const struct tensor *t)
 {
 	return t->node[0].kind == STORE_NF4;
@@ -169,6 +190,6 @@ static int bind(struct weight *w)
 }
 
 const struct weight_format weight_nf4 = { "nf4", is_nf4, bind, pack,
-					  weight_any_rows };
+					  rows };
 const struct weight_format weight_fp4 = { "fp4", is_fp4, bind, pack,
-					  weight_any_rows };
+					  rows };

@@ -12,6 +12,8 @@
 #include "base/size.h"
 #include "kernel/gemm.h"
 
+#include "levels.h"
+
 static uint32_t state = 1;
 
 static float noise(void)
@@ -235,7 +237,7 @@ static void test_gradient_is_its_definition(void **arg)
 	}
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_product_is_its_definition),
@@ -243,5 +245,6 @@ int main(void)
 		cmocka_unit_test(test_gradient_is_its_definition),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	(void)argc;
+	return each_level(cmocka_run_group_tests(tests, NULL, NULL), argv);
 }

@@ -12,8 +12,9 @@
 #include "base/half.h"
 #include "base/size.h"
 #include "kernel/books.h"
-#include "kernel/table.h"
 #include "weight/weight.h"
+
+#include "levels.h"
 
 static uint32_t state = 7;
 
@@ -269,6 +270,58 @@ static void test_blocks_and_rows_are_the_values(void **arg)
 		}
 }
 
+/* A product with w and with w's values in f32, for every storage. */
+static void check_product(const struct weight *w, enum gemm_use use,
+			  size_t m, size_t lanes)
+{
+	size_t k = use == GEMM_NT ? w->cols : w->rows;
+	size_t n = use == GEMM_NT ? w->rows : w->cols;
+	float *dense = malloc(w->rows * w->cols * 4 + 4);
+	struct gemm_dense d = { dense, w->rows, w->cols, w->cols };
+	float *x = malloc(m * k * 4 + 4), *y = malloc(m * n * 8 + 4);
+	struct gemm_output o = { y, n, n, 0, 1, { { 0 } } };
+	struct pool *pool;
+	void *space;
+
+	assert_int_equal(pool_new(&pool, lanes), 0);
+	space = aligned_alloc(64, size_align(gemm_space(pool, m, k), 64));
+	for (size_t i = 0; i < m * k; i++)
+		x[i] = noise();
+	w->format->rows(w, dense, 0, w->rows);
+	o.term[0] = weight_term(w, x, k, use);
+	gemm(pool, space, m, &o, 1);
+	o.y = y + m * n;
+	o.term[0].pack = gemm_pack_dense;
+	o.term[0].w = &d;
+	gemm(pool, space, m, &o, 1);
+	assert_memory_equal(y, o.y, m * n * 4);
+	pool_free(pool);
+	free(space);
+	free(dense);
+	free(x);
+	free(y);
+}
+
+static void test_products_see_the_values(void **arg)
+{
+	static const size_t rows[] = { 1, 6, 130 };
+
+	(void)arg;
+	for (size_t i = 0; i < NELEM(kinds); i++)
+		for (size_t j = 0; j < NELEM(shapes); j++) {
+			struct tensor t;
+			struct weight w;
+
+			make(&t, &kinds[i], shapes[j][0], shapes[j][1]);
+			assert_int_equal(weight_bind(&w, &t), 0);
+			for (size_t r = 0; r < NELEM(rows); r++) {
+				check_product(&w, GEMM_NT, rows[r], r + 1);
+				check_product(&w, GEMM_NN, rows[r], r + 1);
+			}
+			tensor_release(&t);
+		}
+}
+
 static void test_unfit_tensors_are_refused(void **arg)
 {
 	const struct stored nf4 = { "", STORE_NF4, DTYPE_U4, 4, 64, PLAIN };
@@ -297,12 +350,14 @@ static void test_unfit_tensors_are_refused(void **arg)
 	tensor_release(&t);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_blocks_and_rows_are_the_values),
+		cmocka_unit_test(test_products_see_the_values),
 		cmocka_unit_test(test_unfit_tensors_are_refused),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	(void)argc;
+	return each_level(cmocka_run_group_tests(tests, NULL, NULL), argv);
 }

@@ -12,8 +12,11 @@
 static const float blank[GEMM_KC];
 
 /* Rows of a wide matrix lie far apart, and nothing but this foresees them. May
- * be asked for more than there is. */
-INLINE void soon(const void *row, size_t step, size_t bytes)
+ * be asked for more than there is. n elements, step further on: */
+#define soon(row, step, n) \
+	soon_bytes(row, (step) * sizeof(*(row)), (n) * sizeof(*(row)))
+
+INLINE void soon_bytes(const void *row, size_t step, size_t bytes)
 {
 	uintptr_t at = (uintptr_t)row + step;
 
@@ -145,8 +148,7 @@ INLINE __m256 load_f16(const uint16_t *x)
 					row[i] = j + i < nn ?               \
 						 src + (j + i) * stride :   \
 						 (const type *)blank;       \
-					soon(row[i], 8 * stride * sizeof(type),  \
-					     nk * sizeof(type));            \
+					soon(row[i], 8 * stride, nk);       \
 				}                                           \
 				columns_##name(dst + (j - n0), row, nk);    \
 			}                                                   \
@@ -176,8 +178,7 @@ PACK_NT(pack_f16_nt_avx2, uint16_t, square_f16, 8, load_f16)
 			float *to = dst + k * GEMM_NR;                      \
 			size_t j = 0;                                       \
                                                                             \
-			soon(src, 4 * stride * sizeof(type),                \
-			     nn * sizeof(type));                            \
+			soon(src, 4 * stride, nn);                          \
 			for (; j + GEMM_NR <= nn; j += GEMM_NR) {           \
 				for (int i = 0; i < GEMM_NR; i += 8)        \
 					_mm256_store_ps(to + i,             \

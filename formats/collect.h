@@ -26,7 +26,7 @@ struct collection {
 	json_t *data_provenance;        /* array of prov records */
 	unsigned char data_digest[16];  /* of all data streams, in order */
 	int has_data;
-	struct input_digest *input;     /* (ninput), for sink_provenance() */
+	struct input_digest *input;     /* ninput, for sink_provenance() */
 	size_t ninput;
 };
 

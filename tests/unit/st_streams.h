@@ -187,4 +187,23 @@ static inline void put_stream(struct sink *s, enum stream_kind kind)
 	assert_int_equal(sink_end(s, NULL), 0);
 }
 
+/* Everything read and decoded: 0 if it is accepted. */
+static inline int parse(char *path)
+{
+	char *paths[] = { path, NULL };
+	struct source *s;
+	struct item item;
+	int err = source_open(&s, paths);
+
+	while (!err) {
+		err = source_next(s, &item);
+		if (!err && item.kind == ITEM_NONE)
+			break;
+		if (!err && item.kind == ITEM_TENSOR)
+			err = source_load(s);
+	}
+	source_close(s);
+	return err;
+}
+
 #endif

@@ -1,0 +1,170 @@
+# merge-adapter: what it says and does on a command line
+
+setup() {
+	cd "$BATS_TEST_TMPDIR" || return 1
+	PATH=$BIN:$PATH
+	golden=$BATS_TEST_DIRNAME/../golden
+	model=$golden/A/llama/model
+	peft=$golden/D/merge_lora/adapter
+}
+
+# The streams that the tests begin with.
+streams() {
+	st-import -o base.st "$model"
+	quantize-nf4 -o nf4.st "$model"
+	lora-init -r 4 --only -o fresh.st "$model"
+}
+
+@test "the same bytes in any order, by operand, option, pipe, for any -j" {
+	streams
+	merge-adapter -j1 -A fresh.st base.st -o one.st
+	merge-adapter -j3 base.st fresh.st | cmp - one.st
+	merge-adapter fresh.st base.st | cmp - one.st
+	merge-adapter -A fresh.st < base.st | cmp - one.st
+	merge-adapter base.st < /dev/null -A fresh.st | cmp - one.st
+	merge-adapter - base.st < fresh.st | cmp - one.st
+	merge-adapter base.st - < fresh.st | cmp - one.st
+	cat fresh.st base.st | merge-adapter | cmp - one.st
+	cat base.st fresh.st | merge-adapter | cmp - one.st
+	cat base.st fresh.st > both.st
+	merge-adapter both.st | cmp - one.st
+	merge-adapter < both.st | cmp - one.st
+	merge-adapter <(cat base.st) <(cat fresh.st) | cmp - one.st
+}
+
+@test "nothing is left of a spool" {
+	streams
+	mkdir tmp
+	cat base.st fresh.st | TMPDIR=$PWD/tmp merge-adapter > out.st
+	[ -z "$(ls -A tmp)" ]
+	run bash -c 'cat base.st fresh.st | TMPDIR=$PWD/none merge-adapter > out.st'
+	[ "$status" -eq 73 ]
+}
+
+@test "a fresh adapter changes no weight of a dense base" {
+	streams
+	merge-adapter -A fresh.st base.st -o merged.st
+	command -v st-diff > /dev/null || skip "no st-diff"
+	st-diff base.st merged.st
+	merge-adapter -A "$peft" base.st -o merged.st
+	run st-diff base.st merged.st
+	[ "$status" -eq 1 ]
+}
+
+@test "two adapters add up; scale" {
+	streams
+	merge-adapter -A "$peft" -A "$peft" base.st -o twice.st
+	merge-adapter -A "$peft" --scale 2 base.st -o double.st
+	command -v st-diff > /dev/null || skip "no st-diff"
+	st-diff --tolerance 1e-5 twice.st double.st
+	merge-adapter -A "$peft" -A "$peft" --scale 1 --scale -1 base.st -o none.st
+	st-diff --tolerance 1e-5 base.st none.st
+	merge-adapter --scale 0 -A "$peft" base.st -o none.st
+	st-diff base.st none.st
+}
+
+@test "types of what is written" {
+	streams
+	command -v st-ls > /dev/null || skip "no st-ls"
+	merge-adapter -A "$peft" base.st | st-ls > ls
+	! grep -q bf16 ls
+	merge-adapter --dtype bf16 -A "$peft" base.st | st-ls > ls
+	! grep -q f32 ls
+	merge-adapter -A "$peft" nf4.st | st-ls > ls
+	! grep -q nf4 ls
+	merge-adapter -q --requantise -A "$peft" nf4.st | st-ls > ls
+	grep -q nf4 ls
+}
+
+@test "--requantise reports each tensor, and logs it" {
+	streams
+	merge-adapter --requantise --log log.jsonl -A "$peft" nf4.st \
+		2> said > out.st
+	[ "$(grep -c _proj said)" -eq 6 ]
+	grep -q "survived" said
+	[ "$(grep -c '"survived": 0.9\|"survived": 1.0' log.jsonl)" -eq 6 ]
+	merge-adapter -q --requantise -A "$peft" nf4.st 2> said | cmp - out.st
+	[ ! -s said ]
+	# What has no adapter keeps its bytes.
+	merge-adapter --requantise -A fresh.st nf4.st 2> said > out.st
+	grep -q "_proj" said
+}
+
+@test "a tied embedding is untied when one side changes" {
+	tied=$golden/A/llama3_tied/model
+	lora-init --only -r 2 --modules-to-save embed_tokens -o embed.st "$tied"
+	merge-adapter -A embed.st "$tied" -o out.st
+	grep -aq 'lm_head.weight' out.st
+	lora-init --only -r 2 -o plain.st "$tied"
+	merge-adapter -A plain.st "$tied" -o out.st
+	! grep -aq 'lm_head.weight' out.st
+}
+
+@test "an adapter for another model: 65" {
+	streams
+	cp -r "$peft" other
+	LC_ALL=C sed -i 's/layers\.1\./layers.9./g' other/*.safetensors
+	run merge-adapter -A other -o out.st base.st
+	[ "$status" -eq 65 ]
+	[[ $output == *"layers.9."*"no place"* ]]
+	[ ! -e out.st ]
+	cp -r "$peft" narrow
+	LC_ALL=C sed -i 's/\[6,64\]/[4,96]/' narrow/*.safetensors
+	run merge-adapter -A narrow -o out.st base.st
+	[ "$status" -eq 65 ]
+	[ ! -e out.st ]
+}
+
+@test "bad options: 64" {
+	streams
+	for options in "--scale x" "--scale 1 --scale 2" "--dtype f64" \
+		"--scale nan" "--nonsense"; do
+		run merge-adapter -A fresh.st $options base.st
+		[ "$status" -eq 64 ]
+		[ "${#lines[@]}" -eq 1 ]
+		[[ $output == merge-adapter:* ]]
+	done
+}
+
+@test "missing parts and missing files" {
+	streams
+	run merge-adapter < base.st
+	[ "$status" -eq 65 ]
+	[[ $output == *"no adapter"* ]]
+	run merge-adapter fresh.st
+	[ "$status" -eq 65 ]
+	[[ $output == *"no base"* ]]
+	run merge-adapter -A base.st base.st
+	[ "$status" -eq 65 ]
+	run merge-adapter -A nowhere.st base.st
+	[ "$status" -eq 66 ]
+	run merge-adapter < /dev/null
+	[ "$status" -eq 65 ]
+	run merge-adapter -o nowhere/out.st -A fresh.st base.st
+	[ "$status" -eq 73 ]
+}
+
+@test "cut or changed input: 65, and so is what was written" {
+	streams
+	for n in 100 5000 100000 $(($(wc -c < base.st) - 1)); do
+		head -c "$n" base.st > cut.st
+		run bash -c 'merge-adapter -A fresh.st cut.st > out.st'
+		[ "$status" -eq 65 ]
+		run merge-adapter -A fresh.st -o again.st out.st
+		[ "$status" -eq 65 ]
+		run bash -c 'cat cut.st fresh.st | merge-adapter > out.st'
+		[ "$status" -eq 65 ]
+	done
+	for n in 100 3000 $(($(wc -c < fresh.st) - 1)); do
+		head -c "$n" fresh.st > cut.st
+		run bash -c 'merge-adapter -A cut.st base.st > out.st'
+		[ "$status" -eq 65 ]
+		[ ! -s out.st ]
+	done
+}
+
+@test "help, manual page, version" {
+	merge-adapter --help | grep -q -- --requantise
+	merge-adapter --version | grep -q merge-adapter
+	merge-adapter --man | grep -q arXiv:2106.09685
+}

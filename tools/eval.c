@@ -1,0 +1,287 @@
+/* eval - measure a model, with an adapter or without */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/io.h"
+#include "base/opt.h"
+#include "base/os.h"
+#include "base/sig.h"
+#include "formats/base_text.h"
+#include "formats/dataset.h"
+#include "formats/inputs.h"
+#include "infer/model.h"
+#include "infer/require.h"
+#include "infer/task.h"
+
+static struct opt_list tasks, data, require;
+static const char *adapter, *arch, *chat_template, *per_token, *log_samples;
+static int train_on_prompt;
+static struct task_options how = { .window = 2048, .most = 64 };
+
+static struct opt own[] = {
+	{ "tasks", 't', OPT_LIST, &tasks, "TASK",
+	  "loss, ppl, mc or exact; may be repeated (loss)" },
+	{ "data", 'd', OPT_LIST, &data, "FILE",
+	  "the task's data; the last one serves the tasks that are left" },
+	{ "adapter", 'A', OPT_TEXT, &adapter, "FILE",
+	  "adapter stream or PEFT directory; as an operand" },
+	{ "num-fewshot", 'f', OPT_COUNT, &how.fewshot, "N",
+	  "mc: show the data's first N records solved before each other" },
+	{ "limit", 'L', OPT_COUNT, &how.limit, "N",
+	  "records at most (ppl: tokens); 0: all" },
+	{ "length", 0, OPT_COUNT, &how.window, "N",
+	  "tokens of a sequence at most, of a window of ppl",
+	  .alias = "max-length window" },
+	{ "stride", 0, OPT_COUNT, &how.stride, "N",
+	  "ppl: from a window to the next; 0: the window" },
+	{ "max-new-tokens", 'n', OPT_COUNT, &how.most, "N",
+	  "exact: tokens of an answer at most", .alias = "max-gen-toks" },
+	{ "template", 0, OPT_TEXT, &chat_template, "NAME",
+	  "chat template instead of the model's", .alias = "chat-template" },
+	{ "train-on-prompt", 0, OPT_FLAG, &train_on_prompt, NULL,
+	  "loss: count the prompts too", .alias = "train-on-inputs" },
+	{ "require", 0, OPT_LIST, &require, "'KEY<=NUMBER'",
+	  "status 1 unless it holds; < <= > >=; may be repeated" },
+	{ "per-token", 0, OPT_TEXT, &per_token, "FILE",
+	  "loss, ppl: the losses of the label tokens, a JSON array a sequence" },
+	{ "log-samples", 0, OPT_TEXT, &log_samples, "FILE",
+	  "mc, exact: a JSON object a record" },
+	{ "arch", 0, OPT_TEXT, &arch, "FILE", "a model family of your own" },
+	{ 0 }
+};
+
+static const struct opt_program program = {
+	.name = "eval",
+	.brief = "measure a model, with an adapter or without",
+	.usage = "[option ...] [base [adapter]]",
+	.about =
+"Reads a base, and an adapter where there is one, and prints a JSON object.\n"
+"A shell has a builtin of this name, which would swallow the stream: call the\n"
+"program by its path, or as weft-eval.\n"
+"\n"
+"loss: the mean loss in nats over the label tokens of the data (-d, or a\n"
+"data stream on the input), with ppl = exp(loss) and the number of tokens.\n"
+"All that tokenize(1) reads is read here.\n"
+"\n"
+"ppl: the perplexity of a text file, in windows of --length tokens that begin\n"
+"every --stride tokens; of a window only the tokens count that none before has\n"
+"scored, and never its first.\n"
+"\n"
+"mc: multiple choice by log-likelihood. A record is {\"prompt\" or \"question\",\n"
+"\"choices\": [...], \"answer\": index or letter}. acc, and acc_norm, divided by\n"
+"the choice's characters; keys and standard errors are those of\n"
+"lm-evaluation-harness.\n"
+"\n"
+"exact: the share of answers that, written greedily, are the wanted ones. A\n"
+"record is {\"prompt\", \"answer\"} or {\"messages\": [...]}.",
+	.examples =
+"  weft-eval -t loss -d test.jsonl nf4.st adapter.st\n"
+"  weft-eval -t ppl -d text.txt --length 1024 --stride 512 base.st\n"
+"  weft-eval -t mc -d mmlu.jsonl --require 'acc>=0.3' base.st",
+	.see = "peft-step(1), generate(1), st(5)",
+	.own = own,
+	.shared = opt_shared,
+};
+
+/* ---- lines of --per-token and --log-samples ---- */
+
+struct lines {
+	struct io_out out;
+	const char *path;
+};
+
+static int write_line(void *ctx, json_t *o)
+{
+	struct lines *l = ctx;
+	char *text;
+	int err;
+
+	TRY(json_print(&text, o, 0));
+	err = io_out_write(&l->out, text, strlen(text));
+	free(text);
+	return err ? err : io_out_write(&l->out, "\n", 1);
+}
+
+static int lines_open(struct lines *l, const char *path)
+{
+	l->path = path;
+	return path ? io_out_open(&l->out, path, 0) : 0;
+}
+
+static int lines_end(struct lines *l, int err)
+{
+	if (!l->path)
+		return err;
+	if (!err)
+		return io_out_commit(&l->out);
+	io_out_abandon(&l->out);
+	return err;
+}
+
+/* ---- the run ---- */
+
+struct session {
+	struct collection in;
+	struct text_codec *text;
+	int text_err;           /* why there is none */
+	struct model model;
+	struct pool *pool;
+	char *arch_text;
+	struct lines per_token, log;
+};
+
+static int add_sample(void *ctx, const struct dataset_sample *s)
+{
+	return samples_add(ctx, s->id, s->label, s->n);
+}
+
+static int read_samples(struct session *s, const char *path,
+			struct samples *to)
+{
+	struct dataset_options o = {
+		.chat_template = chat_template,
+		.train_on_prompt = train_on_prompt, .length = how.window,
+	};
+	struct dataset_stats stats;
+
+	return dataset_read(path, base_text_tokenizer(s->text), &o, &stats,
+			    add_sample, to);
+}
+
+static int run_task(struct session *s, const struct task *t, const char *path,
+		    json_t *result)
+{
+	struct task_options o = how;
+	struct samples own_samples = { 0 };
+	struct lines *lines = t->wants_samples || !strcmp(t->name, "ppl")
+				      ? &s->per_token : &s->log;
+	struct task_run run = {
+		.options = &o, .text = s->text, .samples = &own_samples,
+		.program = s->model.program, .pool = s->pool,
+		.result = result, .ctx = lines,
+		.sample = lines->path ? write_line : NULL,
+	};
+	int err = 0;
+
+	o.data = path;
+	if (!path && !(t->wants_samples && s->in.has_data))
+		return err_set(E_DATA, "no data for task %s: use -d", t->name);
+	if (!t->wants_samples && s->text_err)
+		return s->text_err;
+	if (!path)
+		run.samples = &s->in.data;
+	else if (t->wants_samples)
+		err = read_samples(s, path, &own_samples);
+	if (!err)
+		err = t->run(&run);
+	samples_release(&own_samples);
+	return err;
+}
+
+static int run_tasks(struct session *s, json_t *result)
+{
+	static const char *const none[] = { "loss" };
+	const char *const *name = tasks.n ? tasks.at : none;
+	size_t n = tasks.n ? tasks.n : 1;
+
+	for (size_t i = 0; i < n; i++) {
+		const char *path = data.n == 0 ? NULL
+				   : data.at[i < data.n ? i : data.n - 1];
+
+		TRY(run_task(s, task_find(name[i]), path, result));
+	}
+	return 0;
+}
+
+static int check_options(void)
+{
+	for (size_t i = 0; i < tasks.n; i++)
+		if (!task_find(tasks.at[i]))
+			return err_set(E_USAGE, "no task '%s'; there are "
+				       "loss, ppl, mc, exact", tasks.at[i]);
+	for (size_t i = 0; i < require.n; i++)
+		TRY(require_parse(require.at[i]));
+	return 0;
+}
+
+static int open_session(struct session *s, char **operands)
+{
+	const struct collected *a;
+	size_t size;
+
+	TRY(inputs_collect(&s->in, operands, adapter));
+	TRY(inputs_one_model(&s->in, &a));
+	if (arch)
+		TRY(io_read_file(&s->arch_text, &size, arch, 1 << 20));
+	TRY(model_open(&s->model, &s->in.base.tensors, a ? &a->tensors : NULL,
+		       a ? json_object_get(a->meta, "adapter") : NULL,
+		       s->arch_text));
+	s->text_err = base_text_open(&s->text, &s->in.base, chat_template);
+	TRY(pool_new(&s->pool, opt_common.threads ? opt_common.threads
+						  : os_cpus()));
+	TRY(lines_open(&s->per_token, per_token));
+	return lines_open(&s->log, log_samples);
+}
+
+static int print(json_t *result)
+{
+	struct io_out out;
+	char *text;
+	int err;
+
+	TRY(json_print(&text, result, 1));
+	err = io_out_open(&out, opt_common.output, 0);
+	if (!err) {
+		err = io_out_write(&out, text, strlen(text));
+		if (!err)
+			err = io_out_write(&out, "\n", 1);
+		if (err)
+			io_out_abandon(&out);
+		else
+			err = io_out_commit(&out);
+	}
+	free(text);
+	return err;
+}
+
+static int run(char **operands)
+{
+	struct session s = { 0 };
+	json_t *result = json_object();
+	int err = check_options();
+
+	if (!err)
+		err = open_session(&s, operands);
+	if (!err)
+		err = run_tasks(&s, result);
+	err = lines_end(&s.per_token, err);
+	err = lines_end(&s.log, err);
+	if (!err)
+		err = print(result);
+	for (size_t i = 0; i < require.n && !err; i++)
+		err = require_check(result, require.at[i]);
+	json_decref(result);
+	model_release(&s.model);
+	base_text_free(s.text);
+	collection_release(&s.in);
+	pool_free(s.pool);
+	free(s.arch_text);
+	return err;
+}
+
+int main(int argc, char **argv)
+{
+	char **operands;
+	size_t n;
+	int done, err;
+
+	sig_init();
+	err = opt_parse(&program, argc, argv, &operands, &n, &done);
+	if (!err && !done)
+		err = run(operands);
+	free(operands);
+	if (err)
+		fprintf(stderr, "%s: %s\n", program.name, err_text());
+	return err;
+}

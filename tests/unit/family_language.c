@@ -1,0 +1,129 @@
+/* The language of families: faults name their line. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "arch/family.h"
+
+static json_t *json_of(const char *text)
+{
+	json_t *j;
+
+	if (json_parse(&j, text, strlen(text)))
+		fail_msg("%s", err_text());
+	return j;
+}
+
+#define CONFIG "family f\nconfig\n\tlayers a\n\thidden b\n\tvocab c\n"
+#define TENSORS "tensors\n\te embed vocab,hidden x y\n"
+#define STEPS "head\n\tembed -> x e\nblock\n\tadd x x -> x\n" \
+	      "tail\n\tlinear x -> y e\n"
+
+static void faults_name_the_line(void **state)
+{
+	static const char *const row[][2] = {
+		{ "", "no \"family NAME\"" },
+		{ "family\n", "line 1: not understood: family" },
+		{ "family f g\n", "line 1: not understood" },
+		{ "\tx y\n", "line 1: indented, but in no section" },
+		{ "nonsense\n", "line 1: not understood: nonsense" },
+		{ "config now\n", "line 1: words after" },
+		{ "ignore\n", "line 1: nothing named" },
+		{ "family f\nconfig\n\tlayers a |\n", "line 3: not an expr" },
+		{ "family f\nconfig\n\tlayers a + b\n", "line 3: not an" },
+		{ "family f\nconfig\n\tlayers \"a\n", "line 3: not an" },
+		{ "family f\nconfig\n\tlayers cube(a)\n", "line 3: not an" },
+		{ "family f\nconfig\n\tlayers 1x\n", "line 3: not an" },
+		{ "family f\nconfig\n\tlayers\n", "line 3: not an" },
+		{ "family f\nconfig\n\tlayers a\n\tlayers b\n",
+		  "line 4: defined twice: layers" },
+		{ "family f\n", "config must define layers" },
+		{ CONFIG, "needs head, block and tail" },
+		{ CONFIG "tensors\n\te embed\n", "line 7: want: name" },
+		{ CONFIG "tensors\n\te wood vocab x y\n", "unknown role" },
+		{ CONFIG "tensors\n\te embed vocab x y z\n",
+		  "unknown attribute: z" },
+		{ CONFIG TENSORS "head\n\tembed x\n", "line 9: want: op" },
+		{ CONFIG TENSORS "head\n\tembed -> x f\n",
+		  "line 9: no such tensor or number: f" },
+		{ CONFIG TENSORS "head\n\tembed a b c d e -> x\n",
+		  "line 9: too many inputs" },
+		{ CONFIG "tensors\n\thidden embed vocab x y\n" STEPS,
+		  "no such tensor or number: e" },
+		{ CONFIG "tensors\n\te embed vocab x y tied=g\n" STEPS,
+		  "no such tensor: g" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		struct family *f;
+		int err = family_parse(&f, row[i][0], strlen(row[i][0]), "t");
+
+		assert_null(f);
+		if (err != E_DATA || !strstr(err_text(), row[i][1]))
+			fail_msg("row %zu: status %d, message \"%s\", want "
+				 "\"%s\"", i, err, err ? err_text() : "",
+				 row[i][1]);
+	}
+}
+
+static void continuations_and_comments(void **state)
+{
+	static const char text[] =
+		CONFIG "\tk a | # first\n\n\t   b |\n# between\n\t   7\n"
+		TENSORS STEPS;
+	struct family *f;
+	struct family_config *c;
+	json_t *j = json_of("{\"a\": 1, \"b\": 2, \"c\": 3}");
+	size_t n;
+
+	(void)state;
+	if (family_parse(&f, text, sizeof(text) - 1, "t"))
+		fail_msg("%s", err_text());
+	assert_int_equal(family_configure(&c, f, j), 0);
+	assert_true(family_number(c, "k") == 1);
+	family_config_free(c);
+	json_object_del(j, "a");
+	assert_int_equal(family_configure(&c, f, j), E_DATA);
+	json_object_set_new(j, "a", json_null());
+	assert_int_equal(family_configure(&c, f, j), E_DATA);
+	assert_int_equal(family_steps(f, FAMILY_BLOCK, &n)->nin, 2);
+	assert_int_equal(n, 1);
+	family_free(f);
+	json_decref(j);
+}
+
+/* Every text that begins or ends somewhere in a good one: no crash. */
+static void any_part_of_a_text_is_read_or_refused(void **state)
+{
+	const struct family_text *t = &family_builtin[0];
+	size_t size = strlen(t->text);
+
+	(void)state;
+	for (size_t i = 0; i < size; i += 3) {
+		struct family *f;
+		int err = family_parse(&f, t->text, i, "cut");
+
+		assert_true(err == 0 || err == E_DATA);
+		family_free(f);
+		err = family_parse(&f, t->text + i, size - i, "cut");
+		assert_true(err == 0 || err == E_DATA);
+		family_free(f);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(faults_name_the_line),
+		cmocka_unit_test(continuations_and_comments),
+		cmocka_unit_test(any_part_of_a_text_is_read_or_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

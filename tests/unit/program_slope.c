@@ -1,0 +1,177 @@
+/* A program's gradients are the slope of its loss; a cache goes on as one
+ * pass. On the small models of golden/A. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "golden.h"
+#include "model.h"
+#include "trace.h"
+
+static double loss_at(struct model *m, const struct model_batch *b)
+{
+	struct trace t;
+	double loss;
+
+	trace(m, b, 0, &t);
+	loss = t.loss;
+	trace_release(&t);
+	return loss;
+}
+
+/* Moves every trained number by step times a fixed direction; returns the
+ * gradient along it. */
+static double move(struct model *m, const float *grad, float step)
+{
+	double slope = 0;
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->adapters.n; i++)
+		for (size_t k = 0; k < m->adapters.at[i].nparam; k++) {
+			struct adapter_param *a = &m->adapters.at[i].param[k];
+
+			for (size_t e = 0; e < a->rows * a->cols; e++, n++) {
+				float d = grad[n] > 0 ? 1.0f : -1.0f;
+
+				d *= (float)(n % 7 + 1) / 7;
+				a->at[e] += step * d;
+				slope += (double)grad[n] * d;
+			}
+		}
+	return slope;
+}
+
+static void check_slope(struct model *m, const struct model_batch *b,
+			const char *what, float step)
+{
+	struct trace t;
+	double up, down, slope;
+
+	plan(m, b->batch.n, 1, 0);
+	trace(m, b, 1, &t);
+	slope = move(m, t.grad, step);
+	up = loss_at(m, b);
+	move(m, t.grad, -2 * step);
+	down = loss_at(m, b);
+	up = (up - down) / (2 * (double)step);
+	print_message("%s: slope %.6g, differences %.6g\n", what, slope, up);
+	if (!(fabs(up - slope) <= 5e-3 * fabs(slope)))
+		fail_msg("%s: slope %g, differences %g", what, slope, up);
+	trace_release(&t);
+}
+
+static void gradients_are_the_slope(void **state)
+{
+	static const char *const modules[] = {
+		"model.embed_tokens", "model.layers.0.self_attn.q_proj",
+		"model.layers.0.self_attn.k_proj",
+		"model.layers.0.self_attn.v_proj",
+		"model.layers.0.self_attn.o_proj",
+		"model.layers.0.mlp.gate_proj", "model.layers.0.mlp.up_proj",
+		"model.layers.0.mlp.down_proj", "lm_head",
+	};
+	static const char *const on[] = { "A/llama", "A/llama3_tied",
+					  "A/mistral", "A/qwen3" };
+
+	(void)state;
+	for (size_t k = 0; k < sizeof(on) / sizeof(on[0]); k++)
+		for (size_t i = 0; i < sizeof(modules) / sizeof(modules[0]);
+		     i++) {
+			struct golden g;
+			struct model m;
+			struct model_batch b;
+
+			golden_case(&g, on[k]);
+			model_open(&m, on[k], 2);
+			model_batch(&b, &g, 0, model_sequences(&g));
+			adapt_one(&m, modules[i], "full");
+			check_slope(&m, &b, modules[i], 2e-4f);
+			model_batch_release(&b);
+			model_close(&m);
+			golden_close(&g);
+		}
+}
+
+/* ---- the cache ---- */
+
+struct feed {
+	struct model *m;
+	const struct model_batch *b;
+	struct kv_cache *kv;
+};
+
+/* Tokens [first, last) of the batch's only sequence, into slot. */
+static struct mat feed(const struct feed *f, size_t slot, size_t first,
+		       size_t last)
+{
+	size_t start[2] = { 0, last - first };
+	struct batch b = f->b->batch;
+	struct program_pass pass = { .batch = &b, .kv = f->kv,
+				     .slot = &slot };
+
+	b.n = last - first;
+	b.id += first;
+	b.pos = NULL;
+	b.start = start;
+	return program_forward(f->m->p, &pass);
+}
+
+static void check_cache(struct feed *f, const struct trace *whole)
+{
+	size_t n = f->b->batch.n, cols = program_hidden(f->m->p);
+	size_t cut[] = { 0, 5, 6, 7, 13, n };
+
+	for (size_t i = 0; i + 1 < sizeof(cut) / sizeof(cut[0]); i++) {
+		struct mat last = feed(f, 1, cut[i], cut[i + 1]);
+
+		assert_memory_equal(last.at, whole->last + cut[i] * cols,
+				    last.rows * cols * sizeof(float));
+		assert_int_equal(kv_cache_len(f->kv, 1), cut[i + 1]);
+	}
+	/* Another sequence goes on from a part of it; it starts again. */
+	kv_cache_fork(f->kv, 0, 1, 9);
+	assert_memory_equal(feed(f, 0, 9, n).at, whole->last + 9 * cols,
+			    (n - 9) * cols * sizeof(float));
+	kv_cache_truncate(f->kv, 1, 3);
+	assert_memory_equal(feed(f, 1, 3, 8).at, whole->last + 3 * cols,
+			    5 * cols * sizeof(float));
+}
+
+static void a_cache_continues_as_one_pass(void **state)
+{
+	(void)state;
+	for (size_t k = 0; k < NMODEL; k++) {
+		struct golden g;
+		struct model m;
+		struct model_batch b;
+		struct trace whole;
+		struct feed f = { &m, &b, NULL };
+
+		golden_case(&g, models[k]);
+		model_open(&m, models[k], 2);
+		model_batch(&b, &g, 0, 1);
+		plan(&m, b.batch.n, 0, 0);
+		trace(&m, &b, 0, &whole);
+		assert_int_equal(kv_cache_new(&f.kv, m.p, 2, b.batch.n), 0);
+		assert_int_equal(f.kv ? 1 : 0, 1);
+		check_cache(&f, &whole);
+		kv_cache_free(f.kv);
+		trace_release(&whole);
+		model_batch_release(&b);
+		model_close(&m);
+		golden_close(&g);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(gradients_are_the_slope),
+		cmocka_unit_test(a_cache_continues_as_one_pass),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -56,11 +56,6 @@ float math_exp(float x)
 	return p;
 }
 
-float math_log(float x)
-{
-	return (float)math_log64(x);
-}
-
 /* tanh(x) = 1 - 2 / (exp(2x) + 1) in f64, which loses 12 bits at most; below
  * 2^-12 two terms of the series are exact enough. */
 float math_tanh(float x)
@@ -170,6 +165,23 @@ static int log_special(double x, double *y)
 		return 0;
 	*y = x == 0 ? -INFINITY : x > 0 || isnan(x) ? x : NAN;
 	return 1;
+}
+
+/* As math_log64(), to 2^-40 and without fma: it is called for every row of
+ * attention. */
+float math_log(float x)
+{
+	double y, m, s, z, q = 1.0 / 17;
+	int k;
+
+	if (log_special(x, &y))
+		return (float)y;
+	m = split(x, &k);
+	s = (m - 1) / (m + 1);
+	z = s * s;
+	for (int i = 15; i >= 3; i -= 2)
+		q = q * z + 1.0 / i;
+	return (float)(2 * (s + s * z * q) + k * 0x1.62e42fefa39efp-1);
 }
 
 /* A number as the sum of two, the second below the first's last bit. */

@@ -26,6 +26,30 @@ static inline struct state next(const struct registers *a, struct state s,
 	return s;
 }
 
+static inline void step_full(const struct registers *r, float *p, float *m,
+			     float *v, const float *g)
+{
+	struct state s = { _mm256_loadu_ps(p), _mm256_loadu_ps(m),
+			   _mm256_loadu_ps(v) };
+
+	s = next(r, s, _mm256_loadu_ps(g));
+	_mm256_storeu_ps(p, s.p);
+	_mm256_storeu_ps(m, s.m);
+	_mm256_storeu_ps(v, s.v);
+}
+
+static inline void step_last(const struct registers *r, float *p, float *m,
+			     float *v, const float *g, __m256i k)
+{
+	struct state s = { _mm256_maskload_ps(p, k), _mm256_maskload_ps(m, k),
+			   _mm256_maskload_ps(v, k) };
+
+	s = next(r, s, _mm256_maskload_ps(g, k));
+	_mm256_maskstore_ps(p, k, s.p);
+	_mm256_maskstore_ps(m, k, s.m);
+	_mm256_maskstore_ps(v, k, s.v);
+}
+
 void adamw_avx2(const struct adamw *a, float *p, float *m, float *v,
 		const float *g, size_t n)
 {
@@ -35,16 +59,9 @@ void adamw_avx2(const struct adamw *a, float *p, float *m, float *v,
 		_mm256_set1_ps(a->rate2), _mm256_set1_ps(a->root2),
 		_mm256_set1_ps(a->eps),   _mm256_set1_ps(a->step),
 	};
+	size_t i = 0;
 
-	for (size_t i = 0; i < n; i += 8) {
-		__m256i k = mask8(n - i);
-		struct state s = { _mm256_maskload_ps(p + i, k),
-				   _mm256_maskload_ps(m + i, k),
-				   _mm256_maskload_ps(v + i, k) };
-
-		s = next(&r, s, _mm256_maskload_ps(g + i, k));
-		_mm256_maskstore_ps(p + i, k, s.p);
-		_mm256_maskstore_ps(m + i, k, s.m);
-		_mm256_maskstore_ps(v + i, k, s.v);
-	}
+	for (; i + 8 <= n; i += 8)
+		step_full(&r, p + i, m + i, v + i, g + i);
+	step_last(&r, p + i, m + i, v + i, g + i, mask8(n - i));
 }

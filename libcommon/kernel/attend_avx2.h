@@ -56,29 +56,59 @@ block_zero(__m256 c[BLOCK_ROWS][2])
 		c[r][0] = c[r][1] = _mm256_setzero_ps();
 }
 
-/* The first rows rows and cols columns (or 16) of the block at 'at' +=
- * product. */
-static inline void block_add(float *at, size_t stride, size_t rows,
-			     size_t cols, struct left a, struct right b,
+/* A block of a matrix in memory: the first rows rows and cols columns of it
+ * are there, at most BLOCK_ROWS and BLOCK_COLS. Masked stores are slow on some
+ * processors: only ragged blocks take them. */
+struct place {
+	float *at;
+	size_t stride, rows, cols;
+};
+
+static inline __attribute__((always_inline)) void
+block_load(__m256 c[BLOCK_ROWS][2], struct place p)
+{
+	__m256i low = mask8_at(p.cols, 0), high = mask8_at(p.cols, 8);
+
+#pragma GCC unroll 6
+	for (size_t r = 0; r < BLOCK_ROWS; r++) {
+		float *at = p.at + r * p.stride;
+
+		c[r][0] = c[r][1] = _mm256_setzero_ps();
+		if (r < p.rows) {
+			c[r][0] = _mm256_maskload_ps(at, low);
+			c[r][1] = _mm256_maskload_ps(at + 8, high);
+		}
+	}
+}
+
+static inline __attribute__((always_inline)) void
+block_store(__m256 c[BLOCK_ROWS][2], struct place p)
+{
+	__m256i low = mask8_at(p.cols, 0), high = mask8_at(p.cols, 8);
+
+#pragma GCC unroll 6
+	for (size_t r = 0; r < BLOCK_ROWS; r++) {
+		float *at = p.at + r * p.stride;
+
+		if (r < p.rows && p.cols >= BLOCK_COLS) {
+			_mm256_storeu_ps(at, c[r][0]);
+			_mm256_storeu_ps(at + 8, c[r][1]);
+		} else if (r < p.rows) {
+			_mm256_maskstore_ps(at, low, c[r][0]);
+			_mm256_maskstore_ps(at + 8, high, c[r][1]);
+		}
+	}
+}
+
+/* The block += sum over k < n of a(row, k) b(k, column). */
+static inline void block_add(struct place p, struct left a, struct right b,
 			     size_t n)
 {
-	__m256i low = mask8_at(cols, 0), high = mask8_at(cols, 8);
 	__m256 c[BLOCK_ROWS][2];
 
-	block_zero(c);
-#pragma GCC unroll 6
-	for (size_t r = 0; r < BLOCK_ROWS; r++)
-		if (r < rows) {
-			c[r][0] = _mm256_maskload_ps(at + r * stride, low);
-			c[r][1] = _mm256_maskload_ps(at + r * stride + 8, high);
-		}
+	block_load(c, p);
 	chains(c, a, b, n);
-#pragma GCC unroll 6
-	for (size_t r = 0; r < BLOCK_ROWS; r++)
-		if (r < rows) {
-			_mm256_maskstore_ps(at + r * stride, low, c[r][0]);
-			_mm256_maskstore_ps(at + r * stride + 8, high, c[r][1]);
-		}
+	block_store(c, p);
 }
 
 /* dst (n, wide) = rows of x (n, d); the columns from d on are zeros. */

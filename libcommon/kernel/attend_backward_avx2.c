@@ -147,10 +147,10 @@ static void add_queries(const struct head *h, float *dq, size_t stride)
 		for (size_t c = 0; c < h->d; c += BLOCK_COLS) {
 			struct right k = { h->k + s.low * h->wide + c,
 					   h->wide };
+			struct place p = { dq + row * stride + c, stride,
+					   h->nquery - row, h->d - c };
 
-			block_add(dq + row * stride + c, stride,
-				  h->nquery - row, h->d - c, ds, k,
-				  s.high - s.low);
+			block_add(p, ds, k, s.high - s.low);
 		}
 	}
 }
@@ -167,9 +167,10 @@ static void add_keys(const struct head *h, float *dk, size_t stride,
 			continue;
 		for (size_t c = 0; c < h->d; c += BLOCK_COLS) {
 			struct right r = { x + s.low * h->wide + c, h->wide };
+			struct place p = { dk + key * stride + c, stride,
+					   h->nkey - key, h->d - c };
 
-			block_add(dk + key * stride + c, stride, h->nkey - key,
-				  h->d - c, w, r, s.high - s.low);
+			block_add(p, w, r, s.high - s.low);
 		}
 	}
 }

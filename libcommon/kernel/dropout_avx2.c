@@ -96,7 +96,10 @@ void dropout_avx2(float *y, const float *x, size_t n, struct rng r,
 						 scale);
 
 			v = _mm256_andnot_ps(off, v);
-			_mm256_maskstore_ps(y + at, m, v);
+			if (at + 8 <= n)
+				_mm256_storeu_ps(y + at, v);
+			else
+				_mm256_maskstore_ps(y + at, m, v);
 		}
 	}
 }

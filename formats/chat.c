@@ -281,10 +281,12 @@ static int add_default(const struct chat *c, struct text *out,
 		       json_t *messages)
 {
 	json_t *first = json_array_get(messages, 0);
-	const struct line *l = find(c, json_flag(first, "paired", 0) ?
-				    "paired" : "default");
+	const struct line *l = json_flag(first, "paired", 0) ?
+			       find(c, "paired") : NULL;
 	struct words w = { .role = "system" };
 
+	if (!l)
+		l = find(c, "default");
 	if (!l || !strcmp(json_text(first, "role", ""), "system"))
 		return 0;
 	w.content = l->value;

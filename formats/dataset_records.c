@@ -146,6 +146,8 @@ static int value(struct records *r, json_t **out)
 static int between(struct records *r, int *c)
 {
 	TRY(look(r, c));
+	if (r->array == 1 && *c < 0)
+		return err_set(E_DATA, "the file ends inside an array");
 	if (!r->n && !r->array && *c == '[') {
 		r->array = 1;
 		take(r);

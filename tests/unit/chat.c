@@ -1,0 +1,185 @@
+/* Named templates: golden F's renderings, roles, faults. */
+#include "base/io.h"
+#include "base/json.h"
+#include "formats/chat.h"
+#include "formats/tokenizer.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static char *render(const char *name, const char *json, int prompt)
+{
+	struct chat *c;
+	json_t *messages;
+	char *text;
+
+	assert_int_equal(chat_new(&c, name, NULL), 0);
+	assert_int_equal(chat_set_tokens(c, "<bos>", "<eos>"), 0);
+	assert_int_equal(json_parse(&messages, json, strlen(json)), 0);
+	if (chat_render(c, messages, json_array_size(messages), prompt, &text))
+		fail_msg("%s", err_text());
+	json_decref(messages);
+	chat_free(c);
+	return text;
+}
+
+static void check(const char *name, const char *json, int prompt,
+		  const char *want)
+{
+	char *text = render(name, json, prompt);
+
+	assert_string_equal(text, want);
+	free(text);
+}
+
+static void smollm2_renders_as_the_reference(void **state)
+{
+	json_t *root, *c;
+	struct chat *chat;
+	char *text;
+	size_t i;
+
+	(void)state;
+	assert_int_equal(json_read_file(&root, "tests/golden/F/smollm2/"
+					"chat.json", 1 << 22), 0);
+	assert_int_equal(chat_new(&chat, "smollm2", NULL), 0);
+	json_array_foreach(json_object_get(root, "cases"), i, c) {
+		json_t *m = json_object_get(c, "messages");
+
+		assert_int_equal(chat_render(chat, m, json_array_size(m),
+					     json_flag(c, "add_generation_"
+						       "prompt", 0), &text),
+				 0);
+		assert_string_equal(text, json_text(c, "text", NULL));
+		free(text);
+	}
+	assert_true(i >= 5);
+	assert_string_equal(chat_end_of_turn(chat), "<|im_end|>");
+	chat_free(chat);
+	json_decref(root);
+}
+
+#define TALK "[{\"role\":\"system\",\"content\":\"Be brief.\"}," \
+	"{\"role\":\"user\",\"content\":\" Hi \"}," \
+	"{\"role\":\"assistant\",\"content\":\"Yo\"}]"
+#define ASK "[{\"role\":\"user\",\"content\":\"Hi\"}]"
+
+static void each_template_renders_its_form(void **state)
+{
+	(void)state;
+	check("chatml", ASK, 1, "<|im_start|>user\nHi<|im_end|>\n"
+	      "<|im_start|>assistant\n");
+	check("llama3", TALK, 0, "<|begin_of_text|><|start_header_id|>system"
+	      "<|end_header_id|>\n\nBe brief.<|eot_id|><|start_header_id|>user"
+	      "<|end_header_id|>\n\nHi<|eot_id|><|start_header_id|>assistant"
+	      "<|end_header_id|>\n\nYo<|eot_id|>");
+	check("gemma", TALK, 1, "<bos><start_of_turn>user\nBe brief.\n\nHi"
+	      "<end_of_turn>\n<start_of_turn>model\nYo<end_of_turn>\n"
+	      "<start_of_turn>model\n");
+	check("phi3", ASK, 1, "<|user|>\nHi<|end|>\n<|assistant|>\n");
+	check("mistral", TALK, 0, "<s>[INST] Be brief.\n\n Hi [/INST] Yo</s>");
+	check("alpaca", ASK, 1, "Below is an instruction that describes a "
+	      "task. Write a response that appropriately completes the "
+	      "request.\n\n### Instruction:\nHi\n\n### Response:\n");
+}
+
+static void an_instruction_takes_its_input_in(void **state)
+{
+	struct chat *c;
+	json_t *m;
+	char *text;
+
+	(void)state;
+	assert_int_equal(chat_new(&c, "alpaca", NULL), 0);
+	assert_int_equal(chat_set_tokens(c, NULL, "</s>"), 0);
+	assert_string_equal(chat_end_of_turn(c), "</s>");
+	assert_int_equal(chat_instruct(c, "Add.", "1 2", "3", &m), 0);
+	assert_int_equal(chat_render(c, m, 2, 0, &text), 0);
+	assert_string_equal(text, "Below is an instruction that describes a "
+			    "task, paired with an input that provides further "
+			    "context. Write a response that appropriately "
+			    "completes the request.\n\n### Instruction:\nAdd."
+			    "\n\n### Input:\n1 2\n\n### Response:\n3</s>");
+	free(text);
+	json_decref(m);
+	chat_free(c);
+	assert_int_equal(chat_new(&c, "chatml", NULL), 0);
+	assert_int_equal(chat_instruct(c, "Add.", "1 2", "3", &m), 0);
+	assert_string_equal(json_text(json_array_get(m, 0), "content", ""),
+			    "Add.\n\n1 2");
+	json_decref(m);
+	chat_free(c);
+}
+
+static void what_is_not_known_is_refused_with_the_remedy(void **state)
+{
+	struct chat *c;
+	json_t *m;
+	char *text;
+
+	(void)state;
+	assert_int_equal(chat_new(&c, "nosuch", NULL), E_CONFIG);
+	assert_null(c);
+	assert_int_equal(chat_new(&c, NULL, "{{ magic(messages) }}"),
+			 E_CONFIG);
+	assert_non_null(strstr(err_text(), "--template"));
+	assert_int_equal(chat_new(&c, NULL, NULL), E_CONFIG);
+	assert_int_equal(chat_new(&c, NULL, "<|im_start|> + tools"), E_CONFIG);
+	assert_int_equal(chat_new(&c, NULL, "'<|im_start|>' + role"), 0);
+	assert_string_equal(chat_name(c), "chatml");
+	m = json_pack("[{s:s}]", "role", "user");
+	assert_int_equal(chat_render(c, m, 1, 0, &text), E_DATA);
+	assert_non_null(strstr(err_text(), "message 1"));
+	assert_null(text);
+	json_decref(m);
+	chat_free(c);
+	assert_int_equal(chat_new(&c, "gemma", NULL), 0);
+	m = json_pack("[{s:s,s:s}]", "role", "tool", "content", "x");
+	assert_int_equal(chat_render(c, m, 1, 0, &text), E_DATA);
+	json_decref(m);
+	chat_free(c);
+}
+
+/* The model's own template chooses the named one that does the same. */
+static void smollm2_s_own_template_is_recognised(void **state)
+{
+	static const char *const where[] = {
+		"../shared/golden/data/smollm2/chat_template.jinja",
+		"../../shared/golden/data/smollm2/chat_template.jinja",
+	};
+	char *text = NULL;
+	struct chat *c;
+	size_t size;
+
+	(void)state;
+	for (size_t i = 0; !text && i < 2; i++)
+		if (io_read_file(&text, &size, where[i], 1 << 20))
+			text = NULL;
+	if (!text) {
+		print_message("the golden set's template is not here\n");
+		skip();
+	}
+	assert_int_equal(chat_new(&c, NULL, text), 0);
+	assert_string_equal(chat_name(c), "smollm2");
+	chat_free(c);
+	free(text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(smollm2_renders_as_the_reference),
+		cmocka_unit_test(each_template_renders_its_form),
+		cmocka_unit_test(an_instruction_takes_its_input_in),
+		cmocka_unit_test(what_is_not_known_is_refused_with_the_remedy),
+		cmocka_unit_test(smollm2_s_own_template_is_recognised),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

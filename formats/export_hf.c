@@ -1,0 +1,84 @@
+/* A dense base as a Hugging Face model directory */
+#include "formats/export_base.h"
+
+#include <stdlib.h>
+
+#include "base/size.h"
+#include "weight/weight.h"
+
+enum { CHUNK = 64 << 10 };
+
+struct seen {
+	enum dtype dtype;       /* of the first linear weight */
+};
+
+/* Any storage as a dense array of type d; *data is new. */
+static int decode(const struct tensor *t, enum dtype d, void **data)
+{
+	float *chunk = malloc(CHUNK * sizeof(*chunk));
+	size_t bytes;
+	int err = 0;
+
+	*data = dtype_bytes(&bytes, d, t->count) ? NULL :
+						   malloc(bytes + 1);
+	if (!chunk || !*data)
+		err = err_set(E_NOMEM, "out of memory");
+	for (size_t i = 0; i < t->count && !err; i += CHUNK) {
+		size_t n = size_min(CHUNK, t->count - i);
+		char *dst = *data;
+
+		err = weight_decode(t, chunk, i, n);
+		if (!err && dtype_from_f32(dst + i * dtype_bits(d) / 8, d,
+					   chunk, n))
+			err = err_set(E_DATA, "%s: cannot be %s", t->name,
+				      dtype_name(d));
+	}
+	free(chunk);
+	if (err)
+		free(*data);
+	return err;
+}
+
+static int add(struct export_base *b, const struct tensor *t)
+{
+	enum dtype d = b->o->dtype ? b->o->dtype : t->dtype;
+	struct seen *seen = b->own;
+	void *data;
+	int err;
+
+	if (!tensor_is_plain(t) && !b->o->dtype)
+		return err_set(E_DATA, "%s: is quantised; --dtype bf16 "
+			       "decodes it, --to bnb keeps NF4", t->name);
+	if (!seen->dtype && t->role == ROLE_LINEAR)
+		seen->dtype = d;
+	if (tensor_is_plain(t) &&
+	    (d == t->dtype || !dtype_is_float(t->dtype)))
+		return shards_add(&b->shards, t->name, t->dtype, t->rank,
+				  t->shape, t->part[0].data);
+	TRY(decode(t, d, &data));
+	err = shards_add(&b->shards, t->name, d, t->rank, t->shape, data);
+	free(data);
+	return err;
+}
+
+static int configure(struct export_base *b, json_t *config, int *changed)
+{
+	struct seen *seen = b->own;
+
+	if (json_object_get(config, "quantization_config")) {
+		json_object_del(config, "quantization_config");
+		*changed = 1;
+	}
+	return seen->dtype ? export_base_dtype(config, seen->dtype, changed) :
+			     0;
+}
+
+int export_hf(struct source *from, const char *dir,
+	      const struct export_options *o)
+{
+	struct seen seen = { DTYPE_NONE };
+	struct export_base b = { .tensor = add, .configure = configure,
+				 .own = &seen };
+
+	return export_base_run(&b, from, dir, o);
+}

@@ -3,41 +3,11 @@
 
 #include <stdlib.h>
 
-#include "base/size.h"
-#include "weight/weight.h"
-
-enum { CHUNK = 64 << 10 };
+#include "formats/export_dense.h"
 
 struct seen {
 	enum dtype dtype;       /* of the first linear weight */
 };
-
-/* Any storage as a dense array of type d; *data is new. */
-static int decode(const struct tensor *t, enum dtype d, void **data)
-{
-	float *chunk = malloc(CHUNK * sizeof(*chunk));
-	size_t bytes;
-	int err = 0;
-
-	*data = dtype_bytes(&bytes, d, t->count) ? NULL :
-						   malloc(bytes + 1);
-	if (!chunk || !*data)
-		err = err_set(E_NOMEM, "out of memory");
-	for (size_t i = 0; i < t->count && !err; i += CHUNK) {
-		size_t n = size_min(CHUNK, t->count - i);
-		char *dst = *data;
-
-		err = weight_decode(t, chunk, i, n);
-		if (!err && dtype_from_f32(dst + i * dtype_bits(d) / 8, d,
-					   chunk, n))
-			err = err_set(E_DATA, "%s: cannot be %s", t->name,
-				      dtype_name(d));
-	}
-	free(chunk);
-	if (err)
-		free(*data);
-	return err;
-}
 
 static int add(struct export_base *b, const struct tensor *t)
 {
@@ -55,7 +25,7 @@ static int add(struct export_base *b, const struct tensor *t)
 	    (d == t->dtype || !dtype_is_float(t->dtype)))
 		return shards_add(&b->shards, t->name, t->dtype, t->rank,
 				  t->shape, t->part[0].data);
-	TRY(decode(t, d, &data));
+	TRY(export_dense(&data, t, d));
 	err = shards_add(&b->shards, t->name, d, t->rank, t->shape, data);
 	free(data);
 	return err;

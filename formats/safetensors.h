@@ -49,11 +49,16 @@ int safetensors_read(struct safetensors *s, const struct file *f) MUST_CHECK;
 
 void safetensors_release(struct safetensors *s); /* safe on zeroes */
 
-/* ---- writing: arrays come one by one, the header is written last ---- */
-
+/*
+ * ---- writing: arrays come one by one, the header is written last ----
+ *
+ * The format has no gaps, so that one odd array would leave all that follow it
+ * unaligned: those of no whole 8 bytes are held in memory and written last.
+ */
 struct safetensors_out {
 	struct file file;
 	struct safetensors_entry *entry;
+	void **held;            /* (n) data of an array to come; or NULL */
 	size_t n, room;         /* entries */
 	uint64_t bytes;         /* of data so far */
 	size_t header;          /* bytes that the header will take */

@@ -14,7 +14,7 @@
 #include "base/size.h"
 
 enum {
-	ROOM = 256 << 10,       /* for length field and header */
+	ROOM = 1 << 20,         /* for length field and header */
 	CLOSE_UP = 64 << 20,    /* data that is worth moving */
 	BLOCK = 1 << 20,
 };
@@ -45,8 +45,18 @@ static size_t name_room(const char *name)
 	return n;
 }
 
-/* What a line of the header takes besides its name, at most. */
-enum { LINE = 80 + TENSOR_RANK * 21 };
+/* What any line of the header takes besides its name, at most. */
+enum { LINE = 96 + TENSOR_RANK * 21 };
+
+/* What this line takes: numbers of offsets counted at their longest. */
+static size_t entry_room(const struct safetensors_entry *e)
+{
+	size_t n = 96;
+
+	for (int i = 0; i < e->rank; i++)
+		n += (size_t)snprintf(NULL, 0, "%zu,", e->shape[i]);
+	return n;
+}
 
 int safetensors_create(struct safetensors_out *o, const char *path)
 {
@@ -59,30 +69,46 @@ int safetensors_fits(const struct safetensors_out *o, const char *name)
 	return o->header + name_room(name) + LINE <= ROOM;
 }
 
-static int add_entry(struct safetensors_out *o, const char *name,
-		     struct safetensors_entry e)
+static int grow(struct safetensors_out *o)
 {
-	if (o->n == o->room) {
-		size_t room = o->room ? o->room * 2 : 64;
-		void *p = realloc(o->entry, room * sizeof(*o->entry));
+	size_t room = o->room ? o->room * 2 : 64;
+	void *p;
 
-		if (!p)
-			return err_set(E_NOMEM, "out of memory");
-		o->entry = p;
-		o->room = room;
-	}
-	e.name = strdup(name);
-	if (!e.name)
+	if (o->n < o->room)
+		return 0;
+	p = realloc(o->entry, room * sizeof(*o->entry));
+	if (!p)
 		return err_set(E_NOMEM, "out of memory");
-	o->entry[o->n++] = e;
+	o->entry = p;
+	p = realloc(o->held, room * sizeof(*o->held));
+	if (!p)
+		return err_set(E_NOMEM, "out of memory");
+	o->held = p;
+	o->room = room;
 	return 0;
+}
+
+/* Writes the data at the end, or keeps a copy for later. */
+static int place(struct safetensors_out *o, struct safetensors_entry *e,
+		 void **held, const void *data)
+{
+	*held = NULL;
+	if (e->bytes % 8) {
+		*held = malloc(e->bytes);
+		if (!*held)
+			return err_set(E_NOMEM, "out of memory");
+		memcpy(*held, data, e->bytes);
+		return 0;
+	}
+	e->at = o->bytes;
+	o->bytes += e->bytes;
+	return file_write(&o->file, data, e->bytes, ROOM + e->at);
 }
 
 int safetensors_add(struct safetensors_out *o, const char *name, enum dtype d,
 		    int rank, const size_t *shape, const void *data)
 {
-	struct safetensors_entry e = { .dtype = d, .rank = rank,
-				       .at = o->bytes };
+	struct safetensors_entry e = { .dtype = d, .rank = rank };
 	size_t count = 1;
 
 	if (!type_name(d) || !safetensors_fits(o, name))
@@ -93,10 +119,32 @@ int safetensors_add(struct safetensors_out *o, const char *name, enum dtype d,
 			return err_set(E_DATA, "%s: too large", name);
 	if (dtype_bytes(&e.bytes, d, count))
 		return err_set(E_DATA, "%s: too large", name);
-	TRY(file_write(&o->file, data, e.bytes, ROOM + o->bytes));
-	TRY(add_entry(o, name, e));
-	o->header += name_room(name) + LINE;
-	o->bytes += e.bytes;
+	TRY(grow(o));
+	e.name = strdup(name);
+	if (!e.name)
+		return err_set(E_NOMEM, "out of memory");
+	o->entry[o->n] = e;
+	o->held[o->n] = NULL;
+	o->n++;
+	TRY(place(o, &o->entry[o->n - 1], &o->held[o->n - 1], data));
+	o->header += name_room(name) + entry_room(&e);
+	return 0;
+}
+
+/* What was held, the widest types first. */
+static int write_held(struct safetensors_out *o)
+{
+	for (size_t bits = 64; bits >= 8; bits /= 2)
+		for (size_t i = 0; i < o->n; i++) {
+			struct safetensors_entry *e = &o->entry[i];
+
+			if (!o->held[i] || dtype_bits(e->dtype) != bits)
+				continue;
+			e->at = o->bytes;
+			o->bytes += e->bytes;
+			TRY(file_write(&o->file, o->held[i], e->bytes,
+				       ROOM + e->at));
+		}
 	return 0;
 }
 
@@ -150,10 +198,13 @@ int safetensors_finish(struct safetensors_out *o)
 {
 	char *head = malloc(ROOM), *end;
 	size_t start;
-	int err;
+	int err = head ? write_held(o) :
+			 err_set(E_NOMEM, "out of memory");
 
-	if (!head)
-		return err_set(E_NOMEM, "out of memory");
+	if (err) {
+		free(head);
+		return err;
+	}
 	memcpy(head + 8, opening, sizeof(opening) - 1);
 	end = head + 8 + sizeof(opening) - 1;
 	for (size_t i = 0; i < o->n; i++)
@@ -175,8 +226,11 @@ int safetensors_finish(struct safetensors_out *o)
 
 void safetensors_abandon(struct safetensors_out *o)
 {
-	for (size_t i = 0; i < o->n; i++)
+	for (size_t i = 0; i < o->n; i++) {
 		free((void *)(uintptr_t)o->entry[i].name);
+		free(o->held[i]);
+	}
+	free(o->held);
 	free(o->entry);
 	file_close(&o->file);
 	*o = (struct safetensors_out){ 0 };

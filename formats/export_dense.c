@@ -1,0 +1,36 @@
+#include "formats/export_dense.h"
+
+#include <stdlib.h>
+
+#include "base/size.h"
+#include "weight/weight.h"
+
+enum { CHUNK = 64 << 10 };
+
+int export_dense(void **data, const struct tensor *t, enum dtype d)
+{
+	float *chunk = malloc(CHUNK * sizeof(*chunk));
+	size_t bytes;
+	int err = 0;
+
+	*data = dtype_bytes(&bytes, d, t->count) ? NULL :
+						   malloc(bytes + 1);
+	if (!chunk || !*data)
+		err = err_set(E_NOMEM, "out of memory");
+	for (size_t i = 0; i < t->count && !err; i += CHUNK) {
+		size_t n = size_min(CHUNK, t->count - i);
+		char *dst = *data;
+
+		err = weight_decode(t, chunk, i, n);
+		if (!err && dtype_from_f32(dst + i * dtype_bits(d) / 8, d,
+					   chunk, n))
+			err = err_set(E_DATA, "%s: cannot be %s", t->name,
+				      dtype_name(d));
+	}
+	free(chunk);
+	if (err) {
+		free(*data);
+		*data = NULL;
+	}
+	return err;
+}

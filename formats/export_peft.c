@@ -1,0 +1,154 @@
+/* An adapter as a PEFT directory */
+#include "formats/export.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "formats/export_card.h"
+#include "formats/export_dense.h"
+#include "formats/export_dir.h"
+#include "formats/peft_config.h"
+#include "formats/safetensors.h"
+
+struct work {
+	struct source *from;
+	const struct export_options *o;
+	struct export_dir dir;
+	struct safetensors_out out;
+	json_t *adapter;        /* the stream's "adapter" meta */
+	json_t *provenance;
+	int seen;
+};
+
+/* "model.layers.0.mlp.up_proj.lora_A" in PEFT's words; free it. */
+static int peft_name(char **name, const char *ours)
+{
+	static const char *const lora[] = { ".lora_A", ".lora_B" };
+	size_t n = strlen(ours), m;
+	const char *end = NULL;
+
+	for (size_t i = 0; i < 2; i++) {
+		m = strlen(lora[i]);
+		if (n > m && !strcmp(ours + n - m, lora[i]))
+			end = ".weight";
+	}
+	if (!end && n > 7 && !strcmp(ours + n - 7, ".weight"))
+		end = "";
+	if (!end)
+		return err_set(E_DATA, "%s: PEFT has no name for it", ours);
+	*name = malloc(n + 32);
+	if (!*name)
+		return err_set(E_NOMEM, "out of memory");
+	sprintf(*name, "base_model.model.%s%s", ours, end);
+	return 0;
+}
+
+static int add(struct work *w, const struct tensor *t)
+{
+	enum dtype d = w->o->dtype ? w->o->dtype : DTYPE_F32;
+	char *name;
+	void *data;
+	int err;
+
+	TRY(peft_name(&name, t->name));
+	err = safetensors_fits(&w->out, name) ?
+	      export_dense(&data, t, d) :
+	      err_set(E_DATA, "the adapter has too many tensors for one file");
+	if (!err) {
+		err = safetensors_add(&w->out, name, d, t->rank, t->shape,
+				      data);
+		free(data);
+	}
+	free(name);
+	return err;
+}
+
+static int handle(struct work *w, const struct item *item)
+{
+	if (item->stream != STREAM_ADAPTER)
+		return 0;
+	if (item->kind == ITEM_HEAD && w->seen++)
+		return err_set(E_DATA, "there are two adapters");
+	if (item->kind == ITEM_META && !strcmp(item->key, "adapter")) {
+		json_decref(w->adapter);
+		w->adapter = json_deep_copy(item->value);
+	}
+	if (item->kind == ITEM_OTHER && !strcmp(item->type, "prov") &&
+	    json_array_append(w->provenance, item->value))
+		return err_set(E_NOMEM, "out of memory");
+	if (item->kind != ITEM_TENSOR || item->tensor->role != ROLE_ADAPTER)
+		return 0;
+	TRY(source_load(w->from));
+	return add(w, item->tensor);
+}
+
+static int read_all(struct work *w)
+{
+	struct item item;
+	int err;
+
+	do {
+		TRY(source_next(w->from, &item));
+		err = handle(w, &item);
+		if (err)
+			return err_at(err, "%s", source_name(w->from));
+	} while (item.kind != ITEM_NONE);
+	if (!w->seen)
+		return err_set(E_DATA, "no adapter on the input");
+	if (!json_is_object(w->adapter))
+		return err_set(E_DATA, "the adapter has no configuration");
+	return w->out.n ? 0 : err_set(E_DATA, "the adapter has no tensor");
+}
+
+static int write_texts(struct work *w)
+{
+	json_t *peft;
+	char *card;
+	int err;
+
+	TRY(peft_config_write(&peft, w->adapter, w->o->base_name));
+	err = export_dir_json(&w->dir, "adapter_config.json", peft);
+	if (!err)
+		err = export_card(&card, peft, w->provenance);
+	json_decref(peft);
+	if (err)
+		return err;
+	err = export_dir_write(&w->dir, "README.md", card, strlen(card));
+	free(card);
+	return err;
+}
+
+static int run(struct work *w, const char *dir)
+{
+	char *path;
+	int err;
+
+	w->provenance = json_array();
+	if (!w->provenance)
+		return err_set(E_NOMEM, "out of memory");
+	TRY(export_dir_begin(&w->dir, dir, w->o->force));
+	path = export_dir_path(&w->dir, "adapter_model.safetensors");
+	err = path ? safetensors_create(&w->out, path) :
+		     err_set(E_NOMEM, "out of memory");
+	free(path);
+	if (err)
+		return err;
+	TRY(read_all(w));
+	TRY(safetensors_finish(&w->out));
+	TRY(write_texts(w));
+	return export_dir_commit(&w->dir);
+}
+
+int export_peft(struct source *from, const char *dir,
+		const struct export_options *o)
+{
+	struct work w = { .from = from, .o = o };
+	int err = run(&w, dir);
+
+	safetensors_abandon(&w.out);
+	export_dir_release(&w.dir);
+	json_decref(w.adapter);
+	json_decref(w.provenance);
+	return err;
+}

@@ -26,7 +26,8 @@ struct trainer_options {
 	double lr;
 	double min_lr_rate;     /* cosine_with_min_lr's least, of lr */
 	size_t warmup_steps;
-	double warmup_ratio;    /* of the steps, where warmup_steps is 0 */
+	double warmup_ratio;    /* of the steps, where warmup_steps is 0 ... */
+	size_t warmup_least;    /* ... and the run has so many steps */
 	double max_grad_norm;   /* 0: no clipping */
 	size_t accumulate;      /* batches of a step */
 	size_t steps;           /* 0: so many epochs */
@@ -132,7 +133,7 @@ int trainer_tensors(const struct trainer *t, adapter_tensor_fn *fn,
 		    void *ctx) MUST_CHECK;
 
 /* Seconds of a step, from the time that one of the model's products takes
- * now. After trainer_start(). E_NOMEM. */
+ * now. E_NOMEM. */
 int trainer_estimate(struct trainer *t, double *seconds) MUST_CHECK;
 
 /* ---- trainer_plan.c ---- */

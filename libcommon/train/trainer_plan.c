@@ -136,11 +136,13 @@ int trainer_make_plan(struct trainer *t)
 	t->state.steps = t->plan.steps;
 	t->schedule = (struct schedule){
 		.kind = o->schedule,
-		.warmup = o->warmup_steps ? o->warmup_steps :
-			  schedule_warmup(t->plan.steps, o->warmup_ratio),
+		.warmup = o->warmup_steps,
 		.total = t->plan.steps,
 		.least = o->min_lr_rate,
 	};
+	if (!o->warmup_steps && t->plan.steps >= o->warmup_least)
+		t->schedule.warmup = schedule_warmup(t->plan.steps,
+						     o->warmup_ratio);
 	return fit(t);
 }
 

@@ -1,0 +1,146 @@
+#include "formats/train_inputs.h"
+
+#include <string.h>
+#include <unistd.h>
+
+/* The state that an adapter was left in by a run that is not finished. */
+static json_t *unfinished(const struct collected *c)
+{
+	json_t *state = c ? json_object_get(c->meta, "train") : NULL;
+
+	return state && !json_flag(state, "finished", 1) ? state : NULL;
+}
+
+static int read_checkpoint(struct train_inputs *t, const char *path)
+{
+	char *const paths[] = { (char *)path, NULL };
+
+	if (access(path, F_OK))
+		return 0;
+	TRY(collect(&t->saved, paths));
+	if (t->saved.nadapter != 1 || !unfinished(t->saved.adapter))
+		return err_set(E_CONFIG, "%s: no checkpoint of an unfinished "
+			       "run", path);
+	t->adapter = t->saved.adapter;
+	return 0;
+}
+
+static int check_same(const struct train_inputs *t, const char *key,
+		      const char *what, const unsigned char *is)
+{
+	char hex[DIGEST_HEX];
+
+	digest_hex(hex, is);
+	if (strcmp(json_text(t->state, key, ""), hex))
+		return err_set(E_CONFIG, "%s: the run that is continued had "
+			       "another", what);
+	return 0;
+}
+
+int train_inputs_read(struct train_inputs *t, char *const *operands,
+		      const struct train_files *files)
+{
+	memset(t, 0, sizeof(*t));
+	TRY(inputs_collect(&t->in, operands, files->adapter));
+	TRY(inputs_one_model(&t->in, &t->adapter));
+	if (files->resume)
+		TRY(read_checkpoint(t, files->resume));
+	if (!files->fresh || t->saved.nadapter)
+		t->state = unfinished(t->adapter);
+	if (t->adapter && !json_object_get(t->adapter->meta, "adapter"))
+		return err_set(E_DATA, "an adapter without its configuration");
+	return t->state ? check_same(t, "base", "the base",
+				     t->in.base.digest) : 0;
+}
+
+static int copy_samples(struct samples *to, const struct samples *from)
+{
+	for (size_t i = 0; i < from->n; i++) {
+		size_t first = from->start[i];
+
+		TRY(samples_add(to, from->id + first, from->label + first,
+				from->start[i + 1] - first));
+	}
+	return 0;
+}
+
+int train_inputs_data(struct train_inputs *t, const struct train_files *files,
+		      const struct dataset_options *o)
+{
+	struct dataset_stats stats = { 0 };
+	struct tokenizer *tokenizer;
+
+	if (!files->ndata && !t->in.has_data)
+		return err_set(E_DATA, "no data: give -d FILE, or a data "
+			       "stream on the input");
+	if (base_text_open(&t->text, &t->in.base, o->chat_template))
+		t->text = NULL; /* samples may be tokens already */
+	tokenizer = base_text_tokenizer(t->text);
+	TRY(copy_samples(&t->data, &t->in.data));
+	TRY(data_files_read(&t->data, files->data, files->ndata, tokenizer, o,
+			    &stats));
+	TRY(data_files_read(&t->eval, files->eval, files->neval, tokenizer, o,
+			    &stats));
+	TRY(samples_digest(&t->data, t->data_digest));
+	TRY(samples_digest(&t->eval, t->eval_digest));
+	if (!t->state)
+		return 0;
+	TRY(check_same(t, "data", "--data", t->data_digest));
+	return check_same(t, "eval", "--eval-data", t->eval_digest);
+}
+
+void train_inputs_release(struct train_inputs *t)
+{
+	collection_release(&t->in);
+	collection_release(&t->saved);
+	samples_release(&t->data);
+	samples_release(&t->eval);
+	base_text_free(t->text);
+}
+
+static int set_digest(json_t *state, const char *key,
+		      const unsigned char *digest)
+{
+	char hex[DIGEST_HEX];
+
+	digest_hex(hex, digest);
+	return json_object_set_new(state, key, json_string(hex)) ?
+		       err_set(E_NOMEM, "out of memory") : 0;
+}
+
+int train_inputs_name(const struct train_inputs *t, json_t *state)
+{
+	TRY(set_digest(state, "base", t->in.base.digest));
+	TRY(set_digest(state, "data", t->data_digest));
+	return set_digest(state, "eval", t->eval_digest);
+}
+
+static void add_input(struct input_digest *input, size_t *n,
+		      enum stream_kind kind, const unsigned char *digest)
+{
+	input[*n].kind = kind;
+	memcpy(input[(*n)++].digest, digest, DIGEST_SIZE);
+}
+
+/* The data's digest is that of its samples, so that it does not matter
+ * whether they came as a stream or as a file. */
+int train_inputs_provenance(const struct train_inputs *t, struct sink *out,
+			    const struct opt_program *p, int with_eval)
+{
+	struct input_digest input[4];
+	size_t n = 0, i;
+	json_t *record;
+
+	json_array_foreach(t->adapter ? t->adapter->provenance : NULL, i,
+			   record)
+		TRY(sink_keep(out, record));
+	if (t->state)
+		return 0;
+	add_input(input, &n, STREAM_BASE, t->in.base.digest);
+	if (t->adapter)
+		add_input(input, &n, STREAM_ADAPTER, t->adapter->digest);
+	add_input(input, &n, STREAM_DATA, t->data_digest);
+	if (with_eval && t->eval.n)
+		add_input(input, &n, STREAM_DATA, t->eval_digest);
+	return sink_provenance(out, p, input, n);
+}

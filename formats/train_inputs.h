@@ -1,0 +1,53 @@
+/*
+ * train_inputs - what a training reads: base, adapter, data, and the state of
+ * a run that it goes on from
+ */
+#ifndef FORMATS_TRAIN_INPUTS_H
+#define FORMATS_TRAIN_INPUTS_H
+
+#include "base/digest.h"
+#include "formats/base_text.h"
+#include "formats/data_files.h"
+#include "formats/inputs.h"
+#include "formats/sink.h"
+
+struct train_inputs {
+	struct collection in, saved;    /* saved: the checkpoint's */
+	const struct collected *adapter; /* to train; NULL: a new one */
+	json_t *state;                  /* its "train" meta, where the run that
+					 * left it goes on; or NULL. Borrowed */
+	struct samples data, eval;
+	unsigned char data_digest[DIGEST_SIZE], eval_digest[DIGEST_SIZE];
+	struct text_codec *text;        /* NULL: the base has none */
+};
+
+struct train_files {
+	const char *adapter;            /* beside the operands, or NULL */
+	const char *resume;             /* a checkpoint, if it is there */
+	int fresh;                      /* an unfinished adapter's weights only;
+					 * says nothing of a checkpoint */
+	const char *const *data, *const *eval;
+	size_t ndata, neval;
+};
+
+/* Base, adapter and state. E_DATA; E_CONFIG: resume is no checkpoint, or of
+ * another base. Safe to release after a failure. */
+int train_inputs_read(struct train_inputs *t, char *const *operands,
+		      const struct train_files *files) MUST_CHECK;
+
+/* Data and evaluation data, with the base's tokenizer. E_DATA: there is none;
+ * E_CONFIG: not the data of the run that goes on. */
+int train_inputs_data(struct train_inputs *t, const struct train_files *files,
+		      const struct dataset_options *o) MUST_CHECK;
+void train_inputs_release(struct train_inputs *t);
+
+/* Adds to the "train" meta what the run was made from. E_NOMEM. */
+int train_inputs_name(const struct train_inputs *t, json_t *state) MUST_CHECK;
+
+/* The adapter's records, and, unless a run goes on, p's. with_eval: the
+ * evaluation data can change the result. */
+int train_inputs_provenance(const struct train_inputs *t, struct sink *out,
+			    const struct opt_program *p,
+			    int with_eval) MUST_CHECK;
+
+#endif

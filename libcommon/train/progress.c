@@ -1,0 +1,71 @@
+#include "train/progress.h"
+
+#include <stdio.h>
+
+#include "base/os.h"
+#include "base/size.h"
+
+void progress_start(struct progress *p, const struct trainer *t)
+{
+	p->start = os_seconds();
+	p->step = t->state.step;
+	p->tokens = t->state.tokens;
+}
+
+double progress_tokens_per_second(const struct progress *p,
+				  const struct trainer *t)
+{
+	double seconds = os_seconds() - p->start;
+
+	return seconds > 0 ?
+		       (double)(t->state.tokens - p->tokens) / seconds : 0;
+}
+
+const char *progress_text(char *buf, size_t size, const struct progress *p,
+			  const struct trainer *t)
+{
+	const struct train_state *s = &t->state;
+	uint64_t done = s->step - p->step;
+	double per_step = done ? (os_seconds() - p->start) / (double)done : 0;
+	unsigned long left = (unsigned long)(per_step *
+					     (double)(s->steps - s->step));
+
+	snprintf(buf, size, "step %llu/%llu  loss %.4f  %.0f tokens/s  "
+		 "%lu:%02lu:%02lu left  %.1f GB",
+		 (unsigned long long)s->step, (unsigned long long)s->steps,
+		 t->last.loss, progress_tokens_per_second(p, t), left / 3600,
+		 left / 60 % 60, left % 60, (double)os_memory_used() * 1e-9);
+	return buf;
+}
+
+const char *progress_plan(char *buf, size_t size, const struct trainer *t,
+			  double seconds)
+{
+	static const char *const name[BYTES_CLASSES] = {
+		[BYTES_WEIGHTS] = "weights", [BYTES_ADAPTER] = "adapter",
+		[BYTES_OPTIMIZER] = "optimizer",
+		[BYTES_ACTIVATIONS] = "activations",
+		[BYTES_WORKSPACE] = "workspace",
+	};
+	const struct train_plan *plan = &t->plan;
+	uint64_t total = 0;
+	size_t n = 0;
+
+	for (size_t i = 0; i < BYTES_CLASSES; i++) {
+		total += plan->bytes.by[i];
+		n += (size_t)snprintf(buf + size_min(n, size),
+				      size - size_min(n, size),
+				      "%-18s %12llu bytes\n", name[i],
+				      (unsigned long long)plan->bytes.by[i]);
+	}
+	snprintf(buf + size_min(n, size), size - size_min(n, size),
+		 "%-18s %12llu bytes\n%-18s %12zu of %zu layers\n"
+		 "%-18s %12llu\n%-18s %12.1f\n%-18s %12.0f\n%-18s %12.3g\n",
+		 "total", (unsigned long long)total, "recomputed",
+		 plan->need.recompute, program_layers(t->program), "steps",
+		 (unsigned long long)plan->steps, "tokens_per_step",
+		 plan->tokens_per_step, "tokens",
+		 plan->tokens_per_step * (double)plan->steps,
+		 "seconds_per_step", seconds);
+	return buf;
+}

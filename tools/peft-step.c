@@ -322,7 +322,8 @@ static int start(struct work *w)
 	TRY(trainer_new(&w->trainer, w->program, &w->set, w->pool, &w->in.data,
 			w->in.eval.n ? &w->in.eval : NULL, &how, &calls));
 	if (w->in.state)
-		w->options = json_incref(json_object_get(w->in.state, "options"));
+		w->options = json_incref(json_object_get(w->in.state,
+							 "options"));
 	else
 		TRY(run_options_save(&w->options, &program));
 	return 0;
@@ -340,7 +341,8 @@ static int run(struct work *w, char *const *operands)
 	TRY(sink_open(&w->out, opt_common.output, &(struct sink_options){ 0 }));
 	TRY(trainer_start(w->trainer));
 	if (w->in.state)
-		TRY(trainer_restore(w->trainer, w->in.state, &w->in.adapter->tensors));
+		TRY(trainer_restore(w->trainer, w->in.state,
+				    &w->in.adapter->tensors));
 	TRY(run_log_open(&w->log, opt_common.log, w->trainer->state.step));
 	TRY(train(w));
 	TRY(run_log_close(&w->log));

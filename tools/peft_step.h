@@ -100,7 +100,7 @@ static struct opt own[] = {
 	{ "dry-run", 0, OPT_FLAG, &dry_run, NULL,
 	  "print bytes, steps and seconds a step, and end" },
 	{ "log-times", 0, OPT_FLAG, &log_times, NULL,
-	  "put speed and memory into the log; it is then never the same twice" },
+	  "put speed and memory into the log, which then is never the same" },
 	{ "arch", 0, OPT_TEXT, &arch, "FILE", "a model family of your own" },
 	{ 0 }
 };

@@ -4,6 +4,7 @@
  * packed and a single sequence all draw the same one.
  */
 #include "adapt/adapt.h"
+#include "kernel/table.h"
 
 struct drop {
 	const struct adapter *a;
@@ -18,21 +19,6 @@ int adapter_drops(const struct adapter *a, const struct adapt_pass *p)
 	return p->batch && a->dropout > 0;
 }
 
-static void drop_row(const struct drop *d, struct rng r, size_t row)
-{
-	size_t in = d->a->in;
-	uint64_t first = (uint64_t)d->p->batch->pos[row] * in;
-	float *to = mat_row(d->to, row), *from = mat_row(d->from, row);
-	float up = 1 / (1 - d->a->dropout);
-
-	for (size_t j = 0; j < in; j++) {
-		float u = rng_uniform(r, first + j);
-		float x = u < d->a->dropout ? 0 : from[j] * up;
-
-		to[j] = d->add ? to[j] + x : x;
-	}
-}
-
 static void drop_sequence(void *ctx, size_t seq, size_t lane)
 {
 	const struct drop *d = ctx;
@@ -41,7 +27,9 @@ static void drop_sequence(void *ctx, size_t seq, size_t lane)
 
 	(void)lane;
 	for (size_t row = b->start[seq]; row < b->start[seq + 1]; row++)
-		drop_row(d, r, row);
+		kernels()->dropout(mat_row(d->to, row), d->add,
+				   mat_row(d->from, row), d->a->in, r,
+				   b->pos[row], d->a->dropout);
 }
 
 static void drop(const struct adapter *a, const struct adapt_pass *p,

@@ -1,5 +1,5 @@
 /*
- * dropout - y = x mask / (1 - p), the mask a function of where it stands
+ * dropout - x mask / (1 - p), the mask a function of where it stands
  *
  * Element f of the row at position pos is kept when the random number of
  * (r, pos, f) is at least p: word f mod 4 of counter (pos << 32 | f / 4) of
@@ -16,9 +16,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A row of n; y may be x. 0 <= p < 1. */
-typedef void dropout_fn(float *y, const float *x, size_t n, struct rng r,
-			uint32_t pos, float p);
+/* A row of n: y = x mask / (1 - p), or with add y is increased by it. y may
+ * be x. 0 <= p < 1. */
+typedef void dropout_fn(float *y, int add, const float *x, size_t n,
+			struct rng r, uint32_t pos, float p);
 dropout_fn dropout_c, dropout_avx2;
 
 #endif

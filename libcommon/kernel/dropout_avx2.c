@@ -77,29 +77,58 @@ static inline struct words draw(struct rng r, uint32_t pos, uint32_t first)
 	return in_order(philox(c, r.key));
 }
 
-void dropout_avx2(float *y, const float *x, size_t n, struct rng r,
+struct chance {
+	__m256 least, up;       /* p, 1 / (1 - p) */
+};
+
+/* x where the words w keep it, scaled; 0 elsewhere. */
+static inline __m256 pass(const struct chance *c, __m256 x, __m256i w)
+{
+	__m256 u = _mm256_cvtepi32_ps(_mm256_srli_epi32(w, 8));
+	__m256 off;
+
+	u = _mm256_mul_ps(u, _mm256_set1_ps(0x1p-24f));
+	off = _mm256_cmp_ps(u, c->least, _CMP_LT_OQ);
+	return _mm256_andnot_ps(off, _mm256_mul_ps(x, c->up));
+}
+
+static inline void pass_full(const struct chance *c, float *y, int add,
+			     const float *x, __m256i w)
+{
+	__m256 v = pass(c, _mm256_loadu_ps(x), w);
+
+	if (add)
+		v = _mm256_add_ps(_mm256_loadu_ps(y), v);
+	_mm256_storeu_ps(y, v);
+}
+
+static inline void pass_last(const struct chance *c, float *y, int add,
+			     const float *x, __m256i w, __m256i m)
+{
+	__m256 v = pass(c, _mm256_maskload_ps(x, m), w);
+
+	if (add)
+		v = _mm256_add_ps(_mm256_maskload_ps(y, m), v);
+	_mm256_maskstore_ps(y, m, v);
+}
+
+void dropout_avx2(float *y, int add, const float *x, size_t n, struct rng r,
 		  uint32_t pos, float p)
 {
-	const __m256 scale = _mm256_set1_ps(1 / (1 - p));
-	const __m256 unit = _mm256_set1_ps(0x1p-24f), least = _mm256_set1_ps(p);
+	const struct chance c = { _mm256_set1_ps(p),
+				  _mm256_set1_ps(1 / (1 - p)) };
 
 	for (size_t i = 0; i < n; i += 32) {
-		struct words c = draw(r, pos, (uint32_t)(i / 4));
+		struct words w = draw(r, pos, (uint32_t)(i / 4));
 
 		for (size_t j = 0; j < 4 && i + 8 * j < n; j++) {
 			size_t at = i + 8 * j;
-			__m256i m = mask8(n - at);
-			__m256i w = _mm256_srli_epi32(c.w[j], 8);
-			__m256 u = _mm256_mul_ps(_mm256_cvtepi32_ps(w), unit);
-			__m256 off = _mm256_cmp_ps(u, least, _CMP_LT_OQ);
-			__m256 v = _mm256_mul_ps(_mm256_maskload_ps(x + at, m),
-						 scale);
 
-			v = _mm256_andnot_ps(off, v);
 			if (at + 8 <= n)
-				_mm256_storeu_ps(y + at, v);
+				pass_full(&c, y + at, add, x + at, w.w[j]);
 			else
-				_mm256_maskstore_ps(y + at, m, v);
+				pass_last(&c, y + at, add, x + at, w.w[j],
+					  mask8(n - at));
 		}
 	}
 }

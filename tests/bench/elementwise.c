@@ -94,7 +94,7 @@ static void bench_squares(const struct kernels *k)
 
 static void bench_dropout(const struct kernels *k)
 {
-	k->dropout(x[0], x[1], N, rng_of(1, "m"), 3, 0.1f);
+	k->dropout(x[0], 0, x[1], N, rng_of(1, "m"), 3, 0.1f);
 }
 
 static void bench_to_bf16(const struct kernels *k)

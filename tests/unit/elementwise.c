@@ -354,7 +354,7 @@ static void dropout(void **unused)
 	assert_true(x && y);
 	for (size_t i = 0; i < LONG; i++)
 		x[i] = 1;
-	kernels()->dropout(y, x, LONG, r, 3, 0.25f);
+	kernels()->dropout(y, 0, x, LONG, r, 3, 0.25f);
 	for (size_t i = 0; i < LONG; i++) {
 		float u = rng_uniform(r, ((uint64_t)3 << 34) + i);
 
@@ -362,7 +362,7 @@ static void dropout(void **unused)
 		kept += y[i] != 0;
 	}
 	assert_true(kept > 7300 && kept < 7700);
-	kernels()->dropout(x, y, LONG, r, 3, 0);
+	kernels()->dropout(x, 0, y, LONG, r, 3, 0);
 	assert_memory_equal(x, y, LONG * sizeof(*x));
 	free(x);
 	free(y);

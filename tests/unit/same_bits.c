@@ -165,8 +165,9 @@ static void run_dropout(const struct kernels *k, float **x, size_t n)
 {
 	struct rng r = rng_at(rng_of(7, "m"), 3, 0xfffffff0);
 
-	k->dropout(x[0], x[1], n, r, 11, 0.3f);
-	k->dropout(x[2], x[2], n, r, 0xffffffff, 0);
+	k->dropout(x[0], 0, x[1], n, r, 11, 0.3f);
+	k->dropout(x[2], 0, x[2], n, r, 0xffffffff, 0);
+	k->dropout(x[3], 1, x[4], n, r, 12, 0.6f);
 }
 
 static void run_from_half(const struct kernels *k, float **x, size_t n)

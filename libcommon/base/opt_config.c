@@ -34,14 +34,18 @@ static char *scalar_text(json_t *v)
 
 static int set_scalar(struct opt *o, const char *key, json_t *v)
 {
-	/* Kept for the program's life: the option may point into it. */
 	char *text = scalar_text(v);
+	int err;
 
 	if (!text || (o->type == OPT_FLAG) != json_is_boolean(v)) {
 		free(text);
 		return err_set(E_CONFIG, "%s: wrong type of value", key);
 	}
-	return opt_set(o, text) ? err_at(E_CONFIG, "%s", key) : 0;
+	err = opt_set(o, text) ? err_at(E_CONFIG, "%s", key) : 0;
+	/* Texts are kept for the program's life: the option points to them. */
+	if (err || (o->type != OPT_TEXT && o->type != OPT_LIST))
+		free(text);
+	return err;
 }
 
 static int set_key(const struct opt_program *p, const char *key, json_t *v)

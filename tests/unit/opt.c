@@ -35,6 +35,7 @@ static const struct opt_program program = {
 	"prog", "does things", "[option ...]", .own = own
 };
 
+static int from_config; /* where the last values are from */
 static char **operands;
 static size_t noperand;
 
@@ -49,6 +50,13 @@ static int parse(const char *line)
 	fast = how = 0;
 	seed = 42;
 	name = config = NULL;
+	if (opt_find(&program, "skip")->given) {
+		for (size_t i = 0; from_config && i < skip.n; i++)
+			free((char *)skip.at[i]); /* the option's to keep */
+		free(skip.at);
+	}
+	skip = (struct opt_list){ 0 };
+	from_config = 0;
 	for (struct opt *o = own; o->name; o++)
 		o->given = 0;
 	snprintf(text, sizeof(text), "%s", line);
@@ -125,6 +133,7 @@ static int parse_config(const char *json, const char *line)
 	close(fd);
 	snprintf(all, sizeof(all), "-c %s %s", path, line);
 	err = parse(all);
+	from_config = 1;
 	unlink(path);
 	return err;
 }

@@ -13,7 +13,7 @@ INLINE void put8(float *y, __m256 sum, int first)
 			 _mm256_add_ps(_mm256_loadu_ps(y), sum));
 }
 
-/* One row: y += sums, or y = sums; n of GEMM_NR columns. */
+/* y += sums, or y = sums: n columns of a row. */
 INLINE void put(float *y, __m256 s0, __m256 s1, __m256 s2, size_t n, int first)
 {
 	float part[GEMM_NR];
@@ -32,22 +32,33 @@ INLINE void put(float *y, __m256 s0, __m256 s1, __m256 s2, size_t n, int first)
 }
 
 /* A tile's sums are named, not an array: compilers keep names in registers. */
-#define ROW(i)                                                \
-	do {                                                  \
-		__m256 xi = _mm256_broadcast_ss(x + i);       \
-                                                              \
-		a##i = _mm256_fmadd_ps(xi, w0, a##i);         \
-		b##i = _mm256_fmadd_ps(xi, w1, b##i);         \
-		c##i = _mm256_fmadd_ps(xi, w2, c##i);         \
-	} while (0)
-
 #define ZERO(i) \
 	__m256 a##i = _mm256_setzero_ps(), b##i = a##i, c##i = a##i
 
-/* rows is a constant, at most 4: 4 x 24 is 12 sums, 3 of W and a broadcast,
+#define ROW(i)                                                        \
+	do {                                                          \
+		__m256 xi;                                            \
+                                                                      \
+		if (i >= rows)                                        \
+			break;                                        \
+		xi = _mm256_broadcast_ss(x + i);                      \
+		a##i = _mm256_fmadd_ps(xi, w0, a##i);                 \
+		if (vectors > 1)                                      \
+			b##i = _mm256_fmadd_ps(xi, w1, b##i);         \
+		if (vectors > 2)                                      \
+			c##i = _mm256_fmadd_ps(xi, w2, c##i);         \
+	} while (0)
+
+#define PUT(i)                                                        \
+	do {                                                          \
+		if (i < rows)                                         \
+			put(y + i * stride, a##i, b##i, c##i, n, first); \
+	} while (0)
+
+/* rows and vectors are constants: 4 x 3 is 12 sums, 3 of W and a broadcast,
  * which is all of the 16 registers. */
-INLINE void tile(float *y, size_t stride, int rows, size_t n, const float *x,
-		 const float *w, size_t kc, int first)
+INLINE void tile(float *y, size_t stride, int rows, int vectors, size_t n,
+		 const float *x, const float *w, size_t kc, int first)
 {
 	ZERO(0);
 	ZERO(1);
@@ -59,50 +70,97 @@ INLINE void tile(float *y, size_t stride, int rows, size_t n, const float *x,
 		__m256 w2 = _mm256_load_ps(w + 16);
 
 		ROW(0);
-		if (rows > 1)
-			ROW(1);
-		if (rows > 2)
-			ROW(2);
-		if (rows > 3)
-			ROW(3);
+		ROW(1);
+		ROW(2);
+		ROW(3);
 	}
-	put(y, a0, b0, c0, n, first);
-	if (rows > 1)
-		put(y + stride, a1, b1, c1, n, first);
-	if (rows > 2)
-		put(y + 2 * stride, a2, b2, c2, n, first);
-	if (rows > 3)
-		put(y + 3 * stride, a3, b3, c3, n, first);
+	PUT(0);
+	PUT(1);
+	PUT(2);
+	PUT(3);
 }
 
-static void tile_tail(float *y, size_t stride, size_t m, size_t n,
+/* Two panels of X by 8 columns: with one, sums would wait for themselves. */
+#define PAIR(i)                                                            \
+	do {                                                               \
+		a##i = _mm256_fmadd_ps(_mm256_broadcast_ss(x + i), w0,     \
+				       a##i);                              \
+		b##i = _mm256_fmadd_ps(_mm256_broadcast_ss(x + next + i),  \
+				       w0, b##i);                          \
+	} while (0)
+
+#define PUT_PAIR(i)                                                        \
+	do {                                                               \
+		put(y + i * stride, a##i, c##i, c##i, n, first);           \
+		put(y + (i + 4) * stride, b##i, c##i, c##i, n, first);     \
+	} while (0)
+
+INLINE void tile_narrow(float *y, size_t stride, size_t n, const float *x,
+			const float *w, size_t kc, int first)
+{
+	size_t next = GEMM_MR * kc;
+
+	ZERO(0);
+	ZERO(1);
+	ZERO(2);
+	ZERO(3);
+	for (size_t k = 0; k < kc; k++, x += GEMM_MR, w += GEMM_NR) {
+		__m256 w0 = _mm256_load_ps(w);
+
+		PAIR(0);
+		PAIR(1);
+		PAIR(2);
+		PAIR(3);
+	}
+	PUT_PAIR(0);
+	PUT_PAIR(1);
+	PUT_PAIR(2);
+	PUT_PAIR(3);
+}
+
+static void last_rows(float *y, size_t stride, size_t m, size_t n,
 		      const float *x, const float *w, size_t kc, int first)
 {
 	switch (m) {
 	case 1:
-		tile(y, stride, 1, n, x, w, kc, first);
+		tile(y, stride, 1, 3, n, x, w, kc, first);
 		break;
 	case 2:
-		tile(y, stride, 2, n, x, w, kc, first);
+		tile(y, stride, 2, 3, n, x, w, kc, first);
 		break;
 	case 3:
-		tile(y, stride, 3, n, x, w, kc, first);
+		tile(y, stride, 3, 3, n, x, w, kc, first);
 		break;
 	}
+}
+
+/* One panel of W, n of its columns. */
+static void panel(float *y, size_t stride, size_t m, size_t n, const float *x,
+		  const float *w, size_t kc, int first)
+{
+	size_t i = 0;
+
+	for (; n <= 8 && i + 2 * GEMM_MR <= m; i += 2 * GEMM_MR)
+		tile_narrow(y + i * stride, stride, n, x + i * kc, w, kc,
+			    first);
+	for (; n <= 16 && i + GEMM_MR <= m; i += GEMM_MR)
+		tile(y + i * stride, stride, GEMM_MR, 2, n, x + i * kc, w, kc,
+		     first);
+	for (; n < GEMM_NR && i + GEMM_MR <= m; i += GEMM_MR)
+		tile(y + i * stride, stride, GEMM_MR, 3, n, x + i * kc, w, kc,
+		     first);
+	for (; i + GEMM_MR <= m; i += GEMM_MR)
+		tile(y + i * stride, stride, GEMM_MR, 3, GEMM_NR, x + i * kc,
+		     w, kc, first);
+	last_rows(y + i * stride, stride, m - i, n, x + i * kc, w, kc, first);
 }
 
 void gemm_block_avx2(float *y, size_t stride, size_t m, size_t n,
 		     const float *x, const float *w, size_t kc, int first)
 {
-	for (size_t j = 0; j < n; j += GEMM_NR, w += GEMM_NR * kc) {
-		size_t i = 0, wide = n - j < GEMM_NR ? n - j : GEMM_NR;
-
-		for (; i + GEMM_MR <= m; i += GEMM_MR)
-			tile(y + i * stride + j, stride, GEMM_MR, wide,
-			     x + i * kc, w, kc, first);
-		tile_tail(y + i * stride + j, stride, m - i, wide, x + i * kc,
-			  w, kc, first);
-	}
+	for (size_t j = 0; j < n; j += GEMM_NR, w += GEMM_NR * kc)
+		panel(y + j, stride, m, n - j < GEMM_NR ? n - j : GEMM_NR, x,
+		      w, kc, first);
 }
 
 /* As tile(), but in place, and the sums are in memory. */

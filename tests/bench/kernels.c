@@ -254,6 +254,8 @@ static const struct {
 	{ 1, { 1536 }, 576 },
 	{ 1, { 576 }, 1536 },
 	{ 1, { 4096 }, 4096 },
+	{ 1, { 8 }, 576 },
+	{ 1, { 576 }, 8 },
 };
 
 static void time_shapes(struct pool *pool, const char *kind, size_t m)

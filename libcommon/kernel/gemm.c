@@ -9,7 +9,8 @@
  * Rows are cut into blocks whose packed X stays within X_FLOATS; for each,
  * all X are packed, and then tasks, which are chunks of columns, take their
  * turn: a task decodes its columns of W, KC by chunk, to a buffer of its own,
- * and multiplies them with all of the rows, MC at a time.
+ * and multiplies them with all of the rows, MC at a time. When there are more
+ * lanes than columns to go round, a task has a part of the rows.
  */
 enum {
 	MC = 256,                       /* rows: MC x KC of X stays in L2 */
@@ -33,6 +34,7 @@ struct job {
 	unsigned char which[GEMM_OUTPUTS][GEMM_TERMS];
 	size_t row, rows;       /* the block of rows at hand */
 	size_t panels;          /* in a chunk of columns */
+	size_t part;            /* rows of a task */
 	float *wbuf;            /* for each lane */
 };
 
@@ -117,21 +119,35 @@ static size_t all_chunks(const struct job *job, size_t panels)
 	return n;
 }
 
-/* The chunk width: narrower than the widest only where that spares the lanes
- * a sixteenth of their time, since wide chunks read memory in longer runs. */
-static size_t choose_panels(const struct job *job, size_t lanes)
+/* What decoding a panel takes, in rows multiplied by it. */
+enum { DECODE_ROWS = 8, LEAST_PART = 64 };
+
+static size_t lane_time(const struct job *job, size_t lanes, size_t panels,
+			size_t part)
 {
-	size_t best = NC_PANELS, least = SIZE_MAX;
+	size_t tasks = all_chunks(job, panels) * size_ceil(job->rows, part);
 
-	for (size_t p = NC_PANELS; p > 0; p--) {
-		size_t turns = size_ceil(all_chunks(job, p), lanes) * p;
+	return size_ceil(tasks, lanes) * panels * (part + DECODE_ROWS);
+}
 
-		if (turns < least - least / 16) {
-			least = turns;
-			best = p;
+/* Narrower chunks than the widest, and fewer rows than all, only where that
+ * spares a sixteenth of the time: wide ones read memory in longer runs. */
+static void choose_tasks(struct job *job, size_t lanes)
+{
+	size_t least = SIZE_MAX, rows = padded(job->rows), part = rows;
+
+	for (size_t n = 1; n == 1 || (n <= lanes && part > LEAST_PART); n++) {
+		part = padded(size_ceil(rows, n));
+		for (size_t p = NC_PANELS; p > 0; p--) {
+			size_t time = lane_time(job, lanes, p, part);
+
+			if (time >= least - least / 16)
+				continue;
+			least = time;
+			job->panels = p;
+			job->part = part;
 		}
 	}
-	return best;
 }
 
 static void zero(float *y, size_t stride, size_t m, size_t n)
@@ -141,49 +157,67 @@ static void zero(float *y, size_t stride, size_t m, size_t n)
 			y[j] = 0;
 }
 
-/* One block of k of one term, for columns [n0, n1). */
+/* What a task writes: rows of the block at hand, columns of an output. */
+struct area {
+	const struct gemm_output *out;
+	size_t i0, i1, n0, n1;
+};
+
+static float *corner(const struct job *job, const struct area *a, size_t i)
+{
+	return a->out->y + (job->row + i) * a->out->stride + a->n0;
+}
+
+/* One block of k of one term. */
 static void multiply(const struct job *job, const struct packed *p,
-		     const struct gemm_output *o, size_t k, size_t n0,
-		     size_t n1, const float *w, int first)
+		     const struct area *a, size_t k, const float *w, int first)
 {
 	size_t kc = size_min(p->k - k, GEMM_KC);
 	const float *x = p->at + padded(job->rows) * k;
 
-	for (size_t i = 0; i < job->rows; i += MC)
-		kernels()->gemm_block(o->y + (job->row + i) * o->stride + n0,
-				      o->stride, size_min(job->rows - i, MC),
-				      n1 - n0, x + i * kc, w, kc, first);
+	for (size_t i = a->i0; i < a->i1; i += MC)
+		kernels()->gemm_block(corner(job, a, i), a->out->stride,
+				      size_min(a->i1 - i, MC), a->n1 - a->n0,
+				      x + i * kc, w, kc, first);
 }
 
-static void columns_task(void *ctx, size_t task, size_t lane)
+static struct area area_of(const struct job *job, size_t task)
+{
+	size_t parts = size_ceil(job->rows, job->part);
+	size_t chunk = task / parts, wide = job->panels * GEMM_NR;
+	struct area a = { .out = job->out, .i0 = task % parts * job->part };
+
+	for (; chunk >= chunks(a.out->n, job->panels); a.out++)
+		chunk -= chunks(a.out->n, job->panels);
+	a.i1 = size_min(a.i0 + job->part, job->rows);
+	a.n0 = chunk * wide;
+	a.n1 = size_min(a.n0 + wide, a.out->n);
+	return a;
+}
+
+static void area_task(void *ctx, size_t task, size_t lane)
 {
 	struct job *job = ctx;
-	const struct gemm_output *o = job->out;
 	float *w = job->wbuf + lane * wbuf_floats;
-	size_t n0, n1;
-	int first;
+	struct area a = area_of(job, task);
+	int first = !a.out->add;
 
-	for (; task >= chunks(o->n, job->panels); o++)
-		task -= chunks(o->n, job->panels);
-	n0 = task * job->panels * GEMM_NR;
-	n1 = size_min(n0 + job->panels * GEMM_NR, o->n);
-	first = !o->add;
-	for (size_t t = 0; t < o->nterm; t++) {
-		const struct gemm_term *term = &o->term[t];
+	for (size_t t = 0; t < a.out->nterm; t++) {
+		const struct gemm_term *term = &a.out->term[t];
 		const struct packed *p =
-			&job->xs[job->which[o - job->out][t]];
+			&job->xs[job->which[a.out - job->out][t]];
 
 		for (size_t k = 0; k < term->k; k += GEMM_KC) {
 			term->pack(term->w, w, k,
-				   size_min(k + GEMM_KC, term->k), n0, n1,
+				   size_min(k + GEMM_KC, term->k), a.n0, a.n1,
 				   term->use);
-			multiply(job, p, o, k, n0, n1, w, first);
+			multiply(job, p, &a, k, w, first);
 			first = 0;
 		}
 	}
 	if (first)
-		zero(o->y + job->row * o->stride + n0, o->stride, job->rows,
-		     n1 - n0);
+		zero(corner(job, &a, a.i0), a.out->stride, a.i1 - a.i0,
+		     a.n1 - a.n0);
 }
 
 static void lay_out(struct job *job, float *space, size_t ksum)
@@ -204,14 +238,15 @@ void gemm(struct pool *pool, void *space, size_t m,
 	struct job job = { .out = out, .nout = nout };
 	size_t ksum = collect_x(&job), most = block_rows(m, ksum);
 
-	job.panels = choose_panels(&job, pool_lanes(pool));
 	for (; job.row < m; job.row += job.rows) {
 		job.rows = size_min(m - job.row, most);
+		choose_tasks(&job, pool_lanes(pool));
 		lay_out(&job, space, ksum);
 		pool_run(job.rows > GEMM_MR ? pool : NULL,
 			 job.nx * size_ceil(job.rows, PACK_ROWS), pack_x_task,
 			 &job);
-		pool_run(pool, all_chunks(&job, job.panels), columns_task,
-			 &job);
+		pool_run(pool, all_chunks(&job, job.panels) *
+			       size_ceil(job.rows, job.part),
+			 area_task, &job);
 	}
 }

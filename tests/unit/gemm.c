@@ -183,6 +183,18 @@ static void test_product_is_its_definition(void **arg)
 	}
 }
 
+/* More lanes than columns: tasks are parts of the rows. */
+static void test_many_lanes_share_the_rows(void **arg)
+{
+	const struct shape s = { 517, 2, { 70, 20 }, 1, { 200 }, { GEMM_NT } };
+	struct product p;
+
+	(void)arg;
+	build(&p, &s);
+	check_run(&p, &s, 13);
+	destroy(&p, &s);
+}
+
 /* Wide enough that rows are multiplied block by block. */
 static void test_many_rows_are_cut(void **arg)
 {
@@ -241,6 +253,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_product_is_its_definition),
+		cmocka_unit_test(test_many_lanes_share_the_rows),
 		cmocka_unit_test(test_many_rows_are_cut),
 		cmocka_unit_test(test_gradient_is_its_definition),
 	};

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "kernel/table.h"
 
 enum { PIECE = 16384 }; /* elements */
 
@@ -102,13 +103,9 @@ void optim_release(struct optim *o)
 static void square_piece(void *ctx, size_t task, size_t lane)
 {
 	struct optim_piece *p = &((const struct optim *)ctx)->piece[task];
-	double sum[8] = { 0 };
 
 	(void)lane;
-	for (size_t i = 0; i < p->n; i++)
-		sum[i % 8] += (double)p->g[i] * (double)p->g[i];
-	p->square = ((sum[0] + sum[1]) + (sum[2] + sum[3])) +
-		    ((sum[4] + sum[5]) + (sum[6] + sum[7]));
+	p->square = kernels()->sum_squares(p->g, p->n);
 }
 
 double optim_norm(const struct optim *o, struct pool *pool)

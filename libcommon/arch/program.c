@@ -36,7 +36,8 @@ static int make(struct program *p)
 {
 	TRY(sizes(p));
 	TRY(times(p));
-	return program_build(p);
+	TRY(program_build(p));
+	return program_check_used(p);
 }
 
 int program_new(struct program **to, const struct family *f,

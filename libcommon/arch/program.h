@@ -30,8 +30,8 @@ struct bytes_plan {
 
 /*
  * f, c and base are borrowed and must outlive the program. E_DATA: a tensor is
- * missing, has another shape than the config says (names both), or cannot be
- * used.
+ * missing, has another shape than the config says (names both), cannot be
+ * used, or is a weight that no step reads.
  */
 int program_new(struct program **p, const struct family *f,
 		const struct family_config *c,

@@ -130,6 +130,41 @@ int program_bind(struct program *p, const struct family_tensor *f,
 	return t ? vector_of(&b->bias, t, b->size) : 0;
 }
 
+static int ends(const char *name, const char *end)
+{
+	size_t n = strlen(name), m = strlen(end);
+
+	return n >= m && !strcmp(name + n - m, end);
+}
+
+/* Is the tensor read by a step? Buffers and what is no weight do not count. */
+static int is_used(const struct program *p, const struct tensor *t)
+{
+	const struct family_tensor *f;
+	const struct bound *b;
+	const char *suffix;
+	size_t layer, n;
+
+	if (!ends(t->name, ".weight") && !ends(t->name, ".bias"))
+		return 1;
+	f = family_match_hf(p->f, t->name, &layer, &suffix);
+	if (!f || (layer != SIZE_MAX && layer >= p->layers))
+		return 0;
+	b = &p->bound[(size_t)(f - family_tensors(p->f, &n)) * p->layers +
+		      (layer == SIZE_MAX ? 0 : layer)];
+	return b->tried && (strcmp(suffix, "bias") || b->bias);
+}
+
+int program_check_used(const struct program *p)
+{
+	for (size_t i = 0; i < p->base->n; i++)
+		if (!is_used(p, &p->base->at[i]))
+			return err_set(E_DATA, "%s: no step of family %s "
+				       "reads it", p->base->at[i].name,
+				       family_name(p->f));
+	return 0;
+}
+
 void program_unbind(struct program *p)
 {
 	size_t n = 0;

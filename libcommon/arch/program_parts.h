@@ -126,6 +126,8 @@ struct program {
 /* program_bind.c: finds tensors, checks shapes. */
 int program_bind(struct program *p, const struct family_tensor *t,
 		 size_t layer, struct bound **to) MUST_CHECK;
+/* E_DATA: the base has a weight that the model would not read. */
+int program_check_used(const struct program *p) MUST_CHECK;
 void program_unbind(struct program *p);
 
 /* program_build.c: steps to nodes. */

@@ -14,6 +14,8 @@ static int rmsnorm_shape(struct op_node *n)
 	if (!n->gain || n->in_cols[0] % n->ngain)
 		return err_set(E_DATA, "rmsnorm: a gain of %zu for rows of "
 			       "%zu", n->ngain, n->in_cols[0]);
+	if (n->shift)
+		return err_set(E_DATA, "rmsnorm: has no use for a bias");
 	if (!(n->number[0] > 0))
 		return err_set(E_DATA, "rmsnorm: wants an eps above 0");
 	n->nout = 1;

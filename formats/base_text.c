@@ -81,19 +81,17 @@ static void add_stops(struct base_text *b, const struct collected *base)
 static int open_chat(struct base_text *b, const struct collected *base,
 		     const char *name)
 {
-	const char *file, *own = tokenizer_template(b->tokenizer);
-	char *text = NULL;
+	const char *file;
 	size_t size;
 
 	file = collection_file(base, "chat_template.jinja", &size);
-	if (file) {
-		text = strndup(file, size);
-		if (!text)
-			return err_set(E_NOMEM, "out of memory");
-		own = text;
-	}
-	b->why = chat_new(&b->chat, name, own);
-	free(text);
+	if (file)
+		TRY(tokenizer_set_template(b->tokenizer, file, size));
+	b->why = chat_new(&b->chat, name, tokenizer_template(b->tokenizer));
+	if (!b->why)
+		b->why = chat_set_tokens(b->chat,
+					 tokenizer_bos_text(b->tokenizer),
+					 tokenizer_eos_text(b->tokenizer));
 	if (b->why) {
 		b->message = strdup(err_text());
 		return b->message ? 0 : err_set(E_NOMEM, "out of memory");

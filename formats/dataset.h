@@ -16,8 +16,6 @@
 struct dataset_options {
 	const char *chat_template;      /* name, or NULL */
 	int train_on_prompt;            /* labels on everything */
-	const char *model_template;     /* the model's own template, or NULL:
-					 * the tokenizer's */
 	size_t vocab;                   /* ids are below it; 0: as the
 					 * tokenizer says */
 	size_t length;                  /* longest sample; 0: no limit */
@@ -45,7 +43,8 @@ typedef int dataset_fn(void *ctx, const struct dataset_sample *s);
 
 /*
  * Reads path (NULL, "-": standard input). t may be NULL for pre-tokenised
- * records only. E_DATA, with file and record number: no labelled token, a
+ * records only. stats are added up. What fn returns, unless 0, ends the
+ * reading and is returned. E_DATA, with file and record number: no labelled token, a
  * doubled BOS, a missing end of turn, a record that is none of the kinds.
  */
 int dataset_read(const char *path, struct tokenizer *t,

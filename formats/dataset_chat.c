@@ -13,13 +13,11 @@ enum { MESSAGES = 4096 };
 
 static int open_chat(struct reading *r, const char *otherwise)
 {
-	const char *own = r->o->model_template;
+	const char *own = tokenizer_template(r->t);
 	const char *name = r->o->chat_template, *end;
 
 	if (r->chat)
 		return 0;
-	if (!own)
-		own = tokenizer_template(r->t);
 	if (!own && !name)
 		name = otherwise;
 	TRY(chat_new(&r->chat, name, own));

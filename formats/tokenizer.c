@@ -329,3 +329,14 @@ const char *tokenizer_template(const struct tokenizer *t)
 {
 	return t->template;
 }
+
+int tokenizer_set_template(struct tokenizer *t, const char *text, size_t size)
+{
+	char *copy = strndup(text, size);
+
+	if (!copy)
+		return err_set(E_NOMEM, "no memory for a template");
+	free(t->template);
+	t->template = copy;
+	return 0;
+}

@@ -50,6 +50,10 @@ int64_t tokenizer_bos(const struct tokenizer *t);
 int64_t tokenizer_eos(const struct tokenizer *t);
 const char *tokenizer_bos_text(const struct tokenizer *t); /* NULL: none */
 const char *tokenizer_eos_text(const struct tokenizer *t);
-const char *tokenizer_template(const struct tokenizer *t); /* or NULL */
+/* The chat template, from the config or as set: newer models keep it in a file
+ * of its own, chat_template.jinja. NULL: none. */
+const char *tokenizer_template(const struct tokenizer *t);
+int tokenizer_set_template(struct tokenizer *t, const char *text,
+			   size_t size) MUST_CHECK;
 
 #endif

@@ -143,7 +143,7 @@ static int read_samples(struct session *s, const char *path,
 		.chat_template = chat_template,
 		.train_on_prompt = train_on_prompt, .length = how.window,
 	};
-	struct dataset_stats stats;
+	struct dataset_stats stats = { 0 };
 
 	return dataset_read(path, base_text_tokenizer(s->text), &o, &stats,
 			    add_sample, to);

@@ -82,7 +82,7 @@ $(O)/man/%.1: $(O)/bin/%
 	@mkdir -p $(@D)
 	$< --man > $@
 
-tests: $(TOOL) $(UNIT)
+tests: $(TOOL) $(UNIT) $(FUZZ)
 man: $(MAN)
 
 deps:
@@ -128,7 +128,7 @@ bench-peers: all
 
 # Coverage-guided fuzzing needs clang; make check replays the corpus.
 fuzz:
-	$(MAKE) O=$(O)-fuzz CC=clang HARDEN= CFLAGS='-O1 -g \
+	$(MAKE) O=$(O)-fuzz CC=clang HARDEN= CFLAGS='-O1 -g -DFUZZING \
 		-fsanitize=fuzzer-no-link,address,undefined' \
 		FUZZ_LINK=-fsanitize=fuzzer fuzz-programs
 fuzz-programs: $(FUZZ)

@@ -12,12 +12,16 @@
 #include "base/sig.h"
 #include "formats/gather.h"
 #include "formats/sink.h"
+#include "infer/verify.h"
 #include "quant/requant.h"
 
 static const enum dtype dtypes[] = { DTYPE_NONE, DTYPE_F32, DTYPE_BF16,
 				     DTYPE_F16 };
 static struct opt_list adapters, scales;
 static int dtype, requantise, bnb = QUANT_CPU, peft_safe;
+static size_t verify;
+static double tolerance;
+static uint64_t seed = 42;
 
 static struct opt own[] = {
 	{ "adapter", 'A', OPT_LIST, &adapters, "FILE",
@@ -38,6 +42,13 @@ static struct opt own[] = {
 	{ "peft-safe", 0, OPT_FLAG, &peft_safe, NULL,
 	  "round the update before it is added, as PEFT's safe_merge",
 	  .alias = "safe-merge", .flags = OPT_RECORD },
+	{ "verify", 0, OPT_COUNT, &verify, "N",
+	  "run N tokens through base and adapters, and through the result; "
+	  "holds both in memory" },
+	{ "tolerance", 0, OPT_REAL, &tolerance, "X",
+	  "--verify: largest relative RMS of the logits' differences; 0: by "
+	  "the type of the result" },
+	{ "seed", 0, OPT_SEED, &seed, "N", "--verify: of the random tokens" },
 	{ 0 }
 };
 
@@ -78,6 +89,7 @@ struct work {
 	struct gather in;
 	struct merger merger;
 	struct untie untie;
+	struct verify verify;
 	struct pool *pool;
 	struct sink *to;
 	struct io_out log;
@@ -126,25 +138,14 @@ static int take_adapters(struct work *w)
 
 /* ---- the report of --requantise ---- */
 
-static int log_report(struct work *w, const char *name,
-		      const struct requant_report *r)
+static int log_line(struct work *w, json_t *line)
 {
-	json_t *line = json_pack("{s:s, s:f}", "tensor", name, "delta",
-				 r->delta);
-	char *text = NULL;
-	int err;
+	char *text;
+	int err = json_print(&text, line, 0);
 
-	if (line && r->delta > 0)
-		json_object_update_new(
-			line, json_pack("{s:f, s:f}", "survived", r->survived,
-					"error", r->error / r->delta));
-	if (!line)
-		err = err_set(E_NOMEM, "out of memory");
-	else
-		err = json_print(&text, line, 0);
 	json_decref(line);
-	if (!err)
-		err = io_out_write(&w->log, text, strlen(text));
+	TRY(err);
+	err = io_out_write(&w->log, text, strlen(text));
 	free(text);
 	return err ? err : io_out_write(&w->log, "\n", 1);
 }
@@ -152,6 +153,8 @@ static int log_report(struct work *w, const char *name,
 static int report(struct work *w, const char *name,
 		  const struct requant_report *r)
 {
+	json_t *line;
+
 	if (!opt_common.quiet) {
 		if (!w->reported++)
 			fprintf(stderr, "%-52s %10s %8s %8s\n", "tensor",
@@ -163,7 +166,10 @@ static int report(struct work *w, const char *name,
 			fprintf(stderr, "%-52s %10.4g %8s %8s\n", name, 0.0,
 				"-", "-");
 	}
-	return opt_common.log ? log_report(w, name, r) : 0;
+	if (!opt_common.log)
+		return 0;
+	TRY(requant_json(&line, name, r));
+	return log_line(w, line);
 }
 
 /* ---- the base ---- */
@@ -197,6 +203,8 @@ static int put_merged(struct work *w, const struct tensor *from)
 		TRY(merge_tensor(&t, from, &w->merger,
 				 merger_dtype(&w->merger, from), w->pool));
 	err = sink_tensor(w->to, &t);
+	if (!err && verify)
+		err = verify_after(&w->verify, &t);
 	tensor_release(&t);
 	return err;
 }
@@ -212,47 +220,68 @@ static int is_changed(const struct work *w, const struct tensor *t)
 	       merger_dtype(&w->merger, t) != t->dtype;
 }
 
-static int put_config(struct work *w, struct tensor *blob)
+/* The tensor as it came, where nothing changes. */
+static int pass_tensor(struct work *w, struct source *from,
+		       const struct item *item)
 {
-	const struct tensor_part *p = &blob->part[0];
-	json_t *config;
-	struct tensor t;
-	char *text;
-	size_t size;
-	int err;
+	TRY(sink_pass(w->to, from, item));
+	return verify ? verify_both(&w->verify, item->tensor) : 0;
+}
 
-	TRY(json_parse(&config, p->data, p->bytes));
-	err = untie_config(&w->untie, &w->merger, config, !requantise, &text);
-	json_decref(config);
-	if (err || !text)
-		return err ? err : sink_tensor(w->to, blob);
-	size = strlen(text);
-	err = tensor_init(&t, blob->name, blob->role, DTYPE_U8, 1, &size);
-	if (!err)
-		err = tensor_alloc(&t);
-	if (!err) {
-		memcpy(t.part[0].data, text, size);
-		err = sink_tensor(w->to, &t);
-	}
-	tensor_release(&t);
-	free(text);
-	return err;
+static int put_config(struct work *w, struct source *from, struct tensor *blob)
+{
+	TRY(source_load(from));
+	TRY(untie_config(&w->untie, &w->merger, blob, !requantise));
+	TRY(sink_tensor(w->to, blob));
+	return verify ? verify_both(&w->verify, blob) : 0;
 }
 
 static int put_tensor(struct work *w, struct source *from,
 		      const struct item *item)
 {
 	struct tensor *t = item->tensor;
+	int changed = is_changed(w, t);
 
-	if (t->role == ROLE_BLOB && !strcmp(t->name, "file/config.json")) {
-		TRY(source_load(from));
-		return put_config(w, t);
-	}
-	if (is_changed(w, t) || untie_changes(&w->untie, t))
+	if (t->role == ROLE_BLOB && !strcmp(t->name, "file/config.json"))
+		return put_config(w, from, t);
+	if (changed || verify || untie_changes(&w->untie, t))
 		TRY(source_load(from));
 	TRY(untie_tensor(&w->untie, &w->merger, t));
-	return is_changed(w, t) ? put_merged(w, t)
-				: sink_pass(w->to, from, item);
+	if (!changed)
+		return pass_tensor(w, from, item);
+	TRY(put_merged(w, t));
+	return verify ? verify_before(&w->verify, t) : 0;
+}
+
+/* ---- --verify ---- */
+
+static int check_result(struct work *w)
+{
+	const struct comparison *c = &w->verify.result;
+	struct samples data = { 0 };
+	double most = tolerance > 0 ? tolerance :
+				      verify_tolerance(&w->verify, requantise);
+	json_t *line;
+	int err = verify_run(&w->verify, &w->merger, &data, verify, seed,
+			     w->pool);
+
+	samples_release(&data);
+	if (err)
+		return err_at(err, "--verify");
+	if (!opt_common.quiet)
+		fprintf(stderr, "%s: %zu tokens: logits differ by %.3g at "
+			"most, relative RMS %.3g, divergence %.3g nats, same "
+			"best token at %.1f %%\n", program.name, c->tokens,
+			c->most, c->rms, c->kl, 100 * c->agree);
+	if (opt_common.log) {
+		TRY(comparison_json(&line, c));
+		TRY(log_line(w, line));
+	}
+	if (!(c->rms <= most))
+		return err_set(E_NO, "the merged model differs: relative RMS "
+			       "of the logits %.3g, want at most %.3g",
+			       c->rms, most);
+	return 0;
 }
 
 static int put_end(struct work *w, struct source *from,
@@ -288,6 +317,7 @@ static int put_item(struct work *w, struct source *from,
 	switch (item->kind) {
 	case ITEM_HEAD:
 		untie_release(&w->untie);
+		verify_release(&w->verify);
 		return sink_pass(w->to, from, item);
 	case ITEM_TENSOR:
 		return put_tensor(w, from, item);
@@ -295,6 +325,8 @@ static int put_item(struct work *w, struct source *from,
 		head = untie_head(&w->untie);
 		if (head)
 			TRY(put_merged(w, head));
+		if (verify)
+			TRY(check_result(w));
 		return put_end(w, from, item);
 	default:
 		return sink_pass(w->to, from, item);
@@ -355,6 +387,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "%s: %s\n", program.name, err_text());
 	io_out_abandon(&w.log);
 	untie_release(&w.untie);
+	verify_release(&w.verify);
 	merger_release(&w.merger);
 	gather_release(&w.in);
 	pool_free(w.pool);

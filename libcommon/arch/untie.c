@@ -24,15 +24,13 @@ static void find_pair(struct untie *u, const struct family *f)
 			}
 }
 
-int untie_config(struct untie *u, const struct merger *m, json_t *config,
-		 int dense, char **text)
+/* What has to change in the config, in a copy; *c NULL: nothing. */
+static int edit(struct untie *u, const struct merger *m, json_t *config,
+		int dense, json_t **c)
 {
 	const struct family *f;
-	json_t *c;
-	int err;
 
-	*text = NULL;
-	untie_release(u);
+	*c = NULL;
 	u->known = !family_find(&f, config);
 	if (u->known)
 		find_pair(u, f);
@@ -43,15 +41,52 @@ int untie_config(struct untie *u, const struct merger *m, json_t *config,
 		       json_is_false(json_object_get(config,
 						     "tie_word_embeddings"))))
 		return 0;
-	c = json_copy(config);
-	if (!c)
+	*c = json_copy(config);
+	if (!*c)
 		return err_set(E_NOMEM, "out of memory");
 	if (u->wanted)
-		json_object_set_new(c, "tie_word_embeddings", json_false());
+		json_object_set_new(*c, "tie_word_embeddings", json_false());
 	if (dense)
-		json_object_del(c, "quantization_config");
-	err = json_print(text, c, 2);
+		json_object_del(*c, "quantization_config");
+	return 0;
+}
+
+/* blob's text is now c's. */
+static int rewrite(struct tensor *blob, json_t *c)
+{
+	struct tensor t;
+	char *text;
+	size_t size;
+	int err;
+
+	TRY(json_print(&text, c, 2));
+	size = strlen(text);
+	err = tensor_init(&t, blob->name, blob->role, DTYPE_U8, 1, &size);
+	if (!err)
+		err = tensor_alloc(&t);
+	if (!err) {
+		memcpy(t.part[0].data, text, size);
+		tensor_release(blob);
+		tensor_move(blob, &t);
+	}
+	tensor_release(&t);
+	free(text);
+	return err;
+}
+
+int untie_config(struct untie *u, const struct merger *m, struct tensor *blob,
+		 int dense)
+{
+	json_t *config, *c;
+	int err;
+
+	untie_release(u);
+	TRY(json_parse(&config, blob->part[0].data, blob->part[0].bytes));
+	err = edit(u, m, config, dense, &c);
+	if (!err && c)
+		err = rewrite(blob, c);
 	json_decref(c);
+	json_decref(config);
 	return err;
 }
 
@@ -60,15 +95,20 @@ int untie_changes(const struct untie *u, const struct tensor *t)
 	return u->wanted && !strcmp(t->name, u->embed);
 }
 
-/* A copy of a plain tensor under another name. */
-static int copy_as(struct tensor *to, const struct tensor *t, const char *name)
+/* A copy of the tensor as the head's. */
+static int keep(struct untie *u, const struct tensor *t)
 {
-	if (!tensor_is_plain(t))
-		return err_set(E_DATA, "%s: a tied embedding that is quantised "
-			       "cannot be untied", t->name);
-	TRY(tensor_init(to, name, ROLE_HEAD, t->dtype, t->rank, t->shape));
-	TRY(tensor_alloc(to));
-	memcpy(to->part[0].data, t->part[0].data, t->part[0].bytes);
+	char *name = strdup(u->head);
+	int err = name ? tensor_copy(&u->kept, t) :
+			 err_set(E_NOMEM, "out of memory");
+
+	if (err) {
+		free(name);
+		return err;
+	}
+	free(u->kept.name);
+	u->kept.name = name;
+	u->kept.role = ROLE_HEAD;
 	return 0;
 }
 
@@ -84,7 +124,7 @@ int untie_tensor(struct untie *u, const struct merger *m,
 	if (u->has_head)
 		tensor_release(&u->kept);
 	else if (untie_changes(u, t))
-		return copy_as(&u->kept, t, u->head);
+		return keep(u, t);
 	return 0;
 }
 

@@ -21,12 +21,12 @@ struct untie {
 };
 
 /*
- * Begins a base with its config.json. *text: new text where it has to change,
- * else NULL; free it. dense: the merged model is not quantised, so what
- * config says of a quantisation goes away. E_DATA.
+ * Begins a base with its config.json, a loaded blob, and changes its text
+ * where that has to be. dense: the merged model is not quantised, so what it
+ * says of a quantisation goes away. E_DATA.
  */
-int untie_config(struct untie *u, const struct merger *m, json_t *config,
-		 int dense, char **text) MUST_CHECK;
+int untie_config(struct untie *u, const struct merger *m, struct tensor *blob,
+		 int dense) MUST_CHECK;
 
 /* Every tensor of the base, loaded where it changes(). E_DATA: an adapter
  * stands at an embedding, and no config.json came before; E_NOMEM. */

@@ -101,3 +101,14 @@ int requant(struct tensor *to, const struct tensor *base,
 		tensor_release(to);
 	return err;
 }
+
+int requant_json(json_t **line, const char *name,
+		 const struct requant_report *r)
+{
+	*line = r->delta > 0 ?
+			json_pack("{s:s, s:f, s:f, s:f}", "tensor", name,
+				  "delta", r->delta, "survived", r->survived,
+				  "error", r->error / r->delta) :
+			json_pack("{s:s, s:f}", "tensor", name, "delta", 0.0);
+	return *line ? 0 : err_set(E_NOMEM, "out of memory");
+}

@@ -7,6 +7,7 @@
 #ifndef QUANT_REQUANT_H
 #define QUANT_REQUANT_H
 
+#include "base/json.h"
 #include "quant/quant_nf4.h"
 
 /* With W the base's values, M = W + delta the merged ones and Q those that are
@@ -26,5 +27,10 @@ struct requant_report {
 int requant(struct tensor *to, const struct tensor *base,
 	    const struct tensor *merged, enum quant_rule rule,
 	    struct requant_report *report, struct pool *pool) MUST_CHECK;
+
+/* {"tensor", "delta", "survived", "error"}, the last two where there is a
+ * delta, error in units of it; a new reference. E_NOMEM. */
+int requant_json(json_t **line, const char *name,
+		 const struct requant_report *r) MUST_CHECK;
 
 #endif

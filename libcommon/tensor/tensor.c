@@ -109,6 +109,43 @@ int tensor_alloc(struct tensor *t)
 	return 0;
 }
 
+/* What of *t is owned, anew. */
+static int copy_owned(struct tensor *to, const struct tensor *t)
+{
+	to->name = strdup(t->name);
+	if (!to->name)
+		return err_set(E_NOMEM, "out of memory");
+	for (int i = 0; i < t->nnode; i++) {
+		size_t bytes = sizeof(float) << t->node[i].bits;
+
+		if (!t->node[i].book)
+			continue;
+		to->node[i].book = malloc(bytes);
+		if (!to->node[i].book)
+			return err_set(E_NOMEM, "out of memory");
+		memcpy(to->node[i].book, t->node[i].book, bytes);
+	}
+	TRY(tensor_alloc(to));
+	for (int i = 0; i < t->npart; i++)
+		memcpy(to->part[i].data, t->part[i].data, t->part[i].bytes);
+	return 0;
+}
+
+int tensor_copy(struct tensor *to, const struct tensor *t)
+{
+	int err;
+
+	*to = *t;
+	for (int i = 0; i < TENSOR_NODES; i++)
+		to->node[i].book = NULL;
+	for (int i = 0; i < TENSOR_PARTS; i++)
+		to->part[i].data = NULL;
+	err = copy_owned(to, t);
+	if (err)
+		tensor_release(to);
+	return err;
+}
+
 size_t tensor_bytes(const struct tensor *t)
 {
 	size_t sum = 0;

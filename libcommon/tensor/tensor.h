@@ -109,6 +109,9 @@ int tensor_part(struct tensor *t, enum dtype d, size_t count);
  * E_NOMEM. */
 int tensor_alloc(struct tensor *t) MUST_CHECK;
 
+/* A copy of all, data included. E_NOMEM. */
+int tensor_copy(struct tensor *to, const struct tensor *t) MUST_CHECK;
+
 /* Stored bytes of all parts. */
 size_t tensor_bytes(const struct tensor *t);
 

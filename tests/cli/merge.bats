@@ -168,3 +168,43 @@ streams() {
 	merge-adapter --version | grep -q merge-adapter
 	merge-adapter --man | grep -q arXiv:2106.09685
 }
+
+@test "--verify: the result says what base and adapters say" {
+	streams
+	for options in "" "--dtype bf16" "--dtype f16" "--scale 0.5" \
+		"-A fresh.st" "-A $peft --scale 1 --scale -0.5"; do
+		merge-adapter -A "$peft" $options base.st --verify 100 \
+			-o out.st 2> said
+		grep -q "^merge-adapter: 100 tokens: logits differ by" said
+	done
+	merge-adapter -q -A "$peft" nf4.st --verify 100 -o out.st 2> said
+	[ ! -s said ]
+	merge-adapter -A "$peft" nf4.st --verify 1000 --tolerance 1e-5 > out2.st
+	cmp out.st out2.st
+	merge-adapter -q -A "$peft" nf4.st --verify 50 --requantise \
+		--log log.jsonl > out.st
+	[ "$(grep -c '"survived"' log.jsonl)" -eq 6 ]
+	[ "$(grep -c '"verify_tokens": 50' log.jsonl)" -eq 1 ]
+}
+
+@test "--verify that fails: 1, and no output that anyone accepts" {
+	streams
+	run merge-adapter -q -A "$peft" --requantise nf4.st --verify 100 \
+		--tolerance 1e-3 -o out.st
+	[ "$status" -eq 1 ]
+	[[ $output == *"the merged model differs"* ]]
+	[ ! -e out.st ]
+	run bash -c "merge-adapter -q -A '$peft' --dtype bf16 base.st \
+		--verify 100 --tolerance 1e-6 > out.st"
+	[ "$status" -eq 1 ]
+	run st-check out.st
+	[ "$status" -ne 0 ]
+}
+
+@test "--verify sees through a tied embedding that is untied" {
+	tied=$golden/A/llama3_tied/model
+	lora-init --only -r 2 --modules-to-save embed_tokens -o embed.st "$tied"
+	merge-adapter -A embed.st "$tied" --verify 64 -o out.st
+	run merge-adapter -A embed.st --scale 0.5 "$tied" --verify 64 -o two.st
+	[ "$status" -eq 78 ]
+}

@@ -1,0 +1,215 @@
+#include "infer/compare.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/math.h"
+#include "base/rng.h"
+#include "base/size.h"
+#include "infer/feed.h"
+
+enum { ROWS = 32 };
+
+/* What one position adds. */
+struct row_sums {
+	double most, square, scale, kl;
+	int agree;
+};
+
+struct job {
+	struct program *program[2];
+	struct pool *pool;
+	struct feed feed;
+	struct mat last[2], logits[2];  /* logits (ROWS, vocab) */
+	struct row_sums row[ROWS];
+	struct comparison sum;
+};
+
+struct top {
+	size_t at;
+	double mean, log_sum;   /* log of the sum of exp */
+};
+
+static struct top find_top(const float *x, size_t n)
+{
+	struct top t = { 0 };
+	double sum = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		t.mean += (double)x[i];
+		if (x[i] > x[t.at])
+			t.at = i;
+	}
+	for (size_t i = 0; i < n; i++)
+		sum += (double)math_exp(x[i] - x[t.at]);
+	t.mean /= (double)n;
+	t.log_sum = (double)x[t.at] + math_log64(sum);
+	return t;
+}
+
+static void compare_row(void *ctx, size_t i, size_t lane)
+{
+	struct job *j = ctx;
+	size_t n = j->logits[0].cols;
+	const float *a = mat_row(j->logits[0], i);
+	const float *b = mat_row(j->logits[1], i);
+	struct top ta = find_top(a, n), tb = find_top(b, n);
+	struct row_sums s = { .agree = ta.at == tb.at };
+
+	(void)lane;
+	for (size_t k = 0; k < n; k++) {
+		double d = (double)b[k] - (double)a[k];
+		double logp = (double)a[k] - ta.log_sum;
+		double from_mean = (double)a[k] - ta.mean;
+
+		/* NaN stays to be seen: it compares false. */
+		s.most = fabs(d) <= s.most ? s.most : fabs(d);
+		s.square += d * d;
+		s.scale += from_mean * from_mean;
+		s.kl += (double)math_exp((float)logp) *
+			(logp - ((double)b[k] - tb.log_sum));
+	}
+	j->row[i] = s;
+}
+
+static void add_rows(struct job *j, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct row_sums *s = &j->row[i];
+
+		j->sum.most = s->most <= j->sum.most ? j->sum.most : s->most;
+		j->sum.rms += s->square;
+		j->sum.agree += s->agree;
+		j->sum.kl += s->kl;
+	}
+}
+
+/* The sum of the logits' scales goes beside, for compare_models(). */
+static double run_sequence(struct job *j)
+{
+	size_t n = j->feed.batch.n;
+	double scale = 0;
+
+	for (int m = 0; m < 2; m++)
+		j->last[m] = program_forward(j->program[m], &j->feed.pass);
+	for (size_t first = 0; first < n; first += ROWS) {
+		size_t rows = size_min(ROWS, n - first);
+
+		for (int m = 0; m < 2; m++)
+			program_logits(j->program[m],
+				       mat_rows(j->last[m], first, rows),
+				       mat_rows(j->logits[m], 0, rows));
+		pool_run(j->pool, rows, compare_row, j);
+		add_rows(j, rows);
+		for (size_t i = 0; i < rows; i++)
+			scale += j->row[i].scale;
+	}
+	j->sum.tokens += n;
+	return scale;
+}
+
+static int check_tokens(const struct job *j, const uint32_t *id, size_t n)
+{
+	size_t vocab = program_vocab(j->program[0]);
+
+	for (size_t i = 0; i < n; i++)
+		if (id[i] >= vocab)
+			return err_set(E_DATA, "token %u, the vocabulary has "
+				       "%zu", id[i], vocab);
+	return 0;
+}
+
+static int run_all(struct job *j, const struct samples *data, size_t tokens)
+{
+	double scale = 0;
+	size_t n;
+
+	for (size_t i = 0; i < data->n && j->sum.tokens < tokens; i++) {
+		size_t at = data->start[i], end = data->start[i + 1];
+
+		for (; at < end && j->sum.tokens < tokens; at += n) {
+			n = size_min(size_min(end - at, COMPARE_LENGTH),
+				     tokens - j->sum.tokens);
+			TRY(check_tokens(j, data->id + at, n));
+			feed_clear(&j->feed, NULL);
+			feed_add(&j->feed, data->id + at, NULL, n, 0, 0);
+			scale += run_sequence(j);
+		}
+	}
+	n = j->sum.tokens;
+	if (!n)
+		return err_set(E_DATA, "no tokens to compare on");
+	j->sum.rms = sqrt(j->sum.rms / scale);
+	j->sum.kl /= (double)n;
+	j->sum.agree /= (double)n;
+	if (!isfinite(j->sum.most) || !isfinite(j->sum.rms))
+		return err_set(E_DATA, "a model's logits are not finite");
+	return 0;
+}
+
+static int prepare(struct job *j)
+{
+	struct program_need need = { .tokens = COMPARE_LENGTH, .sequences = 1,
+				     .rows = ROWS };
+	size_t vocab = program_vocab(j->program[0]);
+
+	if (program_vocab(j->program[1]) != vocab)
+		return err_set(E_DATA, "vocabularies of %zu and %zu tokens",
+			       vocab, program_vocab(j->program[1]));
+	TRY(feed_init(&j->feed, need.tokens, need.sequences));
+	for (int m = 0; m < 2; m++) {
+		float *at = aligned_alloc(64, size_align(ROWS * vocab * 4, 64));
+
+		if (!at)
+			return err_set(E_NOMEM, "out of memory");
+		j->logits[m] = mat_of(at, ROWS, vocab);
+		TRY(program_plan(j->program[m], j->pool, &need));
+	}
+	return 0;
+}
+
+int compare_models(struct comparison *c, struct program *a, struct program *b,
+		   const struct samples *data, size_t tokens,
+		   struct pool *pool)
+{
+	struct job j = { .program = { a, b }, .pool = pool };
+	int err = prepare(&j);
+
+	if (!err)
+		err = run_all(&j, data, tokens);
+	*c = j.sum;
+	free(j.logits[0].at);
+	free(j.logits[1].at);
+	feed_release(&j.feed);
+	return err;
+}
+
+int comparison_json(json_t **line, const struct comparison *c)
+{
+	*line = json_pack("{s:I, s:f, s:f, s:f, s:f}", "verify_tokens",
+			  (json_int_t)c->tokens, "most", c->most, "rms",
+			  c->rms, "kl", c->kl, "agree", c->agree);
+	return *line ? 0 : err_set(E_NOMEM, "out of memory");
+}
+
+int compare_random(struct samples *data, size_t vocab, size_t tokens,
+		   uint64_t seed)
+{
+	struct rng r = rng_of(seed, "compare");
+	uint32_t id[COMPARE_LENGTH];
+	int32_t label[COMPARE_LENGTH];
+	uint64_t at = 0;
+
+	while (tokens) {
+		size_t n = size_min(tokens, COMPARE_LENGTH);
+
+		for (size_t i = 0; i < n; i++) {
+			id[i] = (uint32_t)rng_below(r, at++, vocab);
+			label[i] = LABEL_NONE;
+		}
+		TRY(samples_add(data, id, label, n));
+		tokens -= n;
+	}
+	return 0;
+}

@@ -1,0 +1,42 @@
+/*
+ * compare - do two models say the same?
+ *
+ * Both run over the same tokens; their logits are compared at every position.
+ */
+#ifndef INFER_COMPARE_H
+#define INFER_COMPARE_H
+
+#include "arch/program.h"
+#include "data/samples.h"
+
+struct comparison {
+	size_t tokens;
+	double most;            /* largest difference of two logits */
+	double rms;             /* root mean square of the differences, over
+				 * that of the first one's logits less the mean
+				 * of their position */
+	double kl;              /* mean divergence of the second one's
+				 * distribution from the first's, nats */
+	double agree;           /* share of positions with one likeliest token */
+};
+
+/*
+ * Plans both programs and runs at most tokens of data through them, in
+ * sequences of at most COMPARE_LENGTH tokens. Same numbers for any pool.
+ * E_DATA: a token outside the vocabulary, two vocabularies, logits that are
+ * not finite; E_NOMEM.
+ */
+enum { COMPARE_LENGTH = 128 };
+
+int compare_models(struct comparison *c, struct program *a, struct program *b,
+		   const struct samples *data, size_t tokens,
+		   struct pool *pool) MUST_CHECK;
+
+/* {"verify_tokens", "most", "rms", "kl", "agree"}; a new reference. E_NOMEM. */
+int comparison_json(json_t **line, const struct comparison *c) MUST_CHECK;
+
+/* Sequences of random tokens, tokens in all. E_NOMEM. */
+int compare_random(struct samples *data, size_t vocab, size_t tokens,
+		   uint64_t seed) MUST_CHECK;
+
+#endif

@@ -4,6 +4,7 @@ ROOT  ?= $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST))))..)
 BIN   ?= $(ROOT)/build/bin
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
 MAKEFLAGS += --no-builtin-rules

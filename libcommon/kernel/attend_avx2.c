@@ -12,7 +12,9 @@ struct task {
 	size_t group, rows, d, wide;
 	size_t first;           /* position of the first query */
 	float *keys;            /* (d, TILE), transposed */
-	float *values;          /* (TILE, wide) */
+	const float *values;    /* (TILE, wide): a copy, or where they are */
+	size_t vstride;
+	float *copy;            /* (TILE, wide) */
 	float *q, *o;           /* (rows, wide) */
 	float *m, *l;           /* (rows) */
 	float *s;               /* (BLOCK_ROWS, TILE) */
@@ -120,7 +122,7 @@ static void mix(const struct task *t, size_t row, size_t c, struct span p,
 		const float fall[8])
 {
 	struct left s = { t->s + p.low, TILE, 1 };
-	struct right v = { t->values + p.low * t->wide + c, t->wide };
+	struct right v = { t->values + p.low * t->vstride + c, t->vstride };
 	float *o = t->o + row * t->wide + c;
 	__m256 x[BLOCK_ROWS][2];
 
@@ -182,8 +184,8 @@ static struct task task_begin(const struct attention *a,
 			  .d = a->head_dim, .wide = wide };
 
 	t.keys = scratch;
-	t.values = t.keys + wide * TILE;
-	t.s = t.values + wide * TILE;
+	t.copy = t.keys + wide * TILE;
+	t.s = t.copy + wide * TILE;
 	t.q = t.s + BLOCK_ROWS * TILE;
 	t.o = t.q + room * wide;
 	t.m = t.o + room * wide;
@@ -195,6 +197,18 @@ static struct task task_begin(const struct attention *a,
 		t.l[i] = 0;
 	}
 	return t;
+}
+
+/* The few rows of a cached step do not repay a copy. */
+static void take_values(struct task *t, const float *v, size_t n)
+{
+	t->values = v;
+	t->vstride = t->a->vstride;
+	if (t->rows <= 4 * BLOCK_ROWS && t->d == t->wide)
+		return;
+	tile_copy(t->copy, t->wide, v, t->a->vstride, n, t->d);
+	t->values = t->copy;
+	t->vstride = t->wide;
 }
 
 void attend_avx2(const struct attention *a, const struct attention_task *k,
@@ -226,8 +240,7 @@ void attend_avx2(const struct attention *a, const struct attention_task *k,
 
 		tile_transpose(t.keys, TILE, keys + at * a->kstride,
 			       a->kstride, n, d);
-		tile_copy(t.values, t.wide, values + at * a->vstride,
-			  a->vstride, n, d);
+		take_values(&t, values + at * a->vstride, n);
 		for (size_t r = 0; r < t.rows; r += BLOCK_ROWS)
 			meet(&t, r, at);
 	}

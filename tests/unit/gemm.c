@@ -183,6 +183,82 @@ static void test_product_is_its_definition(void **arg)
 	}
 }
 
+/* Every way in which a tile can be cut short. */
+static void test_all_edges(void **arg)
+{
+	(void)arg;
+	for (size_t m = 1; m < 10; m++)
+		for (size_t n = 1; n < 50; n++) {
+			struct shape s = { m, 1, { n }, 1, { 5 + n % 7 },
+					   { n % 2 ? GEMM_NT : GEMM_NN } };
+			struct product p;
+
+			build(&p, &s);
+			check_run(&p, &s, 1);
+			destroy(&p, &s);
+		}
+}
+
+/* One X is another with every second row, or with fewer columns. */
+static void test_views_of_one_x_differ(void **arg)
+{
+	struct shape s = { 20, 2, { 30, 9 }, 2, { 40, 40 },
+			   { GEMM_NT, GEMM_NT } };
+	const float *old[3];
+	struct product p;
+	float *x = numbers(40 * 50);
+
+	(void)arg;
+	build(&p, &s);
+	for (int i = 0; i < 3; i++) {
+		struct gemm_term *t = &p.out[i / 2].term[i % 2];
+
+		old[i] = t->x;
+		t->x = x;
+		t->stride = i == 1 ? 100 : 50;
+		t->k = i == 2 ? 33 : 40;
+	}
+	check_run(&p, &s, 2);
+	for (int i = 0; i < 3; i++)
+		p.out[i / 2].term[i % 2].x = old[i];
+	destroy(&p, &s);
+	free(x);
+}
+
+/* Other block sizes would be other bits, in every result there is. */
+static void test_definition_has_not_moved(void **arg)
+{
+	(void)arg;
+	assert_int_equal(GEMM_KC, 192);
+	assert_int_equal(GEMM_TN_ROWS, 256);
+}
+
+/* Against f64, by the bound of a sum of k products. */
+static void test_product_is_accurate(void **arg)
+{
+	const struct shape s = { 9, 1, { 31 }, 1, { 1000 }, { GEMM_NT } };
+	struct product p;
+
+	(void)arg;
+	build(&p, &s);
+	for (size_t i = 0; i < s.m; i++)
+		for (size_t j = 0; j < s.n[0]; j++) {
+			const struct gemm_term *t = &p.out[0].term[0];
+			double sum = 0, size = 0;
+
+			for (size_t k = 0; k < t->k; k++) {
+				double term = (double)t->x[i * t->stride + k] *
+					      (double)element(t, k, j);
+
+				sum += term;
+				size += fabs(term);
+			}
+			assert_true(fabs((double)defined(&p.out[0], 0, i, j) -
+					 sum) < 2e-7 * size);
+		}
+	destroy(&p, &s);
+}
+
 /* More lanes than columns: tasks are parts of the rows. */
 static void test_many_lanes_share_the_rows(void **arg)
 {
@@ -253,6 +329,10 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_product_is_its_definition),
+		cmocka_unit_test(test_all_edges),
+		cmocka_unit_test(test_views_of_one_x_differ),
+		cmocka_unit_test(test_definition_has_not_moved),
+		cmocka_unit_test(test_product_is_accurate),
 		cmocka_unit_test(test_many_lanes_share_the_rows),
 		cmocka_unit_test(test_many_rows_are_cut),
 		cmocka_unit_test(test_gradient_is_its_definition),

@@ -49,7 +49,8 @@ typedef pack_code4_fn pack_code4_nt_fn, pack_code4_nn_fn;
 pack_code4_fn pack_code4_nt_c, pack_code4_nn_c, pack_code4_nt_avx2,
 	pack_code4_nn_avx2;
 
-/* As they lie: nunit units, each of unit codes and one scale. */
+/* As they lie: nunit units, each of one scale and unit codes, which is a
+ * multiple of 32 here. */
 typedef void decode_code4_fn(float *dst, const uint8_t *code,
 			     const float *book, const float *scale,
 			     size_t nunit, size_t unit);

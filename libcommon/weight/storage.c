@@ -1,9 +1,15 @@
 #include "weight/storage.h"
 
+#include <string.h>
+
 #include "base/size.h"
 #include "kernel/books.h"
+#include "kernel/table.h"
 
-enum { GROUPS = 16 };   /* whose scales are decoded at a time */
+enum {
+	GROUPS = 16,            /* whose scales are decoded at a time */
+	RUN = 64,               /* codes that are unpacked at a time */
+};
 
 static const struct {
 	const char *name;
@@ -128,6 +134,14 @@ static void decode_raw(const struct tensor_part *p, float *dst, size_t first,
 	case DTYPE_BOOL:
 		FROM_INT(uint8_t);
 		break;
+	case DTYPE_BF16:
+		kernels()->bf16_to_f32(dst, (const uint16_t *)p->data + first,
+				       count);
+		break;
+	case DTYPE_F16:
+		kernels()->f16_to_f32(dst, (const uint16_t *)p->data + first,
+				      count);
+		break;
 	default:
 		dtype_to_f32(dst, p->dtype,
 			     at + first * (dtype_bits(p->dtype) / 8), count);
@@ -144,16 +158,32 @@ static unsigned code_at(const unsigned char *code, size_t bits, size_t e)
 	return two >> (7 - end % 8) & ((1u << bits) - 1);
 }
 
+/* Codes [first, first + n), a byte each. */
+static void unpack(unsigned char *to, const unsigned char *code, size_t bits,
+		   size_t first, size_t n)
+{
+	if (bits == 8) {
+		memcpy(to, code + first, n);
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		size_t e = first + i;
+
+		to[i] = (unsigned char)(bits != 4 ? code_at(code, bits, e) :
+			code[e / 2] >> (e % 2 ? 0 : 4) & 15);
+	}
+}
+
 struct groups {
 	float scale[GROUPS], zero[GROUPS], shift[GROUPS];
-	size_t first;
+	size_t n;
 	int has_zero, has_shift;
 };
 
 static void load_groups(struct groups *g, const struct tensor *t,
 			const struct storage *s, size_t first, size_t n)
 {
-	g->first = first;
+	g->n = n;
 	g->has_zero = s->zero >= 0;
 	g->has_shift = s->shift >= 0;
 	storage_decode(t, s->scale, g->scale, first, n);
@@ -163,48 +193,82 @@ static void load_groups(struct groups *g, const struct tensor *t,
 		storage_decode(t, s->shift, g->shift, first, n);
 }
 
-/* Elements [first, end) of group i of g. */
-static void decode_run(const struct tensor *t, const struct storage *s,
-		       const struct groups *g, size_t i, float *dst,
-		       size_t first, size_t end)
+static void from_book(float *dst, const unsigned char *code, size_t n,
+		      const float *book, float scale)
 {
-	const unsigned char *code = t->part[s->part].data;
+	for (size_t i = 0; i < n; i++)
+		dst[i] = book[code[i]] * scale;
+}
+
+static void from_int(float *dst, const unsigned char *code, size_t n,
+		     float zero, float scale)
+{
+	for (size_t i = 0; i < n; i++)
+		dst[i] = scale * ((float)code[i] - zero);
+}
+
+/* n elements of group i of g, from element e on. */
+static void decode_run(const struct tensor *t, const struct storage *s,
+		       const struct groups *g, size_t i, float *dst, size_t e,
+		       size_t n)
+{
 	const float *book = s->kind == STORE_BOOK ? s->book : row[s->kind].book;
-	size_t bits = (size_t)bits_of(s);
+	unsigned char code[RUN];
 
-	for (size_t e = first; e < end; e++, dst++) {
-		unsigned c = code_at(code, bits, e);
+	for (; n; n -= size_min(n, RUN), dst += RUN, e += RUN) {
+		size_t some = size_min(n, RUN);
 
+		unpack(code, t->part[s->part].data, (size_t)bits_of(s), e,
+		       some);
 		if (book)
-			*dst = book[c] * g->scale[i];
-		else if (g->has_zero)
-			*dst = g->scale[i] * ((float)c - g->zero[i]);
+			from_book(dst, code, some, book, g->scale[i]);
 		else
-			*dst = g->scale[i] * (float)c;
-		if (g->has_shift)
-			*dst += g->shift[i];
+			from_int(dst, code, some, g->has_zero ? g->zero[i] : 0,
+				 g->scale[i]);
+		for (size_t j = 0; g->has_shift && j < some; j++)
+			dst[j] += g->shift[i];
 	}
+}
+
+/* Whole groups of 4-bit codes, for which there is a kernel; returns their
+ * elements, 0: cannot. */
+static size_t decode_whole(const struct tensor *t, const struct storage *s,
+			   const struct groups *g, float *dst, size_t e,
+			   size_t n)
+{
+	const float *book = s->kind == STORE_BOOK ? s->book : row[s->kind].book;
+	const unsigned char *code = t->part[s->part].data;
+	size_t whole = size_min(n / s->block, g->n);
+
+	if (bits_of(s) != 4 || !book || g->has_shift || s->block % 32 ||
+	    e % s->block)
+		return 0;
+	kernels()->decode_code4(dst, code + e / 2, book, g->scale, whole,
+				s->block);
+	return whole * s->block;
 }
 
 static void decode_coded(const struct tensor *t, const struct storage *s,
 			 float *dst, size_t first, size_t count)
 {
-	struct groups g = { .first = 0 };
-	size_t loaded = 0, last = first + count;
+	size_t last = first + count;
+	struct groups g;
 
 	for (size_t e = first; e < last;) {
 		size_t group = e / s->block;
-		size_t end = size_min((group + 1) * s->block, last);
 
-		if (!loaded || group >= g.first + loaded) {
-			size_t all = size_ceil(last, s->block) - group;
+		load_groups(&g, t, s, group,
+			    size_min(size_ceil(last, s->block) - group,
+				     GROUPS));
+		e += decode_whole(t, s, &g, dst + (e - first), e, last - e);
+		for (; e < last && e / s->block < group + g.n;) {
+			size_t i = e / s->block;
+			size_t end = size_min((i + 1) * s->block, last);
 
-			loaded = size_min(all, GROUPS);
-			load_groups(&g, t, s, group, loaded);
+			decode_run(t, s, &g, i - group, dst + (e - first), e,
+				   end - e);
+			e = end;
 		}
-		decode_run(t, s, &g, group - g.first, dst + (e - first), e,
-			   end);
-		e = end;
 	}
 }
 

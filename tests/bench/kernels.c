@@ -324,32 +324,38 @@ static void run_packing(void *ctx)
 					  size_min(n + 192, N), p->use);
 }
 
-static void run_rows(void *ctx)
+static void run_decode(void *ctx)
 {
 	struct packing *p = ctx;
+	size_t n = p->w.rows * p->w.cols;
 
-	for (size_t r = 0; r < p->w.rows; r += 64)
-		p->w.format->rows(&p->w, p->dst, r,
-				  size_min(64, p->w.rows - r));
+	for (size_t e = 0; e < n; e += 1 << 16)
+		if (weight_decode(p->w.tensor, p->dst, e,
+				  size_min(1 << 16, n - e)))
+			fail("decode");
 }
 
 static void time_packing(const char *kind, size_t rows, size_t cols)
 {
-	static const char *const what[] = { "nt", "nn", "rows" };
+	static const struct {
+		const char *name;
+		void (*run)(void *ctx);
+	} what[] = { { "nt", run_packing }, { "nn", run_packing },
+		     { "decode", run_decode } };
 	struct tensor t;
 	struct packing p = { .dst = room(64 * 4096 * 4) };
 
 	make(&t, kind, rows, cols);
 	if (weight_bind(&p.w, &t))
 		fail("weight");
-	for (int i = 0; i < 3; i++) {
-		struct timed timed = { i < 2 ? run_packing : run_rows, &p,
+	for (size_t i = 0; i < NELEM(what); i++) {
+		struct timed timed = { what[i].run, &p,
 				       (double)(rows * cols) };
 		char name[128];
 
 		p.use = i == 1 ? GEMM_NN : GEMM_NT;
 		snprintf(name, sizeof(name), "pack %s %s %zux%zu", kind,
-			 what[i], rows, cols);
+			 what[i].name, rows, cols);
 		if (wanted(name))
 			printf("%-40s %8.2f G values/s\n", name,
 			       rate(&timed, NULL, NULL));

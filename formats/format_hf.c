@@ -189,16 +189,16 @@ static int read_config(struct model *m)
 	TRY(foreign_json(&config, m->dir, "config.json"));
 	method = json_text(config, "quantization_config.quant_method", NULL);
 	if (json_object_get(config, "quantization_config"))
-		err = err_set(E_DATA, "the weights are quantised already "
-			      "(%s), which is not read yet; please take the "
-			      "original", method ? method : "unknown method");
+		err = err_set(E_DATA, "config.json: the weights are quantised "
+			      "already (%s), which is not read yet; please "
+			      "take the original", method ? method : "unknown method");
 	else
 		err = family_find(&m->family, config);
 	if (!err)
 		err = family_configure(&m->config, m->family, config);
 	m->tied = json_flag(config, "tie_word_embeddings", 0);
 	json_decref(config);
-	return err ? err_at(err, "config.json") : 0;
+	return err;
 }
 
 static int open_dir(void **self, const char *path, struct io_in *in)

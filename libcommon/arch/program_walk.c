@@ -213,8 +213,12 @@ static int may_share(const struct planner *pl, size_t value, size_t node,
 	const struct program *p = pl->p;
 	long write = next_write(pl, value, node);
 	long read = (long)p->value[value].producer;
+	const struct node *n = &p->node[node];
+	size_t times = 0;
 
-	if (pl->plan->piece[piece].outside)
+	for (size_t k = 0; k < n->op.nin; k++)
+		times += n->in[k] == value;
+	if (times > 1 || pl->plan->piece[piece].outside)
 		return 0;
 	for (size_t u = 0; u < p->nvalue; u++) {
 		long maker = (long)p->value[u].producer;

@@ -31,7 +31,7 @@ static struct family_config *configured(const char *text)
 {
 	json_t *j = json_of(text);
 	const struct family *f;
-	struct family_config *c;
+	struct family_config *c = NULL;
 
 	if (family_find(&f, j) || family_configure(&c, f, j))
 		fail_msg("%s: %s", text, err_text());

@@ -63,6 +63,55 @@ static void a_sequence_is_the_same_packed_and_alone(void **state)
 	}
 }
 
+/* rms(a - b) / rms(a) */
+static double relative(const float *a, const float *b, size_t n)
+{
+	double d = 0, s = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		d += pow((double)a[i] - b[i], 2);
+		s += pow(a[i], 2);
+	}
+	return sqrt(d / s);
+}
+
+static void packed_gradients_are_the_sum_of_single_ones(void **state)
+{
+	(void)state;
+	for (size_t k = 0; k < NMODEL; k++) {
+		struct golden g;
+		struct model m;
+		struct model_batch b;
+		struct trace all, one;
+		float *sum;
+		size_t n;
+
+		golden_case(&g, models[k]);
+		n = model_sequences(&g);
+		model_open(&m, models[k], 2);
+		model_adapt(&m, models[k]);
+		set_dropout(&m, 0.2f);
+		model_batch(&b, &g, 0, n);
+		plan(&m, b.batch.n, 1, 0);
+		trace(&m, &b, 1, &all);
+		model_batch_release(&b);
+		sum = calloc(all.ngrad, sizeof(*sum));
+		for (size_t i = 0; i < n; i++) {
+			model_batch(&b, &g, i, 1);
+			trace(&m, &b, 1, &one);
+			for (size_t e = 0; e < one.ngrad; e++)
+				sum[e] += one.grad[e];
+			trace_release(&one);
+			model_batch_release(&b);
+		}
+		assert_true(relative(all.grad, sum, all.ngrad) < 1e-6);
+		free(sum);
+		trace_release(&all);
+		model_close(&m);
+		golden_close(&g);
+	}
+}
+
 static void traced(const char *dir, size_t threads, size_t recompute,
 		   float dropout, struct trace *t)
 {
@@ -144,6 +193,73 @@ static void what_lay_in_memory_before_does_not_matter(void **state)
 }
 
 /* ---- memory ---- */
+
+enum { LONG = 700, GUARD = 1 << 20 };
+
+/* So many tokens in two sequences. */
+static void long_batch(struct model_batch *b)
+{
+	memset(b, 0, sizeof(*b));
+	b->id = calloc(LONG, sizeof(*b->id));
+	b->pos = calloc(LONG, sizeof(*b->pos));
+	b->target = calloc(LONG, sizeof(*b->target));
+	for (uint32_t i = 0; i < LONG; i++) {
+		b->id[i] = i * 37 % 256;
+		b->pos[i] = i % (LONG / 2);
+		b->target[i] = (int32_t)(i * 37 % 256);
+	}
+	b->start[1] = LONG / 2;
+	b->start[2] = LONG;
+	b->batch = (struct batch){ LONG, 2, b->id, b->pos, b->start,
+				   b->sample, b->target, LONG };
+}
+
+static unsigned char *guarded(size_t bytes)
+{
+	unsigned char *at = aligned_alloc(64, (bytes + GUARD + 63) / 64 * 64);
+
+	assert_non_null(at);
+	memset(at + bytes, 0xa5, GUARD);
+	return at;
+}
+
+static void check_guard(const unsigned char *at, size_t bytes)
+{
+	for (size_t i = 0; i < GUARD; i++)
+		if (at[bytes + i] != 0xa5)
+			fail_msg("written %zu bytes past the end", i);
+}
+
+static void nothing_is_written_past_the_plan(void **state)
+{
+	(void)state;
+	for (size_t k = 0; k < NMODEL; k++) {
+		struct model m;
+		struct model_batch b;
+		struct trace t;
+		unsigned char *space, *scratch, *pieces;
+
+		model_open(&m, models[k], 2);
+		model_adapt(&m, models[k]);
+		set_dropout(&m, 0.1f);
+		long_batch(&b);
+		plan(&m, LONG, 1, 1);
+		m.p->run.space = space = guarded(m.p->plan->space);
+		scratch = guarded(m.p->plan->scratch);
+		m.p->run.scratch = (float *)(void *)scratch;
+		m.p->pieces = pieces = guarded(m.p->plan->activations);
+		trace(&m, &b, 1, &t);
+		check_guard(space, m.p->plan->space);
+		check_guard(scratch, m.p->plan->scratch);
+		check_guard(pieces, m.p->plan->activations);
+		free(space);
+		free(scratch);
+		free(pieces);
+		trace_release(&t);
+		model_batch_release(&b);
+		model_close(&m);
+	}
+}
 
 static void the_cost_is_what_the_plan_takes(void **state)
 {
@@ -235,9 +351,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_sequence_is_the_same_packed_and_alone),
+		cmocka_unit_test(packed_gradients_are_the_sum_of_single_ones),
 		cmocka_unit_test(threads_do_not_change_a_byte),
 		cmocka_unit_test(recomputing_does_not_change_a_byte),
 		cmocka_unit_test(what_lay_in_memory_before_does_not_matter),
+		cmocka_unit_test(nothing_is_written_past_the_plan),
 		cmocka_unit_test(the_cost_is_what_the_plan_takes),
 		cmocka_unit_test(recomputing_saves_memory),
 		cmocka_unit_test(no_gradient_below_the_lowest_adapter),

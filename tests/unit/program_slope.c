@@ -95,6 +95,94 @@ static void gradients_are_the_slope(void **state)
 		}
 }
 
+/* ---- families that are built otherwise ---- */
+
+/* llama.arch with another block. */
+static char *with_block(const char *block)
+{
+	const char *text = NULL, *head, *tail;
+	char *to;
+
+	for (size_t i = 0; i < family_nbuiltin; i++)
+		if (!strcmp(family_builtin[i].name, "llama"))
+			text = family_builtin[i].text;
+	assert_non_null(text);
+	head = strstr(text, "\nblock\n");
+	tail = strstr(text, "\ntail\n");
+	assert_true(head && tail);
+	to = calloc(1, strlen(text) + strlen(block) + 1);
+	sprintf(to, "%.*s\nblock\n%s%s", (int)(head - text), text, block,
+		tail);
+	return to;
+}
+
+#define ATTENTION                                                        \
+	"\tlinear h -> q q\n\tlinear h -> k k\n\tlinear h -> v v\n"        \
+	"\trope q -> q head_dim rope\n\trope k -> k head_dim rope\n"       \
+	"\tattend q k v -> a head_dim scale window\n\tlinear a -> a o\n"
+#define FEED                                                             \
+	"\tlinear h -> g gate\n\tlinear h -> u up\n"                       \
+	"\tswiglu g u -> m\n\tlinear m -> d down\n"
+
+static const char *const blocks[][2] = {
+	{ "parallel residuals, one norm after the other",
+	  "\trmsnorm x -> h attn_norm eps\n" ATTENTION
+	  "\trmsnorm x -> h ffn_norm eps\n" FEED
+	  "\tadd x a -> x\n\tadd x d -> x\n" },
+	{ "parallel residuals, added to each other first",
+	  "\trmsnorm x -> h attn_norm eps\n" ATTENTION
+	  "\trmsnorm x -> h ffn_norm eps\n" FEED
+	  "\tadd d a -> d\n\tadd d x -> x\n" },
+	{ "norms behind the branches",
+	  "\trmsnorm x -> h attn_norm eps\n" ATTENTION
+	  "\tadd x a -> x\n" "\trmsnorm x -> h ffn_norm eps\n" FEED
+	  "\trmsnorm d -> d ffn_norm eps\n\tadd d x -> x\n" },
+	{ "a rotated branch in the residual",
+	  "\trmsnorm x -> h attn_norm eps\n\trope h -> r head_dim rope\n"
+	  "\tadd x r -> x\n" ATTENTION "\tadd x a -> x\n"
+	  "\trmsnorm x -> h ffn_norm eps\n" FEED "\tadd x d -> x\n" },
+	{ "a residual doubled",
+	  "\trmsnorm x -> h attn_norm eps\n" ATTENTION
+	  "\tadd x x -> x\n\tadd x a -> x\n"
+	  "\trmsnorm x -> h ffn_norm eps\n" FEED "\tadd x d -> x\n" },
+	{ "an early value read late",
+	  "\trmsnorm x -> h attn_norm eps\n" ATTENTION
+	  "\tadd x a -> y\n\trmsnorm y -> h ffn_norm eps\n" FEED
+	  "\tadd y d -> y\n\tadd y a -> y\n\tadd y x -> x\n" },
+};
+
+static void any_order_of_steps_has_its_slope(void **state)
+{
+	static const char *const modules[] = {
+		"model.embed_tokens", "model.layers.0.self_attn.v_proj",
+		"model.layers.0.mlp.up_proj",
+	};
+
+	(void)state;
+	for (size_t k = 0; k < sizeof(blocks) / sizeof(blocks[0]); k++)
+		for (size_t i = 0; i < sizeof(modules) / sizeof(modules[0]);
+		     i++) {
+			struct golden g;
+			struct model m = { 0 };
+			struct model_batch b;
+			char *arch = with_block(blocks[k][1]);
+
+			golden_case(&g, "A/llama");
+			model_base(&m.base, "A/llama");
+			assert_int_equal(pool_new(&m.pool, 2), 0);
+			if (program_open(&m.p, &m.base, arch))
+				fail_msg("%s", err_text());
+			model_batch(&b, &g, 0, model_sequences(&g));
+			adapt_one(&m, modules[i], "full");
+			print_message("%s: ", blocks[k][0]);
+			check_slope(&m, &b, modules[i], 2e-4f);
+			model_batch_release(&b);
+			model_close(&m);
+			golden_close(&g);
+			free(arch);
+		}
+}
+
 /* ---- the cache ---- */
 
 struct feed {
@@ -170,6 +258,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(gradients_are_the_slope),
+		cmocka_unit_test(any_order_of_steps_has_its_slope),
 		cmocka_unit_test(a_cache_continues_as_one_pass),
 	};
 

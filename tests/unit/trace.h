@@ -53,7 +53,7 @@ static inline void take_gradients(const struct model *m, struct trace *t)
 
 /* The sum of the losses; with dlogits their gradients. */
 static inline double loss_of(const struct model_batch *b, const float *logits,
-		      size_t vocab, float *dlogits)
+			     size_t vocab, float *dlogits)
 {
 	double sum = 0;
 
@@ -67,8 +67,8 @@ static inline double loss_of(const struct model_batch *b, const float *logits,
 }
 
 static inline void backward(struct model *m, const struct model_batch *b,
-		     const struct program_pass *pass, struct mat last,
-		     struct trace *t)
+			    const struct program_pass *pass, struct mat last,
+			    struct trace *t)
 {
 	size_t n = b->batch.n, vocab = program_vocab(m->p);
 	float *dlogits = calloc(n * vocab, sizeof(float));
@@ -85,8 +85,8 @@ static inline void backward(struct model *m, const struct model_batch *b,
 	free(dlast);
 }
 
-static inline void trace(struct model *m, const struct model_batch *b, int train,
-		  struct trace *t)
+static inline void trace(struct model *m, const struct model_batch *b,
+			 int train, struct trace *t)
 {
 	struct program_pass pass = { .batch = &b->batch, .train = train,
 				     .step = 3 };
@@ -104,7 +104,8 @@ static inline void trace(struct model *m, const struct model_batch *b, int train
 		backward(m, b, &pass, last, t);
 }
 
-static inline void plan(struct model *m, size_t tokens, int train, size_t recompute)
+static inline void plan(struct model *m, size_t tokens, int train,
+			size_t recompute)
 {
 	struct program_need need = { tokens, MODEL_SEQUENCES, tokens, train,
 				     recompute };
@@ -113,7 +114,8 @@ static inline void plan(struct model *m, size_t tokens, int train, size_t recomp
 		fail_msg("%s", err_text());
 }
 
-static inline void adapt_one(struct model *m, const char *module, const char *kind)
+static inline void adapt_one(struct model *m, const char *module,
+			     const char *kind)
 {
 	struct adapter_options o = { .kind = kind, .rank = 4, .alpha = 8 };
 	const struct program_module *at;

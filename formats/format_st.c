@@ -55,12 +55,15 @@ static int open_stream(void **self, const char *path, struct io_in *in)
 	return 0;
 }
 
-/* ---- items ---- */
-
+/* Where it went wrong; a failed read or write says that itself. */
 static int located(const struct stream *s, int err)
 {
-	return err_at(err, "offset %llu", (unsigned long long)s->r.at);
+	return err && err != E_IO ?
+		       err_at(err, "offset %llu",
+			      (unsigned long long)s->r.at) : err;
 }
+
+/* ---- items ---- */
 
 static int get_meta(struct stream *s, struct item *item)
 {
@@ -151,10 +154,9 @@ static int get_item(struct stream *s, struct item *item)
 }
 
 /* Chunks that nobody asked for are verified as they are stored. */
-static int next(void *self, struct item *item)
+static int find_item(struct stream *s, struct item *item)
 {
-	struct stream *s = self;
-	int end, err;
+	int end;
 
 	json_decref(s->value);
 	s->value = NULL;
@@ -165,8 +167,14 @@ static int next(void *self, struct item *item)
 	} while (!strcmp(s->r.r.type, "CHNK") ||
 		 !strcmp(s->r.r.type, "padd"));
 	item->stream = s->r.kind;
-	err = get_item(s, item);
-	return err ? located(s, err) : 0;
+	return get_item(s, item);
+}
+
+static int next(void *self, struct item *item)
+{
+	struct stream *s = self;
+
+	return located(s, find_item(s, item));
 }
 
 /* ---- tensors ---- */
@@ -181,22 +189,25 @@ static int load_chunk(struct stream *s, struct tensor *t)
 				 c->n, c->hash);
 }
 
+static int load_chunks(struct stream *s, struct tensor *t)
+{
+	TRY(tensor_alloc(t));
+	while (st_reader_expects_chunk(&s->r))
+		TRY(load_chunk(s, t));
+	for (int i = 0; i < t->npart; i++)
+		if (!st_part_is_clean(&t->part[i]))
+			return err_set(E_DATA, "padding of codes is not zero");
+	return 0;
+}
+
 static int load(void *self, struct tensor *t)
 {
 	struct stream *s = self;
+	int err = load_chunks(s, t);
 
-	TRY(tensor_alloc(t));
-	while (st_reader_expects_chunk(&s->r)) {
-		int err = load_chunk(s, t);
-
-		if (err)
-			return err_at(err, "tensor \"%s\"", t->name);
-	}
-	for (int i = 0; i < t->npart; i++)
-		if (!st_part_is_clean(&t->part[i]))
-			return err_set(E_DATA, "tensor \"%s\": padding of "
-				       "codes is not zero", t->name);
-	return 0;
+	if (err && err != E_IO)
+		err = err_at(err, "tensor \"%s\"", t->name);
+	return located(s, err);
 }
 
 /* ---- copies ---- */
@@ -207,9 +218,8 @@ static int copy_record(struct stream *s, struct sink *to)
 	return sink_record(to, &s->r.r, s->r.kind, s->r.header, s->r.stored);
 }
 
-static int copy(void *self, struct sink *to)
+static int copy_records(struct stream *s, struct sink *to)
 {
-	struct stream *s = self;
 	int end;
 
 	TRY(copy_record(s, to));
@@ -218,6 +228,13 @@ static int copy(void *self, struct sink *to)
 		TRY(copy_record(s, to));
 	}
 	return 0;
+}
+
+static int copy(void *self, struct sink *to)
+{
+	struct stream *s = self;
+
+	return located(s, copy_records(s, to));
 }
 
 static int copy_bytes(struct stream *s, struct sink *to)
@@ -231,9 +248,8 @@ static int copy_bytes(struct stream *s, struct sink *to)
 	return sink_bytes(to, s->r.stored, s->r.r.payload);
 }
 
-static int copy_stream(void *self, struct sink *to, struct item *end)
+static int copy_all_bytes(struct stream *s, struct sink *to, struct item *end)
 {
-	struct stream *s = self;
 	int none;
 
 	TRY(copy_bytes(s, to));
@@ -243,6 +259,13 @@ static int copy_stream(void *self, struct sink *to, struct item *end)
 	}
 	end->stream = s->r.kind;
 	return get_item(s, end);
+}
+
+static int copy_stream(void *self, struct sink *to, struct item *end)
+{
+	struct stream *s = self;
+
+	return located(s, copy_all_bytes(s, to, end));
 }
 
 const struct source_format format_st = {

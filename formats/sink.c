@@ -201,9 +201,11 @@ static int rewrite(struct sink *s, struct source *from,
 
 int sink_pass(struct sink *s, struct source *from, const struct item *item)
 {
+	int data = item->kind == ITEM_TENSOR || item->kind == ITEM_BATCH;
+
 	if (item->kind == ITEM_END)
 		return sink_end(s, NULL);
-	if (source_can_copy(from))
+	if (source_can_copy(from) && !(data && level_of(s) == 0))
 		return source_copy(from, s);
 	return rewrite(s, from, item);
 }

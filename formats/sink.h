@@ -41,7 +41,7 @@ int sink_batch(struct sink *s, const struct batch_columns *b) MUST_CHECK;
 /* Passes the source's current item on untouched: bytes where the formats
  * agree. ITEM_HEAD and ITEM_END begin and end a stream; provenance records
  * are kept and follow at the end. A tensor that was loaded, and is not moved
- * away, is written anew. */
+ * away, is written anew; with level 0 all data is, so that it comes out raw. */
 int sink_pass(struct sink *s, struct source *from,
 	      const struct item *item) MUST_CHECK;
 

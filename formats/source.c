@@ -106,12 +106,13 @@ size_t source_inputs(const struct source *s, const struct input_digest **at)
 	return s->ninput;
 }
 
-/* Remembers the first failure, which is given again. */
+/* Remembers the first failure, which is given again. A failed read or write
+ * names its file itself. */
 static int fail(struct source *s, int err)
 {
 	if (!err || s->err)
 		return err;
-	s->err = err_at(err, "%s", s->name);
+	s->err = err == E_IO ? err : err_at(err, "%s", s->name);
 	s->err_text = strdup(err_text());
 	return err;
 }

@@ -278,7 +278,7 @@ static int read_header(struct st_reader *s)
 	return s->r.header ? msg_parse(&s->msg, s->header, s->r.header) : 0;
 }
 
-static int next(struct st_reader *s, int *end)
+int st_reader_next(struct st_reader *s, int *end)
 {
 	TRY(skip_payload(s));
 	TRY(read_prefix(s, end));
@@ -295,11 +295,4 @@ static int next(struct st_reader *s, int *end)
 		st_content_add(s->content, s->r.type, s->header,
 			       s->r.header);
 	return 0;
-}
-
-int st_reader_next(struct st_reader *s, int *end)
-{
-	int err = next(s, end);
-
-	return err ? err_at(err, "offset %llu", (unsigned long long)s->at) : 0;
 }

@@ -3,7 +3,8 @@
  *
  * Knows the order that records must have and the sums that ENDS gives; knows
  * nothing of what is done with them. A payload is read only when it is asked
- * for, and must be asked for (or skipped) before the next record.
+ * for, or skipped with the next record. Messages do not say where: that is
+ * s->at.
  */
 #ifndef FORMATS_ST_READER_H
 #define FORMATS_ST_READER_H

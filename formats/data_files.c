@@ -4,7 +4,7 @@
 #include <sys/stat.h>
 
 #include "base/io.h"
-#include "formats/collect.h"
+#include "formats/base_text.h"
 #include "formats/source_formats.h"
 
 static int add(void *ctx, const struct dataset_sample *s)
@@ -63,4 +63,21 @@ int data_files_read(struct samples *to, const char *const *path, size_t n,
 			TRY(dataset_read(path[i], t, o, stats, add, to));
 	}
 	return 0;
+}
+
+int data_files_of(struct samples *to, const char *const *path, size_t n,
+		  const struct tensor_set *base)
+{
+	struct collected c = { .tensors = *base }; /* borrowed */
+	struct dataset_options o = { .eval_text = 1 };
+	struct dataset_stats stats = { 0 };
+	struct text_codec *text;
+	int err;
+
+	if (base_text_open(&text, &c, NULL))
+		text = NULL;
+	err = data_files_read(to, path, n, base_text_tokenizer(text), &o,
+			      &stats);
+	base_text_free(text);
+	return err;
 }

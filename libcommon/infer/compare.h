@@ -17,7 +17,7 @@ struct comparison {
 				 * of their position */
 	double kl;              /* mean divergence of the second one's
 				 * distribution from the first's, nats */
-	double agree;           /* share of positions with one likeliest token */
+	double agree;           /* share of positions of one likeliest token */
 };
 
 /*

@@ -208,3 +208,16 @@ streams() {
 	run merge-adapter -A embed.st --scale 0.5 "$tied" --verify 64 -o two.st
 	[ "$status" -eq 78 ]
 }
+
+@test "--verify with data of one's own" {
+	streams
+	echo '{"input_ids":[1,2,3,4,5],"labels":[1,2,3,4,5]}' > ids.jsonl
+	merge-adapter -A "$peft" base.st --verify 100 -d ids.jsonl -o out.st 2> said
+	grep -q "^merge-adapter: 5 tokens:" said
+	echo 'Some text.' > text.txt
+	run merge-adapter -A "$peft" base.st --verify 100 -d text.txt -o two.st
+	[ "$status" -eq 65 ]
+	echo '{"input_ids":[1,2,99999],"labels":[1,2,3]}' > ids.jsonl
+	run merge-adapter -A "$peft" base.st --verify 100 -d ids.jsonl -o two.st
+	[ "$status" -eq 65 ]
+}

@@ -173,7 +173,9 @@ int unicode_is_word(uint32_t c)
 
 int unicode_is_mark(uint32_t c)
 {
-	return category(c) == UTF8PROC_CATEGORY_MN;
+	utf8proc_category_t k = category(c);
+
+	return k >= UTF8PROC_CATEGORY_MN && k <= UTF8PROC_CATEGORY_ME;
 }
 
 int unicode_is_punctuation(uint32_t c)

@@ -27,7 +27,7 @@ size_t unicode_put(char to[4], uint32_t c);
 int unicode_is_number(uint32_t c);      /* categories Nd, Nl, No */
 int unicode_is_space(uint32_t c);       /* property White_Space */
 int unicode_is_word(uint32_t c);        /* \w: letters, marks, Nd, Pc */
-int unicode_is_mark(uint32_t c);        /* category Mn */
+int unicode_is_mark(uint32_t c);        /* categories Mn, Mc, Me */
 int unicode_is_punctuation(uint32_t c); /* categories P*, and ASCII's */
 
 enum unicode_form { UNICODE_NFC, UNICODE_NFD, UNICODE_NFKC, UNICODE_NFKD };

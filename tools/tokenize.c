@@ -7,11 +7,11 @@
 #include "base/opt.h"
 #include "base/sig.h"
 #include "formats/dataset.h"
-#include "formats/sink.h"
+#include "formats/token_sink.h"
 #include "formats/tokenizer_file.h"
 
 static const char *base, *chat_template;
-static int train_on_prompt, drop_long, show, report;
+static int train_on_prompt, drop_long, jsonl, show, report;
 static size_t length, limit;
 
 static struct opt own[] = {
@@ -33,6 +33,8 @@ static struct opt own[] = {
 	  .flags = OPT_RECORD },
 	{ "limit", 'L', OPT_COUNT, &limit, "N",
 	  "stop after N samples (0: all)", .flags = OPT_RECORD },
+	{ "jsonl", 0, OPT_FLAG, &jsonl, NULL,
+	  "write JSON lines of input_ids and labels instead of a stream" },
 	{ "show", 0, OPT_FLAG, &show, NULL,
 	  "print which tokens carry loss" },
 	{ "report", 0, OPT_FLAG, &report, NULL,
@@ -74,61 +76,13 @@ static const struct opt_program program = {
 	.shared = opt_shared,
 };
 
-enum { BATCH = 1 << 18 };       /* tokens that are collected for a write */
-
 struct work {
 	struct tokenizer *t;
-	struct sink *sink;      /* NULL: nothing is written */
-	uint32_t *len, *id;     /* of the samples that wait */
-	int32_t *label;
-	size_t n, room, tokens, token_room;
+	struct token_sink *out; /* NULL: nothing is written */
 	size_t longest, ends;
 	int colour;
 	struct dataset_stats stats;
 };
-
-/* ---- the stream ---- */
-
-static int flush(struct work *w)
-{
-	const struct batch_columns b = {
-		.n = w->n, .len = w->len, .ids = w->id, .labels = w->label,
-		.tokens = w->tokens,
-	};
-
-	w->n = w->tokens = 0;
-	return b.n && w->sink ? sink_batch(w->sink, &b) : 0;
-}
-
-static int grow(void *at, size_t n, size_t size)
-{
-	void *old, *more;
-
-	memcpy(&old, at, sizeof(old));
-	more = realloc(old, n * size);
-	if (!more)
-		return err_set(E_NOMEM, "no memory for %zu tokens", n);
-	memcpy(at, &more, sizeof(more));
-	return 0;
-}
-
-static int write_sample(struct work *w, const struct dataset_sample *s)
-{
-	if (w->n == w->room) {
-		w->room = 2 * w->room + 256;
-		TRY(grow(&w->len, w->room, sizeof(*w->len)));
-	}
-	if (w->token_room - w->tokens < s->n) {
-		w->token_room = w->tokens + s->n + BATCH;
-		TRY(grow(&w->id, w->token_room, sizeof(*w->id)));
-		TRY(grow(&w->label, w->token_room, sizeof(*w->label)));
-	}
-	memcpy(w->id + w->tokens, s->id, s->n * sizeof(*s->id));
-	memcpy(w->label + w->tokens, s->label, s->n * sizeof(*s->label));
-	w->len[w->n++] = (uint32_t)s->n;
-	w->tokens += s->n;
-	return w->tokens >= BATCH ? flush(w) : 0;
-}
 
 /* ---- --show ---- */
 
@@ -201,8 +155,8 @@ static int take(void *ctx, const struct dataset_sample *s)
 	w->ends += (size_t)ended;
 	if (show)
 		TRY(show_sample(w, s));
-	if (w->sink)
-		TRY(write_sample(w, s));
+	if (w->out)
+		TRY(token_sink_add(w->out, s));
 	/* The answer is no: not another one. */
 	return limit && w->stats.samples >= limit ? E_NO : 0;
 }
@@ -245,7 +199,7 @@ static int read_all(struct work *w, char *const *path)
 	if (!err && !w->stats.samples)
 		err = err_set(E_DATA, "all samples are longer than --length "
 			      "%zu", length);
-	return err ? err : flush(w);
+	return err;
 }
 
 /* What is said to a reader, on standard output. */
@@ -258,25 +212,18 @@ static int say(struct work *w)
 	return 0;
 }
 
-static int write_stream(struct work *w, char *const *path)
+static int write_all(struct work *w, char *const *path)
 {
-	const struct sink_options o = {
-		.level = opt_common.raw ? 0 : (int)opt_common.level };
 	int err;
 
-	TRY(sink_open(&w->sink, opt_common.output, &o));
-	err = sink_head(w->sink, STREAM_DATA);
-	if (!err)
-		err = read_all(w, path);
-	if (!err)
-		err = sink_provenance(w->sink, &program, NULL, 0);
-	if (!err)
-		err = sink_end(w->sink, NULL);
+	TRY(token_sink_open(&w->out, opt_common.output, jsonl,
+			    opt_common.raw ? 0 : (int)opt_common.level));
+	err = read_all(w, path);
 	if (!err)
 		err = say(w);
 	if (!err)
-		return sink_close(w->sink);
-	sink_abort(w->sink, err, program.name);
+		return token_sink_close(w->out, &program);
+	token_sink_abort(w->out, err, program.name);
 	return err;
 }
 
@@ -288,7 +235,7 @@ static int run(struct work *w, char *const *path)
 	if (base)
 		TRY(tokenizer_open(&w->t, base));
 	if (!(show || report) || opt_common.output)
-		return write_stream(w, path);
+		return write_all(w, path);
 	TRY(read_all(w, path));
 	return say(w);
 }
@@ -313,8 +260,5 @@ int main(int argc, char **argv)
 			"out\n", program.name, w.stats.truncated, length,
 			w.stats.dropped);
 	tokenizer_free(w.t);
-	free(w.len);
-	free(w.id);
-	free(w.label);
 	return err;
 }

@@ -265,6 +265,39 @@ int gather_next(struct gather *g, struct source **from, struct item *item)
 	return 0;
 }
 
+/* Is a base among the inputs of a provenance record, and is it this one? */
+static int names_base(json_t *record, const char *hex, int *same)
+{
+	json_t *in = json_object_get(record, "in"), *one;
+	size_t i;
+	int found = 0;
+
+	json_array_foreach(in, i, one) {
+		if (strcmp(json_text(one, "kind", ""), "base"))
+			continue;
+		found = 1;
+		*same = !strcmp(json_text(one, "content", ""), hex);
+	}
+	return found;
+}
+
+int gather_is_foreign(const struct collected *adapter,
+		      const unsigned char digest[16])
+{
+	char hex[2 * DIGEST_SIZE + 1];
+	json_t *record;
+	size_t i;
+	int foreign = 0, same;
+
+	for (i = 0; i < DIGEST_SIZE; i++)
+		snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+	/* The last program that read a base is the one that counts. */
+	json_array_foreach(adapter->provenance, i, record)
+		if (names_base(record, hex, &same))
+			foreign = !same;
+	return foreign;
+}
+
 void gather_release(struct gather *g)
 {
 	for (size_t i = 0; i < g->nadapter; i++) {

@@ -35,6 +35,11 @@ int gather(struct gather *g, const struct opt_list *adapters,
 int gather_next(struct gather *g, struct source **from,
 		struct item *item) MUST_CHECK;
 
+/* Does the adapter's provenance say that it was made for another base than the
+ * one of this digest? An imported adapter says nothing. */
+int gather_is_foreign(const struct collected *adapter,
+		      const unsigned char digest[16]);
+
 void gather_release(struct gather *g);
 
 #endif

@@ -221,3 +221,13 @@ streams() {
 	run merge-adapter -A "$peft" base.st --verify 100 -d ids.jsonl -o two.st
 	[ "$status" -eq 65 ]
 }
+
+@test "a warning when the adapter was made for another base" {
+	streams
+	merge-adapter -A fresh.st base.st 2> said > out.st
+	[ ! -s said ]
+	merge-adapter -A fresh.st nf4.st 2> said > out.st
+	grep -q "warning: adapter 1 was made for another base" said
+	merge-adapter -q -A fresh.st nf4.st 2> said > out.st
+	[ ! -s said ]
+}

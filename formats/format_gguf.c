@@ -17,8 +17,7 @@ struct model {
 	struct foreign *foreign;
 	struct gguf gguf;
 	struct file *file;      /* foreign's, at index 0 */
-	const struct family *family;
-	struct family_config *config;
+	struct hf_model hf;
 };
 
 static int probe(const char *path, const unsigned char *head, size_t n)
@@ -50,9 +49,7 @@ static int add_files(struct model *m)
 	err = gguf_config(&json, &m->gguf, m->file);
 	if (err)
 		return err;
-	err = family_find(&m->family, json);
-	if (!err)
-		err = family_configure(&m->config, m->family, json);
+	err = hf_model_begin(&m->hf, json);
 	if (err) {
 		json_decref(json);
 		return err;
@@ -75,7 +72,7 @@ static int permuted(const struct model *m, const struct family_tensor *ft,
 	*heads = 0;
 	if (!ft->gguf_permuted)
 		return 0;
-	TRY(family_size(heads, m->config, ft->permute_heads));
+	TRY(family_size(heads, m->hf.config, ft->permute_heads));
 	if (rows % *heads || rows / *heads % 2 ||
 	    (item->tensor.rank < 2 && item->block->decode))
 		return err_set(E_DATA, "%s: its rows are no whole pairs for "
@@ -96,16 +93,16 @@ static int add_tensor(struct model *m, const struct gguf_tensor *t)
 	from[t->length] = 0;
 	if (!strcmp(from, "rope_freqs.weight")) /* now in config.json */
 		return 0;
-	ft = family_match_gguf(m->family, from, &layer, &suffix);
+	ft = family_match_gguf(m->hf.family, from, &layer, &suffix);
 	if (!ft)
 		return err_set(E_DATA, "%s: the family %s has no such tensor",
-			       from, family_name(m->family));
+			       from, family_name(m->hf.family));
 	family_hf_name(name, FAMILY_PATH, ft, layer);
 	n = strlen(name);
 	snprintf(name + n, sizeof(name) - n, ".%s", suffix);
 	for (int i = 0; i < t->rank; i++)
 		shape[i] = t->dim[t->rank - 1 - i];
-	TRY(hf_name_find(&place, m->family, name, t->rank));
+	TRY(hf_name_find(&place, m->hf.family, name, t->rank));
 	TRY(foreign_add(m->foreign, name, place.role,
 			t->block->decode ? DTYPE_BF16 : t->block->dtype,
 			t->rank, shape, &item));
@@ -116,7 +113,7 @@ static int add_tensor(struct model *m, const struct gguf_tensor *t)
 	if (!t->block->decode && !dtype_is_float(t->block->dtype))
 		return err_set(E_DATA, "%s: is stored as %s, want numbers",
 			       from, t->block->name);
-	TRY(hf_name_check(m->family, m->config, &item->tensor));
+	TRY(hf_model_add(&m->hf, &item->tensor));
 	TRY(permuted(m, ft, item, &item->heads));
 	if (!t->block->decode)
 		item->block = NULL;
@@ -144,6 +141,7 @@ static int fill(struct model *m)
 	TRY(add_files(m));
 	for (size_t i = 0; i < m->gguf.ntensor; i++)
 		TRY(add_tensor(m, &m->gguf.tensor[i]));
+	TRY(hf_model_end(&m->hf));
 	return foreign_sort(m->foreign);
 }
 
@@ -167,7 +165,7 @@ static int open_file(void **self, const char *path, struct io_in *in)
 		m.file = m.foreign->file;
 		err = fill(&m);
 	}
-	family_config_free(m.config);
+	hf_model_release(&m.hf);
 	gguf_release(&m.gguf);
 	if (err)
 		foreign_close(m.foreign);

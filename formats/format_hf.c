@@ -23,8 +23,7 @@ static const char *const side[] = {
 struct model {
 	struct foreign *foreign;
 	const char *dir;
-	const struct family *family;
-	struct family_config *config;
+	struct hf_model hf;
 	json_t *map;            /* the index's weight_map; NULL: one file */
 	size_t found;           /* tensors of the map that were met */
 	int tied;               /* config.json says that the head is */
@@ -43,7 +42,7 @@ static int add_tensor(struct model *m, const struct safetensors_entry *e,
 	struct foreign_item *item;
 	struct hf_name name;
 
-	TRY(hf_name_find(&name, m->family, e->name, e->rank));
+	TRY(hf_name_find(&name, m->hf.family, e->name, e->rank));
 	if (name.drop || (m->tied && name.role == ROLE_HEAD))
 		return 0;
 	TRY(foreign_add(m->foreign, e->name, name.role, e->dtype, e->rank,
@@ -54,7 +53,7 @@ static int add_tensor(struct model *m, const struct safetensors_entry *e,
 	if (!dtype_is_float(e->dtype))
 		return err_set(E_DATA, "%s: is stored as %s, want a float "
 			       "type", e->name, dtype_name(e->dtype));
-	return hf_name_check(m->family, m->config, &item->tensor);
+	return hf_model_add(&m->hf, &item->tensor);
 }
 
 /* The index must say that this tensor is in this file. */
@@ -191,11 +190,9 @@ static int read_config(struct model *m)
 	if (json_object_get(config, "quantization_config"))
 		err = err_set(E_DATA, "config.json: the weights are quantised "
 			      "already (%s), which is not read yet; please "
-			      "take the original", method ? method : "unknown method");
+			      "take the original", method ? method : "?");
 	else
-		err = family_find(&m->family, config);
-	if (!err)
-		err = family_configure(&m->config, m->family, config);
+		err = hf_model_begin(&m->hf, config);
 	m->tied = json_flag(config, "tie_word_embeddings", 0);
 	json_decref(config);
 	return err;
@@ -215,8 +212,10 @@ static int open_dir(void **self, const char *path, struct io_in *in)
 	if (!err)
 		err = add_weights(&m);
 	if (!err)
+		err = hf_model_end(&m.hf);
+	if (!err)
 		err = foreign_sort(m.foreign);
-	family_config_free(m.config);
+	hf_model_release(&m.hf);
 	if (err)
 		foreign_close(m.foreign);
 	else

@@ -15,7 +15,8 @@ static const char prefix[] = "base_model.model.";
 
 static int probe(const char *path, const unsigned char *head, size_t n)
 {
-	return path && !head && !n && foreign_has(path, "adapter_config.json") &&
+	return path && !head && !n &&
+	       foreign_has(path, "adapter_config.json") &&
 	       !foreign_has(path, "model.safetensors") &&
 	       !foreign_has(path, "model.safetensors.index.json");
 }

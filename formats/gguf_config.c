@@ -159,8 +159,8 @@ static int put_llama3(json_t *c, const struct gguf *g, const struct arch *a,
 	TRY(number(g, a, "rope.freq_base", 10000, &theta));
 	TRY(number(g, a, "rope.scaling.original_context_length", 8192,
 		   &original));
-	if (!(theta > 1))
-		return err_set(E_DATA, "%s.rope.freq_base: want more than 1",
+	if (!(theta > 1 && original >= 1 && original <= 0x1p53))
+		return err_set(E_DATA, "%s.rope: numbers that make no sense",
 			       a->name);
 	factor = f32_from_bits(le32_get(raw + (n - 1) * 4));
 	for (size_t i = 0; i < n; i++) {
@@ -204,7 +204,7 @@ static int put_rope(json_t *c, const struct gguf *g, const struct arch *a,
 				       "known", name);
 	}
 	rope = json_pack("{so sf}", "rope_type", type, "factor", factor);
-	if (rope && original >= 1)
+	if (rope && original >= 1 && original <= 0x1p53)
 		json_object_set_new(rope, "original_max_position_embeddings",
 				    json_integer((json_int_t)original));
 	return gguf_put(c, "rope_scaling", rope);

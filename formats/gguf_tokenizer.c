@@ -93,7 +93,7 @@ static int put_tokens(json_t *vocab, json_t *added, const struct gguf *g)
 		return E_DATA;
 	at = v->at;
 	for (size_t i = 0; i < v->count; i++) {
-		int type = (int)gguf_element(types, i);
+		double type = gguf_element(types, i);
 		const char *text;
 		size_t length;
 
@@ -102,10 +102,10 @@ static int put_tokens(json_t *vocab, json_t *added, const struct gguf *g)
 		    json_object_setn_new(vocab, text, length,
 					 json_integer((json_int_t)i)))
 			return err_set(E_DATA, "token %zu: not UTF-8", i);
-		if (type != UNKNOWN && type != CONTROL && type != USER)
+		if (!(type >= UNKNOWN && type <= USER))
 			continue;
 		if (json_array_append_new(added, added_token(
-			    (json_int_t)i, text, length, type != USER)))
+			    (json_int_t)i, text, length, type < USER)))
 			return err_set(E_NOMEM, "out of memory");
 	}
 	if (json_object_size(vocab) != v->count)
@@ -317,10 +317,10 @@ static int find_shape(const struct gguf *g, struct shape *s, json_t **model)
 	else if (strcmp(name, "llama"))
 		return err_set(E_DATA, "tokenizer.ggml.model: %.40s is not "
 			       "known", name);
-	s->bos = (int)gguf_whole(g, "tokenizer.ggml.add_bos_token",
-				 !s->pre || s->pre->bos);
-	s->space = (int)gguf_whole(g, "tokenizer.ggml.add_space_prefix",
-				   !s->pre);
+	s->bos = !!gguf_whole(g, "tokenizer.ggml.add_bos_token",
+			      !s->pre || s->pre->bos);
+	s->space = !!gguf_whole(g, "tokenizer.ggml.add_space_prefix",
+				!s->pre);
 	return 0;
 }
 

@@ -114,21 +114,29 @@ int hf_name_find(struct hf_name *n, const struct family *f, const char *name,
 	return 0;
 }
 
-int hf_name_check(const struct family *f, const struct family_config *c,
-		  const struct tensor *t)
+int hf_model_begin(struct hf_model *m, json_t *config)
 {
-	const struct family_tensor *ft;
-	size_t shape[2] = { 0 }, layer;
+	size_t n;
+
+	*m = (struct hf_model){ 0 };
+	TRY(family_find(&m->family, config));
+	TRY(family_configure(&m->config, m->family, config));
+	family_tensors(m->family, &n);
+	m->layers = (size_t)family_number(m->config, "layers");
+	m->seen = calloc(n + 1, sizeof(*m->seen));
+	return m->seen ? 0 : err_set(E_NOMEM, "out of memory");
+}
+
+static int check_shape(const struct hf_model *m, const struct tensor *t,
+		       const struct family_tensor *ft, int bias)
+{
+	size_t shape[2] = { 0 };
 	int rank = 0, same;
 	char want[128], got[128];
-	const char *suffix;
 
-	ft = family_match_hf(f, t->name, &layer, &suffix);
-	if (!ft)
-		return 0;
 	for (; rank < 2 && *ft->rows[rank]; rank++)
-		TRY(family_size(&shape[rank], c, ft->rows[rank]));
-	if (!strcmp(suffix, "bias"))
+		TRY(family_size(&shape[rank], m->config, ft->rows[rank]));
+	if (bias)
 		rank = 1;
 	same = rank == t->rank;
 	for (int i = 0; i < rank && same; i++)
@@ -139,4 +147,45 @@ int hf_name_check(const struct family *f, const struct family_config *c,
 	return err_set(E_DATA, "%s: shape %s, but config.json says %s",
 		       t->name, tensor_shape_text(got, t->rank, t->shape),
 		       want);
+}
+
+int hf_model_add(struct hf_model *m, const struct tensor *t)
+{
+	const struct family_tensor *ft;
+	size_t layer, count;
+	const char *suffix;
+	int bias;
+
+	ft = family_match_hf(m->family, t->name, &layer, &suffix);
+	if (!ft)
+		return err_set(E_BUG, "%s: has no family", t->name);
+	if (strstr(ft->hf, "{i}") && layer >= m->layers)
+		return err_set(E_DATA, "%s: config.json says %zu layers",
+			       t->name, m->layers);
+	bias = !strcmp(suffix, "bias");
+	if (!bias)
+		m->seen[ft - family_tensors(m->family, &count)]++;
+	return check_shape(m, t, ft, bias);
+}
+
+int hf_model_end(const struct hf_model *m)
+{
+	size_t n;
+	const struct family_tensor *ft = family_tensors(m->family, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		size_t want = strstr(ft[i].hf, "{i}") ? m->layers : 1;
+
+		if (!ft[i].optional && m->seen[i] < want)
+			return err_set(E_DATA, "%s: %zu of them, want %zu",
+				       ft[i].hf, m->seen[i], want);
+	}
+	return 0;
+}
+
+void hf_model_release(struct hf_model *m)
+{
+	family_config_free(m->config);
+	free(m->seen);
+	*m = (struct hf_model){ 0 };
 }

@@ -23,9 +23,23 @@ struct hf_name {
 int hf_name_find(struct hf_name *n, const struct family *f, const char *name,
 		 int rank) MUST_CHECK;
 
-/* The shape that the family's config asks of this tensor; E_DATA: it has
- * another. Names that the family does not know pass. */
-int hf_name_check(const struct family *f, const struct family_config *c,
-		  const struct tensor *t) MUST_CHECK;
+/* A model's tensors, counted as they come. */
+struct hf_model {
+	const struct family *family;
+	struct family_config *config;
+	size_t *seen;           /* weights met, by row of the family's table */
+	size_t layers;
+};
+
+/* E_DATA: the config's family is not known, or the config is not its. */
+int hf_model_begin(struct hf_model *m, json_t *config) MUST_CHECK;
+
+/* Has t the shape that the config asks of it, is its layer one of those? It
+ * passed hf_name_find(). E_DATA. */
+int hf_model_add(struct hf_model *m, const struct tensor *t) MUST_CHECK;
+
+/* E_DATA: a tensor that the family needs did not come. */
+int hf_model_end(const struct hf_model *m) MUST_CHECK;
+void hf_model_release(struct hf_model *m);      /* safe on zeroes */
 
 #endif

@@ -1,5 +1,6 @@
 #include "formats/peft_config.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,9 +23,9 @@ static const char *const harmless[] = {
 
 static int is_set(json_t *v)
 {
-	return !(json_is_null(v) || json_is_false(v) ||
-		 (json_is_array(v) && !json_array_size(v)) ||
-		 (json_is_object(v) && !json_object_size(v)));
+	return v && !json_is_null(v) && !json_is_false(v) &&
+	       !(json_is_array(v) && !json_array_size(v)) &&
+	       !(json_is_object(v) && !json_object_size(v));
 }
 
 static int is_harmless(const char *key)
@@ -84,6 +85,7 @@ int peft_config_check(json_t *peft)
 	const char *key, *bias;
 	double rank = json_number(peft, "r", 8);
 	double alpha = json_number(peft, "lora_alpha", 8);
+	double dropout = json_number(peft, "lora_dropout", 0);
 	json_t *v;
 
 	if (!json_is_object(peft) || strcmp(json_text(peft, "peft_type", ""),
@@ -98,9 +100,10 @@ int peft_config_check(json_t *peft)
 			return err_set(E_DATA, "%s: is not known here, and "
 				       "may change what the adapter computes",
 				       key);
-	if (!(rank >= 1 && rank <= 1 << 20) || !(alpha > 0 && alpha < 1e9))
-		return err_set(E_DATA, "r or lora_alpha is no positive "
-			       "number");
+	if (!(rank >= 1 && rank <= 1 << 20) || floor(rank) < rank ||
+	    !(alpha > 0 && alpha < 1e9) || !(dropout >= 0 && dropout < 1))
+		return err_set(E_DATA, "r, lora_alpha or lora_dropout is "
+			       "outside its range");
 	TRY(check_start(peft));
 	TRY(check_names(peft, "target_modules"));
 	TRY(check_names(peft, "modules_to_save"));
@@ -163,7 +166,8 @@ int peft_config_module(struct peft_config *c, const char *module, size_t rank)
 	json_object_foreach(json_object_get(c->peft, "alpha_pattern"), key, v) {
 		int yes = 0;
 
-		TRY(matches(key, module, &yes));
+		if (matches(key, module, &yes))
+			return err_at(E_DATA, "alpha_pattern");
 		if (yes) {
 			alpha = json_number_value(v);
 			break;

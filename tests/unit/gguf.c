@@ -13,63 +13,7 @@
 #include "base/half.h"
 #include "base/size.h"
 #include "formats/gguf.h"
-
-/* A GGUF under construction. */
-struct made {
-	unsigned char at[4096];
-	size_t n;
-};
-
-static void put(struct made *m, const void *p, size_t n)
-{
-	assert_true(m->n + n <= sizeof(m->at));
-	memcpy(m->at + m->n, p, n);
-	m->n += n;
-}
-
-static void u32(struct made *m, uint32_t v)
-{
-	put(m, &v, 4);
-}
-
-static void u64(struct made *m, uint64_t v)
-{
-	put(m, &v, 8);
-}
-
-static void text(struct made *m, const char *s)
-{
-	u64(m, strlen(s));
-	put(m, s, strlen(s));
-}
-
-static void head(struct made *m, uint64_t ntensor, uint64_t nkey)
-{
-	m->n = 0;
-	put(m, "GGUF", 4);
-	u32(m, 3);
-	u64(m, ntensor);
-	u64(m, nkey);
-}
-
-static void tensor(struct made *m, const char *name, uint64_t rows,
-		   uint64_t cols, uint32_t type, uint64_t at)
-{
-	text(m, name);
-	u32(m, 2);
-	u64(m, cols);
-	u64(m, rows);
-	u32(m, type);
-	u64(m, at);
-}
-
-static void data(struct made *m, size_t n)
-{
-	while (m->n % 32)
-		put(m, "", 1);
-	while (n--)
-		put(m, "", 1);
-}
+#include "tests/unit/gguf_made.h"
 
 static int parse(const struct made *m)
 {
@@ -218,7 +162,7 @@ static const struct {
 
 static void malformed_files_are_refused(void **state)
 {
-	struct made m;
+	static struct made m;
 
 	(void)state;
 	assert_true(NELEM(bad) >= 40);
@@ -234,7 +178,7 @@ static void a_good_file_is_read(void **state)
 {
 	const struct gguf_value *v;
 	const unsigned char *at;
-	struct made m;
+	static struct made m;
 	struct gguf g;
 	const char *s;
 	double x;
@@ -269,7 +213,7 @@ static void a_good_file_is_read(void **state)
  * asked for. */
 static void a_cut_file_is_no_file(void **state)
 {
-	struct made m, cut;
+	static struct made m, cut;
 
 	(void)state;
 	good(&m);
@@ -289,7 +233,7 @@ static void a_cut_file_is_no_file(void **state)
 
 static void no_flipped_bit_crashes(void **state)
 {
-	struct made m;
+	static struct made m;
 
 	(void)state;
 	good(&m);

@@ -210,6 +210,18 @@ static int check_payload(const struct st_record *r)
 	return 0;
 }
 
+/* Whoever maps a payload relies on where it says that it lies. */
+static int check_place(const struct st_reader *s)
+{
+	uint64_t at = s->at - s->start + ST_PREFIX + s->r.header + s->r.pad;
+
+	if (s->r.payload && !s->r.packed &&
+	    at & (((uint64_t)1 << s->r.align) - 1))
+		return err_set(E_DATA, "%s: payload is not aligned as its "
+			       "record says", s->r.type);
+	return 0;
+}
+
 static int check_record(struct st_reader *s)
 {
 	const struct msg_value *v = s->msg ? msg_root(s->msg) : NULL;
@@ -222,6 +234,7 @@ static int check_record(struct st_reader *s)
 		return begin_stream(s, v);
 	if (!s->inside)
 		return err_set(E_DATA, "%s where a stream should begin", type);
+	TRY(check_place(s));
 	if (!strcmp(type, "CHNK"))
 		return check_chunk(s, v);
 	if (st_reader_expects_chunk(s))

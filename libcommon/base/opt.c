@@ -315,14 +315,16 @@ static int parse(struct cursor *c, char **operands, size_t *n, int *done)
 int opt_parse(const struct opt_program *p, int argc, char **argv,
 	      char ***operands, size_t *noperand, int *done)
 {
+	static char **list; /* lives as long as the program */
 	struct cursor c = { p, argv, argc, 1 };
 	const struct opt *config;
 	const char *file;
 
 	*done = 0;
 	*noperand = 0;
-	*operands = calloc((size_t)argc + 1, sizeof(**operands));
-	if (!*operands)
+	free(list);
+	*operands = list = calloc((size_t)argc + 1, sizeof(**operands));
+	if (!list)
 		return err_set(E_NOMEM, "out of memory");
 	TRY(parse(&c, *operands, noperand, done));
 	config = opt_find(p, "config");

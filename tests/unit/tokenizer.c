@@ -4,7 +4,7 @@
  */
 #include "base/io.h"
 #include "base/json.h"
-#include "formats/tokenizer.h"
+#include "formats/tokenizer_file.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -80,15 +80,11 @@ static void need_reference(void)
 	}
 }
 
-static void smollm2_ids_are_the_reference_s(void **state)
+static void check_smollm2(struct tokenizer *t)
 {
 	json_t *root = golden("smollm2/case.json"), *c;
-	struct tokenizer *t;
 	size_t i;
 
-	(void)state;
-	need_reference();
-	t = from_json(reference);
 	json_array_foreach(json_object_get(root, "cases"), i, c) {
 		json_t *text = json_object_get(c, "text");
 		json_t *ids = json_object_get(c, "ids");
@@ -109,6 +105,50 @@ static void smollm2_ids_are_the_reference_s(void **state)
 			   json_object_get(c, "text"));
 	assert_int_equal(i, 46);
 	json_decref(root);
+}
+
+static void check_chat(struct tokenizer *t)
+{
+	json_t *root = golden("smollm2/chat.json"), *c;
+	size_t i;
+
+	json_array_foreach(json_object_get(root, "cases"), i, c)
+		check_ids(t, json_text(c, "text", ""),
+			  strlen(json_text(c, "text", "")),
+			  json_object_get(c, "ids"));
+	assert_true(i >= 5);
+	json_decref(root);
+}
+
+static void smollm2_ids_are_the_reference_s(void **state)
+{
+	struct tokenizer *t;
+
+	(void)state;
+	need_reference();
+	t = from_json(reference);
+	check_smollm2(t);
+	check_chat(t);
+	tokenizer_free(t);
+}
+
+/* The tokenizer that is made from a GGUF file's vocabulary. */
+static void a_gguf_s_tokenizer_gives_them_too(void **state)
+{
+	struct tokenizer *t;
+
+	(void)state;
+	if (!getenv("WEFT_MODEL")) {
+		print_message("WEFT_MODEL is not set\n");
+		skip();
+	}
+	if (tokenizer_open(&t, getenv("WEFT_MODEL")))
+		fail_msg("%s", err_text());
+	check_smollm2(t);
+	check_chat(t);
+	assert_int_equal(tokenizer_bos(t), 1);
+	assert_int_equal(tokenizer_eos(t), 2);
+	assert_non_null(tokenizer_template(t));
 	tokenizer_free(t);
 }
 
@@ -272,6 +312,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(smollm2_ids_are_the_reference_s),
+		cmocka_unit_test(a_gguf_s_tokenizer_gives_them_too),
 		cmocka_unit_test(bytes_that_are_no_text_are_replaced),
 		cmocka_unit_test(other_pretokenizers_cut_as_the_reference),
 		cmocka_unit_test(every_part_does_as_the_reference_s),

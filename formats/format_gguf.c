@@ -155,6 +155,8 @@ static int open_file(void **self, const char *path, struct io_in *in)
 	(void)path;
 	TRY(file_take(&file, in));
 	err = gguf_read(&m.gguf, &file);
+	if (!err && !m.gguf.ntensor)
+		err = err_set(E_DATA, "there is no tensor in it");
 	if (!err)
 		err = foreign_new(&m.foreign, STREAM_BASE);
 	if (!err)

@@ -16,20 +16,23 @@ enum { NORMAL = 1, UNKNOWN, CONTROL, USER, UNUSED, BYTE };
 static const struct pre {
 	const char *name;
 	int digits;             /* each digit by itself, then ByteLevel */
-	const char *regex;      /* NULL: ByteLevel's own, GPT-2's */
 	int nfc, ignore_merges, bos;
+	const char *regex[5];   /* none: ByteLevel's own, GPT-2's */
 } pre[] = {
-	{ "gpt-2", 0, NULL },
-	{ "gpt2", 0, NULL },
-	{ "phi-2", 0, NULL },
-	{ "smollm", 1, NULL },
-	{ "starcoder", 1, NULL },
-	{ "refact", 1, NULL },
-	{ "command-r", 1, NULL },
-	{ "llama-bpe", 0, CASES WORDS "\\p{N}{1,3}" REST, 0, 1, 1 },
-	{ "llama3", 0, CASES WORDS "\\p{N}{1,3}" REST, 0, 1, 1 },
-	{ "llama-v3", 0, CASES WORDS "\\p{N}{1,3}" REST, 0, 1, 1 },
-	{ "qwen2", 0, CASES WORDS "\\p{N}" REST, 1, 0, 0 },
+	{ "gpt-2" },
+	{ "gpt2" },
+	{ "phi-2" },
+	{ "smollm", 1 },
+	{ "starcoder", 1 },
+	{ "refact", 1 },
+	{ "command-r", 1 },
+	{ "llama-bpe", 0, 0, 1, 1, { CASES WORDS "\\p{N}{1,3}" REST } },
+	{ "llama3", 0, 0, 1, 1, { CASES WORDS "\\p{N}{1,3}" REST } },
+	{ "llama-v3", 0, 0, 1, 1, { CASES WORDS "\\p{N}{1,3}" REST } },
+	{ "qwen2", 0, 1, 0, 0, { CASES WORDS "\\p{N}" REST } },
+	{ "deepseek-coder", 1, 0, 0, 0, { "[\r\n]", "\\s?\\p{L}+",
+	  "\\s?\\p{P}+",
+	  "[\\u4e00-\\u9fa5\\u0800-\\u4e00\\uac00-\\ud7ff]+" } },
 };
 
 /* The pieces of a tokenizer.json that a kind of GGUF vocabulary asks for. */
@@ -154,23 +157,35 @@ static json_t *byte_level(int regex, int prefix)
 			 "use_regex", regex);
 }
 
+static json_t *split(const char *regex)
+{
+	return json_pack("{ss s{ss} ss sb}", "type", "Split", "pattern",
+			 "Regex", regex, "behavior", "Isolated", "invert", 0);
+}
+
 static json_t *pre_tokenizer(const struct shape *s)
 {
-	json_t *first;
+	json_t *steps;
+	int own, bad = 0;
 
 	if (!s->pre)
 		return json_null();
-	if (s->pre->regex)
-		first = json_pack("{ss s{ss} ss sb}", "type", "Split",
-				  "pattern", "Regex", s->pre->regex,
-				  "behavior", "Isolated", "invert", 0);
-	else if (s->pre->digits)
-		first = json_pack("{ss sb}", "type", "Digits",
-				  "individual_digits", 1);
-	else
+	own = !s->pre->regex[0];
+	if (own && !s->pre->digits)
 		return byte_level(1, 0);
-	return json_pack("{ss s[oo]}", "type", "Sequence", "pretokenizers",
-			 first, byte_level(!s->pre->regex, 0));
+	steps = json_array();
+	for (size_t i = 0; i < NELEM(s->pre->regex) && s->pre->regex[i]; i++)
+		bad |= json_array_append_new(steps, split(s->pre->regex[i]));
+	if (s->pre->digits)
+		bad |= json_array_append_new(steps, json_pack(
+			"{ss sb}", "type", "Digits", "individual_digits", 1));
+	bad |= json_array_append_new(steps, byte_level(own, 0));
+	if (bad) {
+		json_decref(steps);
+		return NULL;
+	}
+	return json_pack("{ss so}", "type", "Sequence", "pretokenizers",
+			 steps);
 }
 
 static json_t *replace(const char *from, const char *to)

@@ -1,6 +1,7 @@
 #include "formats/tokenizer_file.h"
 
 #include "base/io.h"
+#include "formats/gguf_files.h"
 #include "formats/source.h"
 #include "formats/text.h"
 
@@ -103,7 +104,40 @@ static int read_base(struct files *f, const char *path)
 	return err;
 }
 
-static int is_json(const char *path, int *yes)
+/* Prints and releases what a GGUF's metadata make; NULL is fine. */
+static int print(struct files *f, int i, int err, json_t *json)
+{
+	if (!err && json)
+		err = json_print(&f->at[i], json, 0);
+	if (!err && json)
+		f->size[i] = strlen(f->at[i]);
+	json_decref(json);
+	return err;
+}
+
+/* A GGUF, which may be a vocabulary alone. */
+static int read_gguf(struct files *f, const char *path)
+{
+	struct gguf g = { 0 };
+	struct file file;
+	json_t *json = NULL;
+	int err;
+
+	TRY(file_open(&file, ".", path));
+	err = gguf_read(&g, &file);
+	if (!err)
+		err = gguf_tokenizer(&json, &g);
+	err = print(f, JSON, err, json);
+	json = NULL;
+	if (!err)
+		err = gguf_tokenizer_config(&json, &g);
+	err = print(f, CONFIG, err, json);
+	gguf_release(&g);
+	file_close(&file);
+	return err;
+}
+
+static int probe(const char *path, int *json, int *gguf)
 {
 	const unsigned char *head;
 	struct io_in in;
@@ -111,8 +145,9 @@ static int is_json(const char *path, int *yes)
 	int err;
 
 	TRY(io_in_open(&in, path));
-	err = io_in_peek(&in, &head, 1, &n);
-	*yes = !err && n && *head == '{';
+	err = io_in_peek(&in, &head, 4, &n);
+	*json = !err && n && *head == '{';
+	*gguf = !err && n == 4 && !memcmp(head, "GGUF", 4);
 	io_in_close(&in);
 	return err;
 }
@@ -123,7 +158,7 @@ static int read_files(struct files *f, const char *path)
 	size_t n = slash ? (size_t)(slash - path) + 1 : 0;
 	struct text folder = { 0 };
 	struct stat st;
-	int err, json = 0;
+	int err, json = 0, gguf = 0;
 
 	if (!stat(path, &st) && S_ISDIR(st.st_mode)) {
 		err = text_add_string(&folder, path);
@@ -135,7 +170,9 @@ static int read_files(struct files *f, const char *path)
 		return err;
 	}
 	if (strcmp(path, "-"))
-		TRY(is_json(path, &json));
+		TRY(probe(path, &json, &gguf));
+	if (gguf)
+		return read_gguf(f, path);
 	return json ? read_folder(f, path, n, path + n) : read_base(f, path);
 }
 

@@ -1,0 +1,162 @@
+#!/usr/bin/env bats
+# tokenize.bats - tokenize on a command line: what it reads, shows and refuses
+bats_require_minimum_version 1.5.0
+
+setup_file() {
+	export T=$BATS_FILE_TMPDIR
+	# The small vocabulary of the unit tests, with ChatML's tokens.
+	jq -c '.models[0] as $model | .variants[0].parts + {model: $model,
+		added_tokens: [["<s>", 400], ["</s>", 401],
+			["<|im_start|>", 402], ["<|im_end|>", 403]]
+			| map({id: .[1], content: .[0], special: true})}' \
+		tests/golden/text/tokenizers.json > "$T/tokenizer.json"
+	jq -nc '{bos_token: "<s>", eos_token: "</s>", chat_template:
+		"<|im_start|> as ChatML"}' > "$T/tokenizer_config.json"
+	jq -nc '{messages: [{role: "user", content: "Hi"},
+		{role: "assistant", content: "the weft"}]}' > "$T/chat.jsonl"
+}
+
+setup() {
+	cd "$T" || return 1
+	PATH=$BIN:$PATH
+}
+
+@test "a conversation is shown with its loss in brackets" {
+	tokenize --base tokenizer.json --show chat.jsonl > out
+	cat out
+	grep -q '^-- record 1: [0-9]* tokens, [0-9]* with loss$' out
+	grep -qx '\[the weft<|im_end|>' out
+	! grep -q "$(printf '\033')" out
+}
+
+@test "on a terminal it is coloured, unless NO_COLOR is set" {
+	command -v script > /dev/null || skip "no script(1)"
+	script -qec "'$BIN/tokenize' --base tokenizer.json --show chat.jsonl" \
+		typescript > out < /dev/null
+	grep -q "$(printf '\033\\[32m')the weft" out
+	NO_COLOR=1 script -qec \
+		"'$BIN/tokenize' --base tokenizer.json --show chat.jsonl" \
+		typescript > out < /dev/null
+	! grep -q "$(printf '\033\\[32m')" out
+	grep -q '\[the weft' out
+}
+
+@test "a stranger's text cannot command a terminal" {
+	jq -nc '{text: "a\u001b[2Jb"}' > escape.jsonl
+	tokenize --base tokenizer.json --show escape.jsonl > out
+	grep -qF '\x1b[2Jb' out
+	! grep -q "$(printf '\033')" out
+}
+
+@test "stream, JSON lines and report agree" {
+	jq -nc 'range(300) | {text: ("the weft " * (1 + . % 7))}' > text.jsonl
+	tokenize --base tokenizer.json -o a.st text.jsonl
+	tokenize --base tokenizer.json --jsonl text.jsonl > a.jsonl
+	tokenize --jsonl a.jsonl | cmp - a.jsonl
+	tokenize a.jsonl > b.st
+	st-check a.st > said
+	st-diff a.st b.st
+	tokenize --base tokenizer.json --report text.jsonl > report
+	tokens=$(jq -s 'map(.input_ids | length) | add' a.jsonl)
+	[ "$(jq .samples report)" -eq 300 ]
+	[ "$(jq .tokens report)" -eq "$tokens" ]
+	[ "$(jq .labels report)" -eq $((tokens - 300)) ]
+	[ "$(jq .with_end report)" -eq 300 ]
+	st-ls a.st | grep -q "300 samples, $tokens tokens"
+}
+
+@test "files are read one after the other, standard input as a file" {
+	tokenize --base tokenizer.json --jsonl chat.jsonl chat.jsonl > two
+	[ "$(wc -l < two)" -eq 2 ]
+	tokenize --base tokenizer.json --jsonl < chat.jsonl > one
+	head -n 1 two | cmp - one
+	cat chat.jsonl chat.jsonl | tokenize --base tokenizer.json --jsonl - |
+		cmp - two
+}
+
+@test "a pretty-printed array is the same as lines" {
+	jq -s . chat.jsonl > chat.json
+	tokenize --base tokenizer.json --jsonl chat.json > a
+	tokenize --base tokenizer.json --jsonl chat.jsonl | cmp - a
+}
+
+@test "long samples are cut or left out, and that is said" {
+	jq -nc '{input_ids: [range(9)]}, {input_ids: [1, 2]}' > long.jsonl
+	tokenize --length 4 --jsonl long.jsonl > out 2> err
+	[ "$(jq -c .input_ids out | head -n 1)" = "[0,1,2,3]" ]
+	grep -q '^tokenize: 1 samples cut to 4 tokens, 0 left out$' err
+	tokenize --length 4 --drop-long --jsonl long.jsonl > out 2> err
+	[ "$(wc -l < out)" -eq 1 ]
+	grep -q '0 samples cut to 4 tokens, 1 left out' err
+	tokenize -q --length 4 --report long.jsonl > out 2> err
+	[ ! -s err ]
+	[ "$(jq .truncated out)" -eq 1 ]
+}
+
+@test "text is cut into rows; --limit ends early" {
+	for i in $(seq 200); do echo "Row $i of the weft."; done > text.txt
+	tokenize --base tokenizer.json --length 64 --jsonl text.txt > rows
+	[ "$(jq -s '.[:-1] | all(.input_ids | length == 64)' rows)" = true ]
+	[ "$(wc -l < rows)" -gt 20 ]
+	tokenize --base tokenizer.json --length 64 --jsonl -L 3 text.txt > some
+	head -n 3 rows | cmp - some
+}
+
+@test "bad data are refused with file and record, and nothing is whole" {
+	refuse() { # what it says, the data
+		local status=0
+		printf '%s\n' "$2" > bad.jsonl
+		tokenize --base tokenizer.json bad.jsonl > bad.st 2> err ||
+			status=$?
+		cat err
+		[ "$status" -eq 65 ]
+		[ "$(wc -l < err)" -eq 1 ]
+		grep -qF "tokenize: bad.jsonl: record $1" err
+		! st-check bad.st > said 2>&1
+	}
+	good='{"text": "the weft"}'
+	refuse '2: it has no labelled token' \
+		'{"input_ids": [1, 2]}{"input_ids": [1, 2], "labels": [2, -100]}'
+	refuse '1: it begins with two BOS' '{"text": "<s><s>the"}'
+	refuse '2: it is not of the first record' "$good {\"prompt\": \"a\"}"
+	refuse '2: line 1' "$good {\"text\": nonsense}"
+	refuse '2: the file ends inside it' "$good {\"text\": \"a"
+	refuse '1: token 0 is 404, beyond the vocabulary' '{"input_ids": [404, 1]}'
+	refuse '1: it has tools' '{"messages": [], "tools": [{}]}'
+	refuse "1: line 1, column 20: duplicate object key" \
+		'{"text": "a", "text": "b"}'
+}
+
+@test "a template that is not the tokenizer's is refused with the remedy" {
+	run -65 --separate-stderr tokenize --base tokenizer.json \
+		--template llama3 --jsonl chat.jsonl
+	[[ "$stderr" == *"'<|eot_id|>', which is no token"*--template* ]]
+	run -78 --separate-stderr tokenize --base tokenizer.json \
+		--template nosuch --jsonl chat.jsonl
+	[[ "$stderr" == *"chatml"* ]]
+	jq 'del(.chat_template)' tokenizer_config.json > other
+	mkdir -p plain
+	cp tokenizer.json plain && mv other plain/tokenizer_config.json
+	run -78 --separate-stderr tokenize --base plain --jsonl chat.jsonl
+	[[ "$stderr" == *"the model has no chat template"* ]]
+	echo '{% for m in messages %}<|im_start|>{% endfor %}' \
+		> plain/chat_template.jinja
+	tokenize --base plain --jsonl chat.jsonl > out
+}
+
+@test "no tokenizer, no input, no place to write" {
+	run -65 --separate-stderr tokenize --jsonl chat.jsonl
+	[[ "$stderr" == *"needs a tokenizer"* ]]
+	run -66 --separate-stderr tokenize --base nothing chat.jsonl
+	run -66 --separate-stderr tokenize --base tokenizer.json nothing
+	run -73 --separate-stderr tokenize --base tokenizer.json \
+		-o nowhere/x.st chat.jsonl
+	run -64 --separate-stderr tokenize --nonsense
+	mkdir -p empty
+	run -65 --separate-stderr tokenize --base empty chat.jsonl
+	[[ "$stderr" == *"no tokenizer.json"* ]]
+	status=0
+	tokenize --base tokenizer.json --report chat.jsonl > /dev/full ||
+		status=$?
+	[ "$status" -eq 74 ]
+}

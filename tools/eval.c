@@ -44,7 +44,7 @@ static struct opt own[] = {
 	{ "require", 0, OPT_LIST, &require, "'KEY<=NUMBER'",
 	  "status 1 unless it holds; < <= > >=; may be repeated" },
 	{ "per-token", 0, OPT_TEXT, &per_token, "FILE",
-	  "loss, ppl: the losses of the label tokens, a JSON array a sequence" },
+	  "loss, ppl: losses of label tokens, a JSON array a sequence" },
 	{ "log-samples", 0, OPT_TEXT, &log_samples, "FILE",
 	  "mc, exact: a JSON object a record" },
 	{ "arch", 0, OPT_TEXT, &arch, "FILE", "a model family of your own" },
@@ -57,21 +57,21 @@ static const struct opt_program program = {
 	.usage = "[option ...] [base [adapter]]",
 	.about =
 "Reads a base, and an adapter where there is one, and prints a JSON object.\n"
-"A shell has a builtin of this name, which would swallow the stream: call the\n"
-"program by its path, or as weft-eval.\n"
+"A shell has a builtin of this name, which would swallow the stream: call\n"
+"the program by its path, or as weft-eval.\n"
 "\n"
 "loss: the mean loss in nats over the label tokens of the data (-d, or a\n"
 "data stream on the input), with ppl = exp(loss) and the number of tokens.\n"
 "All that tokenize(1) reads is read here.\n"
 "\n"
-"ppl: the perplexity of a text file, in windows of --length tokens that begin\n"
-"every --stride tokens; of a window only the tokens count that none before has\n"
-"scored, and never its first.\n"
+"ppl: the perplexity of a text file, in windows of --length tokens that\n"
+"begin every --stride tokens; of a window only the tokens count that none\n"
+"before has scored, and never its first.\n"
 "\n"
-"mc: multiple choice by log-likelihood. A record is {\"prompt\" or \"question\",\n"
-"\"choices\": [...], \"answer\": index or letter}. acc, and acc_norm, divided by\n"
-"the choice's characters; keys and standard errors are those of\n"
-"lm-evaluation-harness.\n"
+"mc: multiple choice by log-likelihood. A record is {\"prompt\" or\n"
+"\"question\", \"choices\": [...], \"answer\": index or letter}. acc, and\n"
+"acc_norm, divided by the choice's characters; keys and standard errors are\n"
+"those of lm-evaluation-harness.\n"
 "\n"
 "exact: the share of answers that, written greedily, are the wanted ones. A\n"
 "record is {\"prompt\", \"answer\"} or {\"messages\": [...]}.",

@@ -7,13 +7,14 @@
 #include "base/opt.h"
 #include "formats/st_check.h"
 
-static int quick, verbose;
+static int quick, verbose, quiet;
 
 static struct opt own[] = {
 	{ "quick", 0, OPT_FLAG, &quick, NULL,
 	  "look at the end records of files only" },
 	{ "verbose", 'v', OPT_FLAG, &verbose, NULL,
 	  "kind and content digest of what is whole" },
+	{ "quiet", 'q', OPT_FLAG, &quiet, NULL, "say nothing: the status does" },
 	{ 0 }
 };
 
@@ -58,7 +59,7 @@ static int check(char *path)
 	int err = quick ? st_check_quick(path, whole, path) :
 			  st_check(path, whole, path);
 
-	if (err)
+	if (err && !quiet)
 		fprintf(stderr, "%s: %s\n", program.name, err_text());
 	return err == E_DATA ? E_NO : err;
 }

@@ -38,9 +38,7 @@ static void *room(size_t bytes)
 {
 	void *p = os_pages(bytes + 64);
 
-	if (!p)
-		fail("memory");
-	return p;
+	return p ? p : (fail("memory"), NULL);
 }
 
 /* ---- the peak ---- */
@@ -106,8 +104,10 @@ static double rate(const struct timed *t, double *best_peak, struct pool *pool)
 		start = os_seconds() - start;
 		if (start < least)
 			least = start;
-		if (best_peak && i % 8 == 0 && (p = peak(pool)) > *best_peak)
-			*best_peak = p;
+		if (!best_peak || (i % 8 && start < 0.01))
+			continue;
+		p = peak(pool);
+		*best_peak = p > *best_peak ? p : *best_peak;
 	}
 	return t->work / least / 1e9;
 }
@@ -206,9 +206,7 @@ static void time_product(struct pool *pool, const char *kind, size_t m,
 	struct timed t = { run_product, &p, 0 };
 	size_t most = 0, k;
 	char name[128];
-	int at;
-
-	at = snprintf(name, sizeof(name), "%s %s %zux", kind,
+	int at = snprintf(name, sizeof(name), "%s %s %zux", kind,
 		      use == GEMM_NT ? "nt" : "nn", cols);
 	for (size_t i = 0; i < nout; i++) {
 		at += snprintf(name + at, sizeof(name) - (size_t)at, "%s%zu",
@@ -343,7 +341,7 @@ static void time_packing(const char *kind, size_t rows, size_t cols)
 	} what[] = { { "nt", run_packing }, { "nn", run_packing },
 		     { "decode", run_decode } };
 	struct tensor t;
-	struct packing p = { .dst = room(64 * 4096 * 4) };
+	struct packing p = { .dst = room(1 << 20) };
 
 	make(&t, kind, rows, cols);
 	if (weight_bind(&p.w, &t))
@@ -362,7 +360,7 @@ static void time_packing(const char *kind, size_t rows, size_t cols)
 		fflush(stdout);
 	}
 	tensor_release(&t);
-	os_pages_free(p.dst, 64 * 4096 * 4 + 64);
+	os_pages_free(p.dst, (1 << 20) + 64);
 }
 
 int main(int argc, char **argv)

@@ -18,7 +18,6 @@ struct weight {
 	const struct tensor *tensor;    /* borrowed; its parts are loaded */
 	size_t rows, cols;
 	const void *part[4];            /* the format's own short cuts */
-	float number[4];
 	size_t group;                   /* elements that share a scale */
 };
 

@@ -225,6 +225,16 @@ static void test_views_of_one_x_differ(void **arg)
 	free(x);
 }
 
+static void test_environment_stops_the_climb(void **arg)
+{
+	const char *top = getenv("KERNELS");
+
+	(void)arg;
+	assert_non_null(kernels_name());
+	if (top)
+		assert_string_equal(kernels_name(), top);
+}
+
 /* Other block sizes would be other bits, in every result there is. */
 static void test_definition_has_not_moved(void **arg)
 {
@@ -331,6 +341,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_product_is_its_definition),
 		cmocka_unit_test(test_all_edges),
 		cmocka_unit_test(test_views_of_one_x_differ),
+		cmocka_unit_test(test_environment_stops_the_climb),
 		cmocka_unit_test(test_definition_has_not_moved),
 		cmocka_unit_test(test_product_is_accurate),
 		cmocka_unit_test(test_many_lanes_share_the_rows),

@@ -57,7 +57,7 @@ refuses() {
 	[ "$status" -eq "$want" ]
 	[ "$(wc -l < "$T/err")" -eq 1 ]
 	grep -q "^$program: ." "$T/err"
-	[ ! -s "$T/out" ] || ! "$BIN/st-check" -q "$T/out" 2> "$T/err2"
+	[ ! -s "$T/out" ] || ! "$BIN/st-check" "$T/out" > "$T/said" 2>&1
 }
 
 # All that read a base, with what else they need to get that far.
@@ -190,10 +190,10 @@ each_base() { # STATUS BASE
 	set +o pipefail
 	"$BIN/quantize-nf4" "$T/cut" 2> "$T/err1" |
 		"$BIN/lora-init" -r 4 2> "$T/err2" |
-		"$BIN/st-check" -q && return 1
+		"$BIN/st-check" > "$T/said" 2>&1 && return 1
 	grep -q '^lora-init: ' "$T/err2"
 	"$BIN/quantize-nf4" "$T/flipped" 2> "$T/err1" |
 		"$BIN/peft-step" -n 1 -d "$T/data.jsonl" > "$T/o" 2> "$T/err2" &&
 		return 1
-	[ ! -s "$T/o" ] || ! "$BIN/st-check" -q "$T/o"
+	[ ! -s "$T/o" ] || ! "$BIN/st-check" "$T/o" > "$T/said" 2>&1
 }

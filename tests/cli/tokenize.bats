@@ -26,7 +26,7 @@ setup() {
 	cat out
 	grep -q '^-- record 1: [0-9]* tokens, [0-9]* with loss$' out
 	grep -qx '\[the weft<|im_end|>' out
-	! grep -q "$(printf '\033')" out
+	run ! grep -q "$(printf '\033')" out
 }
 
 @test "on a terminal it is coloured, unless NO_COLOR is set" {
@@ -37,7 +37,7 @@ setup() {
 	NO_COLOR=1 script -qec \
 		"'$BIN/tokenize' --base tokenizer.json --show chat.jsonl" \
 		typescript > out < /dev/null
-	! grep -q "$(printf '\033\\[32m')" out
+	run ! grep -q "$(printf '\033\\[32m')" out
 	grep -q '\[the weft' out
 }
 
@@ -45,7 +45,7 @@ setup() {
 	jq -nc '{text: "a\u001b[2Jb"}' > escape.jsonl
 	tokenize --base tokenizer.json --show escape.jsonl > out
 	grep -qF '\x1b[2Jb' out
-	! grep -q "$(printf '\033')" out
+	run ! grep -q "$(printf '\033')" out
 }
 
 @test "stream, JSON lines and report agree" {

@@ -95,6 +95,29 @@ static void gradients_are_the_slope(void **state)
 		}
 }
 
+static void lora_at_the_head_is_the_slope(void **state)
+{
+	struct golden g;
+	struct model m;
+	struct model_batch b;
+	struct adapter *a;
+
+	(void)state;
+	golden_case(&g, "A/llama3_tied");
+	model_open(&m, "A/llama3_tied", 2);
+	model_batch(&b, &g, 0, model_sequences(&g));
+	adapt_one(&m, "lm_head", "lora");
+	a = &m.adapters.at[0];
+	for (size_t i = 0; i < a->out * a->rank; i++)
+		a->param[1].at[i] = (float)((int)(i * 7 % 11) - 5) / 64;
+	check_slope(&m, &b, "lm_head, LoRA", 2e-4f);
+	a->dropout = 0.1f;
+	assert_int_equal(program_adapt(m.p, &m.adapters), E_CONFIG);
+	model_batch_release(&b);
+	model_close(&m);
+	golden_close(&g);
+}
+
 /* ---- families that are built otherwise ---- */
 
 /* llama.arch with another block. */
@@ -258,6 +281,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(gradients_are_the_slope),
+		cmocka_unit_test(lora_at_the_head_is_the_slope),
 		cmocka_unit_test(any_order_of_steps_has_its_slope),
 		cmocka_unit_test(a_cache_continues_as_one_pass),
 	};

@@ -5,6 +5,7 @@
 #include <zstd.h>
 
 #include "base/bytes.h"
+#include "formats/planes.h"
 
 struct codec {
 	ZSTD_CCtx *pack;
@@ -59,26 +60,6 @@ static int reserve(struct codec *c, size_t n)
 	return 0;
 }
 
-static void split(unsigned char *restrict dst,
-		  const unsigned char *restrict src, size_t n, size_t width)
-{
-	size_t count = n / width;
-
-	for (size_t p = 0; p < width; p++)
-		for (size_t i = 0; i < count; i++)
-			dst[p * count + i] = src[i * width + width - 1 - p];
-}
-
-static void join(unsigned char *restrict dst,
-		 const unsigned char *restrict src, size_t n, size_t width)
-{
-	size_t count = n / width;
-
-	for (size_t p = 0; p < width; p++)
-		for (size_t i = 0; i < count; i++)
-			dst[i * width + width - 1 - p] = src[p * count + i];
-}
-
 int codec_pack(struct codec *c, void *dst, size_t room, size_t *got,
 	       const void *src, size_t n, int planes, int level)
 {
@@ -86,7 +67,7 @@ int codec_pack(struct codec *c, void *dst, size_t room, size_t *got,
 
 	if (planes) {
 		TRY(reserve(c, n));
-		split(c->planes, src, n, (size_t)planes);
+		planes_split(c->planes, src, n, (size_t)planes);
 		src = c->planes;
 	}
 	r = ZSTD_CCtx_setParameter(c->pack, ZSTD_c_compressionLevel, level);
@@ -134,6 +115,6 @@ int codec_unpack(struct codec *c, void *dst, size_t n, const void *src,
 	if (r != n)
 		return err_set(E_DATA, "zstd frame is too short");
 	if (planes)
-		join(dst, c->planes, n, (size_t)planes);
+		planes_join(dst, c->planes, n, (size_t)planes);
 	return 0;
 }

@@ -4,9 +4,7 @@
  * The lengths are known beforehand, so a frame is decoded at one stroke: no
  * window is allocated, and no stream can spin or swell. One codec a thread.
  *
- * Bytes of wider elements go in planes first: all highest bytes, then all
- * second ones, and so on, because sign and exponent compress and mantissas
- * do not.
+ * Bytes of wider elements go in planes first (formats/planes.h).
  */
 #ifndef FORMATS_CODEC_H
 #define FORMATS_CODEC_H

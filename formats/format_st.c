@@ -191,7 +191,7 @@ static int load_chunk(struct stream *s, struct tensor *t)
 
 static int load_chunks(struct stream *s, struct tensor *t)
 {
-	TRY(tensor_alloc(t));
+	TRY(tensor_alloc_unset(t));
 	while (st_reader_expects_chunk(&s->r))
 		TRY(load_chunk(s, t));
 	for (int i = 0; i < t->npart; i++)

@@ -89,23 +89,35 @@ int tensor_part(struct tensor *t, enum dtype d, size_t count)
 	return t->npart++;
 }
 
+static int alloc_part(const struct tensor *t, struct tensor_part *p, int zero)
+{
+	size_t room;
+
+	if (p->data)
+		return 0;
+	if (size_add(&room, p->bytes, PART_ALIGN))
+		return err_set(E_NOMEM, "%s: too large", t->name);
+	room = size_align(size_max(p->bytes, 1), PART_ALIGN);
+	p->data = aligned_alloc(PART_ALIGN, room);
+	if (!p->data)
+		return err_set(E_NOMEM, "%s: no %zu bytes of memory", t->name,
+			       room);
+	if (zero)
+		memset(p->data, 0, room);
+	return 0;
+}
+
 int tensor_alloc(struct tensor *t)
 {
-	for (int i = 0; i < t->npart; i++) {
-		struct tensor_part *p = &t->part[i];
-		size_t room;
+	for (int i = 0; i < t->npart; i++)
+		TRY(alloc_part(t, &t->part[i], 1));
+	return 0;
+}
 
-		if (p->data)
-			continue;
-		if (size_add(&room, p->bytes, PART_ALIGN))
-			return err_set(E_NOMEM, "%s: too large", t->name);
-		room = size_align(size_max(p->bytes, 1), PART_ALIGN);
-		p->data = aligned_alloc(PART_ALIGN, room);
-		if (!p->data)
-			return err_set(E_NOMEM, "%s: no %zu bytes of memory",
-				       t->name, room);
-		memset(p->data, 0, room);
-	}
+int tensor_alloc_unset(struct tensor *t)
+{
+	for (int i = 0; i < t->npart; i++)
+		TRY(alloc_part(t, &t->part[i], 0));
 	return 0;
 }
 

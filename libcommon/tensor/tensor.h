@@ -109,6 +109,10 @@ int tensor_part(struct tensor *t, enum dtype d, size_t count);
  * E_NOMEM. */
 int tensor_alloc(struct tensor *t) MUST_CHECK;
 
+/* Likewise, but not zeroed: for who fills all of it, and must not touch memory
+ * that a shape only claims. E_NOMEM. */
+int tensor_alloc_unset(struct tensor *t) MUST_CHECK;
+
 /* A copy of all, data included. E_NOMEM. */
 int tensor_copy(struct tensor *to, const struct tensor *t) MUST_CHECK;
 

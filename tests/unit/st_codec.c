@@ -9,6 +9,7 @@
 #include <zstd.h>
 
 #include "formats/codec.h"
+#include "formats/planes.h"
 
 enum { N = 24 << 10, ROOM = 64 << 10 };
 
@@ -54,6 +55,30 @@ static void planes_come_back(void **state)
 			memset(back, 0xa5, N);
 			assert_int_equal(unpack(N, got, planes), 0);
 			assert_memory_equal(back, plain, N);
+		}
+}
+
+/* Counts that no step divides. */
+static void short_planes_come_back(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < N; i++)
+		plain[i] = (unsigned char)(i * 31 + 7);
+	for (size_t width = 2; width <= 8; width *= 2)
+		for (size_t count = 0; count < 20; count++) {
+			size_t n = count * width;
+
+			memset(packed, 0xa5, n + 1);
+			memset(back, 0xa5, n + 1);
+			planes_split(packed, plain, n, width);
+			for (size_t i = 0; i < n; i++)
+				assert_int_equal(
+					packed[(width - 1 - i % width) * count +
+					       i / width], plain[i]);
+			planes_join(back, packed, n, width);
+			assert_memory_equal(back, plain, n);
+			assert_int_equal(packed[n], 0xa5);
+			assert_int_equal(back[n], 0xa5);
 		}
 }
 
@@ -124,6 +149,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(planes_come_back),
+		cmocka_unit_test(short_planes_come_back),
 		cmocka_unit_test(planes_are_where_the_format_says),
 		cmocka_unit_test(other_frames_are_refused),
 		cmocka_unit_test(a_bomb_does_not_go_off),

@@ -12,6 +12,7 @@
 #include "base/opt.h"
 #include "formats/collect.h"
 #include "formats/filter.h"
+#include "formats/st_writer.h"
 #include "tests/unit/st_streams.h"
 
 static char in[64], out[64], again[64];
@@ -87,6 +88,64 @@ static void other_streams_stay_as_they_are(void **state)
 	write_streams(kind + 2, 1);
 	free(slurp(in, &one));
 	assert_memory_equal(text[0] + n[0] - one, text[1] + n[1] - one, one);
+	free(text[0]);
+	free(text[1]);
+}
+
+static const char unknown[] = "\x81\xa1" "a\x01", bytes[100] = { 1, 2, 3 };
+
+/* HEAD, a record that no one knows, a tensor, another, ENDS. */
+static void write_unknown(void)
+{
+	struct st_record r = { .type = "what", .header = 4, .payload = 100 };
+	struct msg_out o = { 0 };
+	struct st_writer w;
+	struct st_record head = { .type = "HEAD" }, tens = { .type = "TENS" };
+	struct tensor t;
+
+	r.payload_hash = digest_64(bytes, 100);
+	assert_int_equal(st_writer_open(&w, in), 0);
+	assert_int_equal(st_head_put(&o, STREAM_BASE), 0);
+	head.header = o.n;
+	assert_int_equal(st_writer_put(&w, &head, o.at, NULL), 0);
+	assert_int_equal(st_writer_put(&w, &r, unknown, bytes), 0);
+	sample_tensor(&t, 3);
+	assert_int_equal(st_tensor_put(&o, &t), 0);
+	tensor_release(&t);
+	tens.header = o.n;
+	assert_int_equal(st_writer_put(&w, &tens, o.at, NULL), 0);
+	assert_int_equal(st_writer_put(&w, &r, unknown, bytes), 0);
+	assert_int_equal(st_writer_end(&w, NULL), 0);
+	assert_int_equal(st_writer_close(&w), 0);
+	st_writer_release(&w);
+	msg_release(&o);
+}
+
+/* Where the n-th record of type "what" lies. */
+static char *find_unknown(char *text, size_t n)
+{
+	char *at = text;
+
+	while (n--)
+		do
+			at++;
+		while (memcmp(at, "what", 4));
+	return at - 8;
+}
+
+static void unknown_records_pass(void **state)
+{
+	size_t calls, n[2];
+	char *text[2];
+
+	(void)state;
+	write_unknown();
+	assert_int_equal(run(STREAM_BASE, &calls, pass), 0);
+	text[0] = slurp(in, &n[0]);
+	text[1] = slurp(out, &n[1]);
+	for (size_t i = 1; i <= 2; i++)
+		assert_memory_equal(find_unknown(text[0], i),
+				    find_unknown(text[1], i), 48 + 4 + 100);
 	free(text[0]);
 	free(text[1]);
 }
@@ -192,6 +251,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(other_streams_stay_as_they_are),
+		cmocka_unit_test(unknown_records_pass),
 		cmocka_unit_test(a_missing_kind_is_an_error),
 		cmocka_unit_test(loading_does_not_show),
 		cmocka_unit_test(provenance_grows_by_one),

@@ -68,9 +68,10 @@ static const struct opt_program program = {
 	"own) the base goes through tensor by tensor, in constant memory.\n\n"
 	"A quantised base is dequantised: an adapter that was trained on 4-bit "
 	"weights belongs to these, not to the weights that they were made "
-	"from (a warning says when a base is not the adapter's). With --requantise the merged weights are quantised again as "
-	"they were. This loses part of the update; for each tensor a line on "
-	"standard error says how much is left:\n\n"
+	"from (a warning says when a base is not the adapter's). With "
+	"--requantise the merged weights are quantised again as they were. "
+	"This loses part of the update; for each tensor a line on standard "
+	"error says how much is left:\n\n"
 	"  delta      size of the update (Frobenius norm)\n"
 	"  survived   share of the update in its own direction that is left: "
 	"1 is all\n"
@@ -300,8 +301,8 @@ static int put_end(struct work *w, struct source *from,
 		in[i + 1] = w->in.input[i];
 		if (!opt_common.quiet &&
 		    gather_is_foreign(&w->in.adapter[i], item->digest))
-			fprintf(stderr, "%s: warning: adapter %zu was made for "
-				"another base than this\n", program.name, i + 1);
+			fprintf(stderr, "%s: warning: adapter %zu was made "
+				"for another base\n", program.name, i + 1);
 		json_array_foreach(w->in.adapter[i].provenance, k, record)
 			if (!err)
 				err = sink_keep(w->to, record);

@@ -6,7 +6,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "formats/source.h"
+#include "formats/collect.h"
+#include "infer/feed.h"
+#include "infer/model.h"
 #include "tests/unit/golden.h"
 #include "weight/weight.h"
 
@@ -110,6 +112,90 @@ static size_t check_codes(struct golden *g, const struct tensor *t)
 	return 1;
 }
 
+/* The model's logits at the case's input_ids against what is under key. */
+static void check_logits(struct golden *g, const char *dir, struct model *m,
+			 const char *key)
+{
+	size_t shape[GOLDEN_RANK], n, vocab = program_vocab(m->program);
+	const int64_t *ids = golden_i64(g, "input_ids", NULL);
+	const float *want = golden_f32(g, key, &n);
+	float *have = golden_keep(g, n * sizeof(*have));
+	struct program_need need = { .sequences = 1 };
+	struct feed f;
+	double most = 0;
+
+	golden_shape(g, "input_ids", shape);
+	need.tokens = need.rows = shape[1];
+	assert_int_equal(feed_init(&f, shape[1], 1), 0);
+	assert_int_equal(program_plan(m->program, NULL, &need), 0);
+	for (size_t i = 0; i < shape[0]; i++) {
+		uint32_t id[64];
+
+		for (size_t k = 0; k < shape[1]; k++)
+			id[k] = (uint32_t)ids[i * shape[1] + k];
+		feed_clear(&f, NULL);
+		feed_add(&f, id, NULL, shape[1], 0, 0);
+		program_logits(m->program, program_forward(m->program, &f.pass),
+			       mat_of(have + i * shape[1] * vocab, shape[1],
+				      vocab));
+	}
+	for (size_t i = 0; i < n; i++)
+		most = fmax(most, fabsf(have[i] - want[i]));
+	golden_report(dir, key, most, 1e-4);
+	feed_release(&f);
+}
+
+/* A model from streams and directories, and its logits. */
+static void check_model(struct golden *g, const char *dir, char *const *paths,
+			const char *key)
+{
+	struct collection c;
+	struct model m;
+	const struct tensor_set *adapter = NULL;
+	json_t *config = NULL;
+
+	assert_int_equal(collect(&c, paths), 0);
+	if (c.nadapter) {
+		adapter = &c.adapter->tensors;
+		config = json_object_get(c.adapter->meta, "adapter");
+	}
+	assert_int_equal(model_open(&m, &c.base.tensors, adapter, config,
+				    NULL), 0);
+	check_logits(g, dir, &m, key);
+	model_release(&m);
+	collection_release(&c);
+}
+
+/* The logits of base + adapter, and of what merge-adapter makes of them. */
+static void check_both(const char *dir)
+{
+	char base[512], adapter[512], path[400], line[1500];
+	char merged[] = "/tmp/weft-merge.XXXXXX";
+	struct golden g;
+
+	golden_case(&g, dir);
+	snprintf(path, sizeof(path), "%s/adapter", dir);
+	golden_path(base, "A/llama/model");
+	golden_path(adapter, path);
+	check_model(&g, dir, (char *const[]){ base, adapter, NULL },
+		    "logits.unmerged");
+	close(mkstemp(merged));
+	snprintf(line, sizeof(line), "merge-adapter %s -A %s > %s", base,
+		 adapter, merged);
+	shell(line);
+	check_model(&g, dir, (char *const[]){ merged, NULL },
+		    "logits.merged");
+	unlink(merged);
+	golden_close(&g);
+}
+
+static void test_logits(void **state)
+{
+	(void)state;
+	check_both("D/merge_lora");
+	check_both("D/merge_rslora");
+}
+
 static size_t count(const struct golden *g, const char *prefix)
 {
 	const char *key;
@@ -173,6 +259,7 @@ int main(void)
 		cmocka_unit_test(test_rslora),
 		cmocka_unit_test(test_dequantised),
 		cmocka_unit_test(test_requantised),
+		cmocka_unit_test(test_logits),
 	};
 
 	return cmocka_run_group_tests_name("merge_golden", tests, NULL, NULL);

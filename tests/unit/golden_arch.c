@@ -68,13 +68,6 @@ static double distance(struct run *r, const char *name, const float *ours,
 	return most;
 }
 
-static void check(const char *dir, const char *what, double is, double most)
-{
-	print_message("%s %s: %.3g (at most %.3g)\n", dir, what, is, most);
-	if (!(is <= most))
-		fail_msg("%s %s: %g, at most %g", dir, what, is, most);
-}
-
 /* The set's rule: ten times what f32 itself is off, and the last bits. */
 static double tolerance(struct run *r, const char *name)
 {
@@ -120,9 +113,10 @@ static void check_losses(struct run *r, const char *dir, const char *kind)
 	snprintf(loss, sizeof(loss), "%s.loss", kind);
 	snprintf(key, sizeof(key), "%s_loss", kind);
 	mean = losses(r, nll, &worst);
-	check(dir, nll, worst, tolerance(r, nll));
-	check(dir, loss, fabs(mean - json_number(r->g.json, key, NAN)),
-	      tolerance(r, loss));
+	golden_report(dir, nll, worst, tolerance(r, nll));
+	golden_report(dir, loss,
+		      fabs(mean - json_number(r->g.json, key, NAN)),
+		      tolerance(r, loss));
 }
 
 static void check_base(const char *dir)
@@ -138,15 +132,17 @@ static void check_base(const char *dir)
 		char name[64];
 
 		snprintf(name, sizeof(name), "base.layer.%zu", i);
-		check(dir, name, distance(&r, name,
-					  program_state(r.m.p, i).at, hidden),
-		      tolerance(&r, name));
+		golden_report(dir, name,
+			      distance(&r, name, program_state(r.m.p, i).at,
+				       hidden),
+			      tolerance(&r, name));
 	}
-	check(dir, "base.final_norm",
-	      distance(&r, "base.final_norm", r.last.at, hidden),
-	      tolerance(&r, "base.final_norm"));
-	check(dir, "base.logits", distance(&r, "base.logits", r.logits, vocab),
-	      tolerance(&r, "base.logits"));
+	golden_report(dir, "base.final_norm",
+		      distance(&r, "base.final_norm", r.last.at, hidden),
+		      tolerance(&r, "base.final_norm"));
+	golden_report(dir, "base.logits",
+		      distance(&r, "base.logits", r.logits, vocab),
+		      tolerance(&r, "base.logits"));
 	check_losses(&r, dir, "base");
 	teardown(&r);
 }
@@ -188,7 +184,7 @@ static void check_gradients(struct run *r, const char *dir)
 		}
 	}
 	assert_true(count > 0);
-	check(dir, "gradients", worst, grad_tolerance);
+	golden_report(dir, "gradients", worst, grad_tolerance);
 }
 
 static void backward(struct run *r)
@@ -217,9 +213,10 @@ static void check_lora(const char *dir)
 
 	setup(&r, dir, 1);
 	forward(&r, 1);
-	check(dir, "lora.logits",
-	      distance(&r, "lora.logits", r.logits, program_vocab(r.m.p)),
-	      tolerance(&r, "lora.logits"));
+	golden_report(dir, "lora.logits",
+		      distance(&r, "lora.logits", r.logits,
+			       program_vocab(r.m.p)),
+		      tolerance(&r, "lora.logits"));
 	check_losses(&r, dir, "lora");
 	backward(&r);
 	check_gradients(&r, dir);

@@ -141,6 +141,9 @@ int main(int argc, char **argv)
 	else if (!w.linear && !opt_common.quiet)
 		fprintf(stderr, "%s: the base has no linear weight: nothing "
 			"was quantised\n", program.name);
+	else if (skip && w.done == w.linear && !opt_common.quiet)
+		fprintf(stderr, "%s: --skip %s: no linear weight has that in "
+			"its name\n", program.name, skip);
 	else if (opt_common.verbose)
 		fprintf(stderr, "%s: %zu of %zu linear weights, %.1f MB to "
 			"%.1f MB\n", program.name, w.done, w.linear,

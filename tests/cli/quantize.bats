@@ -29,6 +29,13 @@ float_at() {
 	cat dense.st | quantize-nf4 - | cmp - three.st
 }
 
+@test "the same bytes from every level of kernels" {
+	for options in "" "--bnb cuda" "--block 32 --no-double-quant"; do
+		KERNELS=c quantize-nf4 $options -o plain.st "$model"
+		quantize-nf4 $options "$model" | cmp - plain.st
+	done
+}
+
 @test "-o is whole or not there" {
 	quantize-nf4 -o base.st "$model"
 	cp base.st before.st
@@ -47,6 +54,8 @@ float_at() {
 	grep -q "6 of 14 linear weights" said
 	quantize-nf4 -v --skip . -o none.st "$model" 2> said
 	grep -q "0 of 14 linear weights" said
+	quantize-nf4 --skip q_porj -o typo.st "$model" 2> said
+	grep -q "no linear weight has that in its name" said
 }
 
 @test "options change the stored bytes, and are recorded" {

@@ -98,6 +98,33 @@ static void test_variants(void **state)
 	}
 }
 
+/* A short last block is divided on the CPU and multiplied in CUDA: values where
+ * that decides the code, in both nibbles. */
+static void test_tail(void **state)
+{
+	uint32_t s = 3;
+	size_t found = 0;
+
+	(void)state;
+	for (int i = 0; i < 200000; i++) {
+		float top = 1 + (float)next(&s) * 0x1p-24f;
+		float v = nextafterf(nf4_bound[i % 15] * top,
+				     i % 2 ? 2 : -2);
+		float x[3] = { v, v, top };
+		unsigned divided = nf4_code(v / top);
+		unsigned multiplied = nf4_code(v * (1 / top));
+		uint8_t code[2];
+
+		found += divided != multiplied;
+		assert_true(nf4_encode_tail(code, x, 3, 1) == top);
+		assert_int_equal(code[0], divided << 4 | divided);
+		assert_int_equal(code[1], 15 << 4 | NF4_ZERO);
+		assert_true(nf4_encode_tail(code, x, 3, 0) == top);
+		assert_int_equal(code[0], multiplied << 4 | multiplied);
+	}
+	assert_true(found > 100);
+}
+
 /* The nearest entry, by trying all. */
 static void test_nearest(void **state)
 {
@@ -135,6 +162,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_books),
 		cmocka_unit_test(test_variants),
+		cmocka_unit_test(test_tail),
 		cmocka_unit_test(test_nearest),
 		cmocka_unit_test(test_zero),
 	};

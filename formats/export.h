@@ -4,7 +4,8 @@
  * A directory is written beside its place under another name and renamed when
  * it is whole and on the disk: a failed export leaves nothing. A place that
  * holds files already is refused, unless force: then files of the same names
- * are replaced, weights of an earlier export removed, and all others left.
+ * are replaced, weights of an earlier export removed, and all others left. A
+ * signal that sig_notice() noted is a failure like others.
  */
 #ifndef FORMATS_EXPORT_H
 #define FORMATS_EXPORT_H

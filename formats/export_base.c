@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/sig.h"
+
 static int no_memory(void)
 {
 	return err_set(E_NOMEM, "out of memory");
@@ -115,7 +117,8 @@ static int run(struct export_base *b)
 
 	do {
 		TRY(source_next(b->from, &item));
-		err = handle(b, &item);
+		err = sig_stopped() ? err_set(E_IO, "stopped by a signal") :
+				      handle(b, &item);
 		if (err)
 			return err_at(err, "%s", source_name(b->from));
 	} while (item.kind != ITEM_NONE);

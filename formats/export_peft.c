@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/sig.h"
 #include "formats/export_card.h"
 #include "formats/export_dense.h"
 #include "formats/export_dir.h"
@@ -90,7 +91,8 @@ static int read_all(struct work *w)
 
 	do {
 		TRY(source_next(w->from, &item));
-		err = handle(w, &item);
+		err = sig_stopped() ? err_set(E_IO, "stopped by a signal") :
+				      handle(w, &item);
 		if (err)
 			return err_at(err, "%s", source_name(w->from));
 	} while (item.kind != ITEM_NONE);

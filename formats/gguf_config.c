@@ -264,6 +264,17 @@ static int put_tokens(json_t *c, const struct gguf *g)
 	return 0;
 }
 
+/* Of most weights: blocks are stored as bf16. */
+static const char *torch_dtype(const struct gguf *g)
+{
+	const struct gguf_tensor *t =
+		gguf_find_tensor(g, "blk.0.ffn_up.weight");
+
+	return !t || t->block->dtype == DTYPE_NONE ? "bfloat16" :
+	       t->block->dtype == DTYPE_F32 ? "float32" :
+	       t->block->dtype == DTYPE_F16 ? "float16" : "bfloat16";
+}
+
 static int fill(json_t *c, const struct gguf *g, const struct arch *a,
 		const struct file *file)
 {
@@ -280,7 +291,7 @@ static int fill(json_t *c, const struct gguf *g, const struct arch *a,
 			     json_pack("[s]", "MistralForCausalLM")));
 		TRY(gguf_put(c, "model_type", json_string("mistral")));
 	}
-	return gguf_put(c, "torch_dtype", json_string("bfloat16"));
+	return gguf_put(c, "torch_dtype", json_string(torch_dtype(g)));
 }
 
 int gguf_config(json_t **config, const struct gguf *g,

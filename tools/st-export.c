@@ -118,6 +118,7 @@ int main(int argc, char **argv)
 	int done, err;
 
 	sig_init();
+	sig_notice();
 	err = opt_parse(&program, argc, argv, &operands, &noperand, &done);
 	if (done)
 		return err;
@@ -125,5 +126,7 @@ int main(int argc, char **argv)
 		err = run(operands);
 	if (err)
 		fprintf(stderr, "%s: %s\n", program.name, err_text());
+	if (err && sig_stopped())
+		sig_die(sig_stopped());
 	return err;
 }

@@ -62,6 +62,27 @@ refuses() {
 	[ -z "$(find . -name '.out.*')" ]
 }
 
+@test "a signal leaves nothing" {
+	mkfifo pipe
+	st-export --to hf out pipe 2> told &
+	pid=$!
+	exec 7> pipe
+	head -c 200000 base.st >&7
+	for _ in $(seq 100); do
+		[ -n "$(find . -name '.out.*')" ] && break
+		sleep 0.05
+	done
+	[ -n "$(find . -name '.out.*')" ]
+	kill -TERM $pid
+	tail -c +200001 base.st >&7 2> pipe.err || :
+	exec 7>&-
+	status=0
+	wait $pid || status=$?
+	[ "$status" -eq 143 ]
+	[ ! -e out ]
+	[ -z "$(find . -name '.out.*')" ]
+}
+
 @test "an empty directory is filled, one with files is not" {
 	mkdir out
 	st-export --to hf out base.st

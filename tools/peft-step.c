@@ -304,9 +304,10 @@ static void say_warmup(const struct work *w)
 {
 	if (w->trainer->plan.steps < how.warmup_least && !w->in.state &&
 	    how.warmup_ratio > 0 && scheduler && !opt_common.quiet)
-		fprintf(stderr, "%s: %llu steps only: no warm-up\n",
+		fprintf(stderr, "%s: %llu steps, fewer than %zu: no warm-up\n",
 			program.name,
-			(unsigned long long)w->trainer->plan.steps);
+			(unsigned long long)w->trainer->plan.steps,
+			how.warmup_least);
 }
 
 static int start(struct work *w)
@@ -334,7 +335,6 @@ static int run(struct work *w, char *const *operands)
 	TRY(read_inputs(w, operands));
 	TRY(settle_options(w));
 	TRY(start(w));
-	say_warmup(w);
 	if (dry_run)
 		return print_plan(w);
 	TRY(name_checkpoint(w));
@@ -386,6 +386,8 @@ int main(int argc, char **argv)
 		sig_die(w.signal);
 	if (err)
 		fprintf(stderr, "%s: %s\n", program.name, err_text());
+	else if (w.trainer)
+		say_warmup(&w);
 	release(&w);
 	return err;
 }

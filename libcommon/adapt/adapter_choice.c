@@ -164,6 +164,8 @@ int adapter_choice_config(json_t **config, const struct adapter_choice *c)
 	*config = json_object();
 	if (!*config)
 		return out_of_memory();
+	if (!c->rank)
+		return err_set(E_USAGE, "--rank: at least 1");
 	if (c->alpha < 0)
 		return err_set(E_USAGE, "--alpha: %g is negative", c->alpha);
 	return fill(*config, c);

@@ -16,8 +16,7 @@
 #include "train/run_log.h"
 #include "quant/requant.h"
 
-static const enum dtype dtypes[] = { DTYPE_NONE, DTYPE_F32, DTYPE_BF16,
-				     DTYPE_F16 };
+static const enum dtype dtypes[] = { 0, DTYPE_F32, DTYPE_BF16, DTYPE_F16 };
 static struct opt_list adapters, scales, data;
 static int dtype, requantise, bnb = QUANT_CPU, peft_safe;
 static size_t verify;
@@ -63,9 +62,8 @@ static const struct opt_program program = {
 	"Reads a base and one or more adapters and writes the merged base, "
 	"which needs no adapter: W + scale (alpha / r) B A for LoRA, the "
 	"trained weight itself for a module that was trained whole. Sums are "
-	"made in f32 and rounded once. Bases and adapters may come in any "
-	"order. Where the adapter is known first (-A, or an operand of its "
-	"own) the base goes through tensor by tensor, in constant memory.\n\n"
+	"made in f32 and rounded once. Bases and adapters come in any order. "
+	"A base goes through tensor by tensor, in constant memory.\n\n"
 	"A quantised base is dequantised: an adapter that was trained on 4-bit "
 	"weights belongs to these, not to the weights that they were made "
 	"from (a warning says when a base is not the adapter's). With "
@@ -73,12 +71,10 @@ static const struct opt_program program = {
 	"This loses part of the update; for each tensor a line on standard "
 	"error says how much is left:\n\n"
 	"  delta      size of the update (Frobenius norm)\n"
-	"  survived   share of the update in its own direction that is left: "
-	"1 is all\n"
+	"  survived   share that is left in the update's direction; 1: all\n"
 	"  error      size of what is wrong afterwards, in units of delta\n\n"
-	"When head and embedding are one tensor and an adapter changes one of "
-	"them, the merged model has a head of its own, and its config.json "
-	"says tie_word_embeddings: false.\n\n"
+	"When head and embedding are one tensor and an adapter changes one, "
+	"the merged model has two, and tie_word_embeddings is false.\n\n"
 	"--verify runs both models, as they were read and as they are written, "
 	"over the same tokens and compares the logits; when they differ by "
 	"more than the tolerance, nothing is published and the status is 1. By "
@@ -101,6 +97,7 @@ struct work {
 	struct pool *pool;
 	struct sink *to;
 	struct run_log log;
+	struct requant_report all;
 	size_t reported;
 };
 
@@ -154,22 +151,23 @@ static int log_line(struct work *w, json_t *line)
 	return err;
 }
 
+static void say(const char *name, const struct requant_report *r)
+{
+	char text[REQUANT_TEXT];
+
+	if (!opt_common.quiet)
+		fprintf(stderr, "%s\n", requant_text(text, name, r));
+}
+
 static int report(struct work *w, const char *name,
 		  const struct requant_report *r)
 {
 	json_t *line;
 
-	if (!opt_common.quiet) {
-		if (!w->reported++)
-			fprintf(stderr, "%-52s %10s %8s %8s\n", "tensor",
-				"delta", "survived", "error");
-		if (r->delta > 0)
-			fprintf(stderr, "%-52s %10.4g %8.4f %8.4f\n", name,
-				r->delta, r->survived, r->error / r->delta);
-		else
-			fprintf(stderr, "%-52s %10.4g %8s %8s\n", name, 0.0,
-				"-", "-");
-	}
+	if (!w->reported++)
+		say("tensor", NULL);
+	say(name, r);
+	requant_add(&w->all, r);
 	TRY(requant_json(&line, name, r));
 	return log_line(w, line);
 }
@@ -186,11 +184,10 @@ static int merge_again(struct work *w, struct tensor *to,
 	TRY(merge_tensor(&merged, from, &w->merger, DTYPE_F32, w->pool));
 	err = requant(to, from, &merged, (enum quant_rule)bnb, &r, w->pool);
 	tensor_release(&merged);
-	if (!err) {
-		err = report(w, from->name, &r);
-		if (err)
-			tensor_release(to);
-	}
+	TRY(err);
+	err = report(w, from->name, &r);
+	if (err)
+		tensor_release(to);
 	return err;
 }
 
@@ -348,9 +345,12 @@ static int merge(struct work *w)
 	for (;;) {
 		TRY(gather_next(&w->in, &from, &item));
 		if (item.kind == ITEM_NONE)
-			return merger_finish(&w->merger);
+			break;
 		TRY(put_item(w, from, &item));
 	}
+	if (w->reported)
+		say("all", &w->all);
+	return merger_finish(&w->merger);
 }
 
 static int run(struct work *w, char *const *operands)

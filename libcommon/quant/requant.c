@@ -1,6 +1,7 @@
 #include "quant/requant.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/size.h"
@@ -100,6 +101,32 @@ int requant(struct tensor *to, const struct tensor *base,
 	if (err)
 		tensor_release(to);
 	return err;
+}
+
+void requant_add(struct requant_report *all, const struct requant_report *r)
+{
+	double was = all->delta * all->delta, more = r->delta * r->delta;
+
+	if (more > 0)
+		all->survived = (was * (was > 0 ? all->survived : 0) +
+				 more * r->survived) / (was + more);
+	all->delta = sqrt(was + more);
+	all->error = sqrt(all->error * all->error + r->error * r->error);
+}
+
+const char *requant_text(char buf[REQUANT_TEXT], const char *name,
+			 const struct requant_report *r)
+{
+	if (!r)
+		snprintf(buf, REQUANT_TEXT, "%-52s %10s %8s %8s", name,
+			 "delta", "survived", "error");
+	else if (r->delta > 0)
+		snprintf(buf, REQUANT_TEXT, "%-52s %10.4g %8.4f %8.4f", name,
+			 r->delta, r->survived, r->error / r->delta);
+	else
+		snprintf(buf, REQUANT_TEXT, "%-52s %10.4g %8s %8s", name, 0.0,
+			 "-", "-");
+	return buf;
 }
 
 int requant_json(json_t **line, const char *name,

@@ -28,6 +28,15 @@ int requant(struct tensor *to, const struct tensor *base,
 	    const struct tensor *merged, enum quant_rule rule,
 	    struct requant_report *report, struct pool *pool) MUST_CHECK;
 
+/* Adds a tensor's report to that of all. */
+void requant_add(struct requant_report *all, const struct requant_report *r);
+
+/* "name  delta  survived  error" in columns, error in units of delta, into buf;
+ * the head of the table for NULL. */
+enum { REQUANT_TEXT = 1200 };
+const char *requant_text(char buf[REQUANT_TEXT], const char *name,
+			 const struct requant_report *r);
+
 /* {"tensor", "delta", "survived", "error"}, the last two where there is a
  * delta, error in units of it; a new reference. E_NOMEM. */
 int requant_json(json_t **line, const char *name,

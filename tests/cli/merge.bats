@@ -82,6 +82,7 @@ streams() {
 		2> said > out.st
 	[ "$(grep -c _proj said)" -eq 6 ]
 	grep -q "survived" said
+	grep -q "^all " said
 	[ "$(grep -c '"survived": 0.9\|"survived": 1.0' log.jsonl)" -eq 6 ]
 	merge-adapter -q --requantise -A "$peft" nf4.st 2> said | cmp - out.st
 	[ ! -s said ]

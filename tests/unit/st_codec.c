@@ -114,6 +114,8 @@ static void other_frames_are_refused(void **state)
 	assert_int_equal(unpack(N, got + 1, 0), E_DATA);
 	memcpy(packed + got, packed, got);
 	assert_int_equal(unpack(N, 2 * got, 0), E_DATA); /* two frames */
+	memcpy(packed + got, "\x50\x2a\x4d\x18\x01\0\0\0\0", 9);
+	assert_int_equal(unpack(N, got + 9, 0), E_DATA); /* and one to skip */
 	packed[got / 2] ^= 4;
 	assert_int_equal(unpack(N, got, 0), E_DATA);
 	got = frame(N, 0, 1);

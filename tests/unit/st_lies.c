@@ -51,6 +51,7 @@ static int parse_lies(const struct lie *lie, size_t n)
 	assert_int_equal(st_writer_end(&w, NULL), 0);
 	assert_int_equal(st_writer_close(&w), 0);
 	st_writer_release(&w);
+	assert_int_equal(parse_how(path, 0), parse(path));
 	return parse(path);
 }
 
@@ -158,7 +159,7 @@ static void headers_that_lie_are_refused(void **state)
 /* Sixteen bytes of zeros in one part; what chunks may say of them. */
 static void chunks_that_lie_are_refused(void **state)
 {
-	static const char zero[64];
+	static const char zero[8192];
 	static const struct {
 		size_t n, at, part, payload;
 		int good_hash;
@@ -166,6 +167,7 @@ static void chunks_that_lie_are_refused(void **state)
 		{ 16, 0, 0, 16, 1 }, { 16, 0, 0, 16, 0 }, { 15, 0, 0, 15, 1 },
 		{ 17, 0, 0, 17, 1 }, { 16, 0, 1, 16, 1 }, { 16, 1, 0, 16, 1 },
 		{ 0, 0, 0, 0, 1 },   { 16, 0, 0, 8, 1 },
+		{ 8192, 0, 0, 8192, 1 },
 	};
 
 	(void)state;
@@ -198,6 +200,81 @@ static void chunks_that_lie_are_refused(void **state)
 	}
 }
 
+/* A record with what it needs to be believed. */
+static void put_record(struct st_writer *w, const char *type,
+		       const struct msg_out *o, const void *payload, size_t n)
+{
+	struct st_record r = { .header = o ? o->n : 0, .payload = n };
+
+	memcpy(r.type, type, 5);
+	r.payload_hash = n ? digest_64(payload, n) : 0;
+	assert_int_equal(st_writer_put(w, &r, o ? o->at : "", payload), 0);
+}
+
+static int parse_record(const char *type, struct msg_out *o,
+			const void *payload, size_t n, struct tensor *t)
+{
+	struct msg_out h = { 0 };
+	struct st_writer w;
+
+	assert_int_equal(st_writer_open(&w, path), 0);
+	assert_int_equal(st_head_put(&h, STREAM_BASE), 0);
+	put_record(&w, "HEAD", &h, NULL, 0);
+	if (t) {
+		assert_int_equal(st_tensor_put(&h, t), 0);
+		put_record(&w, "TENS", &h, NULL, 0);
+	}
+	put_record(&w, type, o, payload, n);
+	assert_int_equal(st_writer_end(&w, NULL), 0);
+	assert_int_equal(st_writer_close(&w), 0);
+	st_writer_release(&w);
+	msg_release(&h);
+	return parse(path);
+}
+
+static void lengths_of_samples_add_up(void **state)
+{
+	struct msg_out o = { 0 };
+	struct batch_columns b = { .n = 2, .tokens = 3 };
+	uint32_t column[8] = { 1, 2 };
+
+	(void)state;
+	for (uint32_t len = 0; len < 5; len++) {
+		column[1] = len;
+		assert_int_equal(st_batch_put(&o, &b, digest_64(column, 32)),
+				 0);
+		assert_int_equal(parse_record("BTCH", &o, column, 32, NULL),
+				 len == 2 ? 0 : E_DATA);
+	}
+	assert_int_equal(st_batch_put(&o, &b, 1), 0);
+	assert_int_equal(parse_record("BTCH", &o, column, 32, NULL), E_DATA);
+	msg_release(&o);
+}
+
+static void what_codes_leave_is_zero(void **state)
+{
+	struct msg_out o = { 0 };
+	struct tensor t;
+	unsigned char code[2] = { 0x12, 0x30 };
+
+	(void)state;
+	begin_coded(&t, "t", 1, 3);
+	t.node[add_codes(&t, STORE_NF4, 4, 3, 3)].part =
+		tensor_part(&t, DTYPE_U4, 3);
+	t.node[0].scale = tensor_node(&t, STORE_CONST, 1);
+	for (unsigned char low = 0; low < 16; low++) {
+		struct st_chunk c = { 0, 0, 2, 0 };
+
+		code[1] = 0x30 | low;
+		c.hash = digest_64(code, 2);
+		assert_int_equal(st_chunk_put(&o, &c), 0);
+		assert_int_equal(parse_record("CHNK", &o, code, 2, &t),
+				 low ? E_DATA : 0);
+	}
+	tensor_release(&t);
+	msg_release(&o);
+}
+
 static void two_tensors_of_a_name_are_refused(void **state)
 {
 	const struct lie twice[] = { { "TENS", TENS("[0]", ""), 0, 0 },
@@ -212,6 +289,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(headers_that_lie_are_refused),
 		cmocka_unit_test(chunks_that_lie_are_refused),
+		cmocka_unit_test(lengths_of_samples_add_up),
+		cmocka_unit_test(what_codes_leave_is_zero),
 		cmocka_unit_test(two_tensors_of_a_name_are_refused),
 	};
 	int fd = mkstemp(path), failed;

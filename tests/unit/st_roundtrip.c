@@ -165,11 +165,48 @@ static void threads_do_not_show(void **state)
 		free(text[i]);
 }
 
+/* Two chunks: zeros and noise, in either order. Bytes of the file. */
+static size_t size_of_halves(int noise_first)
+{
+	size_t shape[] = { 2, 1 << 20 }, size;
+	struct rng r = rng_of(7, "halves");
+	struct tensor t;
+	struct sink *s;
+	char *text;
+	uint32_t *at, word[4];
+
+	assert_int_equal(sink_open(&s, path, NULL), 0);
+	assert_int_equal(sink_head(s, STREAM_BASE), 0);
+	assert_int_equal(tensor_init(&t, "halves", ROLE_LINEAR, DTYPE_F32, 2,
+				     shape), 0);
+	assert_int_equal(tensor_alloc(&t), 0);
+	at = (uint32_t *)t.part[0].data + (noise_first ? 0 : shape[1]);
+	for (size_t i = 0; i < shape[1]; i++) {
+		rng_words(r, i, word);
+		at[i] = word[0];
+	}
+	assert_int_equal(sink_tensor(s, &t), 0);
+	tensor_release(&t);
+	assert_int_equal(sink_end(s, NULL), 0);
+	assert_int_equal(sink_close(s), 0);
+	assert_int_equal(io_read_file(&text, &size, path, 1 << 26), 0);
+	free(text);
+	return size;
+}
+
+static void the_first_chunk_decides(void **state)
+{
+	(void)state;
+	assert_in_range(size_of_halves(1), 8 << 20, (8 << 20) + 16384);
+	assert_in_range(size_of_halves(0), 4 << 20, (4 << 20) + 16384);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_written_is_read),
 		cmocka_unit_test(threads_do_not_show),
+		cmocka_unit_test(the_first_chunk_decides),
 	};
 	int fd = mkstemp(path), failed;
 

@@ -189,6 +189,49 @@ static void end_records_agree(void **state)
 	make_good();
 }
 
+/* HEAD, and an unknown record whose 8 bytes lie after so much padding. */
+static int parse_placed(char *path, size_t pad)
+{
+	static const char payload[8];
+	struct st_record r;
+	struct msg_out o = { 0 };
+	struct st_writer w;
+
+	assert_int_equal(st_writer_open(&w, path), 0);
+	assert_int_equal(st_head_put(&o, STREAM_BASE), 0);
+	r = (struct st_record){ .type = "HEAD", .header = o.n };
+	assert_int_equal(st_writer_put(&w, &r, o.at, NULL), 0);
+	r = (struct st_record){ .type = "anyx", .payload = 8, .align = 3,
+				.pad = pad };
+	r.payload_hash = digest_64(payload, 8);
+	r.header_hash = digest_64("", 0);
+	st_record_put(&r, good);
+	w.records++;
+	digest_add(w.prefixes, good, ST_PREFIX);
+	assert_int_equal(st_writer_copy(&w, good, ST_PREFIX), 0);
+	assert_int_equal(st_writer_zeros(&w, pad), 0);
+	assert_int_equal(st_writer_copy(&w, payload, 8), 0);
+	assert_int_equal(st_writer_end(&w, NULL), 0);
+	assert_int_equal(st_writer_close(&w), 0);
+	st_writer_release(&w);
+	msg_release(&o);
+	return parse(path);
+}
+
+static void payloads_lie_where_they_say(void **state)
+{
+	char path[] = "/tmp/st_prefix.XXXXXX";
+	size_t at = 63 + ST_PREFIX;
+
+	(void)state;
+	close(mkstemp(path));
+	for (size_t pad = 0; pad < 24; pad++)
+		assert_int_equal(parse_placed(path, pad),
+				 (at + pad) % 8 ? E_DATA : 0);
+	unlink(path);
+	make_good();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -196,6 +239,7 @@ int main(void)
 		cmocka_unit_test(long_headers_are_of_few_types),
 		cmocka_unit_test(only_packed_payloads_have_planes),
 		cmocka_unit_test(end_records_agree),
+		cmocka_unit_test(payloads_lie_where_they_say),
 	};
 
 	make_good();

@@ -10,6 +10,7 @@
 #include "base/io.h"
 #include "base/par.h"
 #include "base/rng.h"
+#include "formats/st_record.h"
 #include "tests/unit/st_streams.h"
 
 static char path[] = "/tmp/st_roundtrip.XXXXXX";
@@ -194,6 +195,47 @@ static size_t size_of_halves(int noise_first)
 	return size;
 }
 
+static size_t chunk_of(size_t rows, size_t cols, enum dtype d, size_t at)
+{
+	struct tensor t = { .rank = 2, .count = rows * cols, .dtype = d,
+			    .shape = { rows, cols } };
+
+	assert_int_equal(tensor_part(&t, d, t.count), 0);
+	return st_chunk_size(&t, 0, at);
+}
+
+static void chunks_are_whole_rows(void **state)
+{
+	size_t row = 40000, most = 104 * row;
+
+	(void)state;
+	assert_int_equal(chunk_of(1000, 20000, DTYPE_BF16, 0), most);
+	assert_int_equal(chunk_of(1000, 20000, DTYPE_BF16, most), most);
+	assert_int_equal(chunk_of(1000, 20000, DTYPE_BF16, 9 * most),
+			 1000 * row - 9 * most);
+	assert_int_equal(chunk_of(3, 4 << 20, DTYPE_BF16, 0), ST_CHUNK);
+	assert_int_equal(chunk_of(3000, 4001, DTYPE_U4, 0), ST_CHUNK);
+	assert_int_equal(chunk_of(3, 8, DTYPE_U4, 0), 12);
+}
+
+static void adapters_are_raw(void **state)
+{
+	static const char magic[] = "\x28\xb5\x2f\xfd";
+
+	(void)state;
+	for (int raw = 0; raw < 2; raw++) {
+		size_t n, found = 0;
+		char *text;
+
+		write_sample(raw ? STREAM_ADAPTER : STREAM_BASE, 1, 1);
+		assert_int_equal(io_read_file(&text, &n, path, 1 << 26), 0);
+		for (size_t i = 0; i + 4 <= n; i++)
+			found += !memcmp(text + i, magic, 4);
+		assert_int_equal(found > 0, !raw);
+		free(text);
+	}
+}
+
 static void the_first_chunk_decides(void **state)
 {
 	(void)state;
@@ -207,6 +249,8 @@ int main(void)
 		cmocka_unit_test(what_is_written_is_read),
 		cmocka_unit_test(threads_do_not_show),
 		cmocka_unit_test(the_first_chunk_decides),
+		cmocka_unit_test(chunks_are_whole_rows),
+		cmocka_unit_test(adapters_are_raw),
 	};
 	int fd = mkstemp(path), failed;
 

@@ -93,13 +93,3 @@ int json_flag(json_t *root, const char *path, int none)
 
 	return json_is_boolean(v) ? json_is_true(v) : none;
 }
-
-int json_print(char **text, json_t *root, int pretty)
-{
-	size_t flags = JSON_ENCODE_ANY;
-
-	*text = json_dumps(root, flags | (pretty ? JSON_INDENT(pretty) : 0));
-	if (!*text)
-		return err_set(E_NOMEM, "out of memory");
-	return 0;
-}

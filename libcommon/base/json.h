@@ -26,9 +26,10 @@ const char *json_text(json_t *root, const char *path, const char *none);
 double json_number(json_t *root, const char *path, double none);
 int json_flag(json_t *root, const char *path, int none);
 
-/* The text of a value, keys in the order they were read or set, Python's
- * separators (", ", ": ") when pretty is 0, else indented by that many. Free
- * with free(). E_NOMEM. */
+/* The text of a value, as Python's json.dumps() has it without escaping what is
+ * not ASCII: keys in the order they were read or set, ", " and ": " between
+ * (pretty 0) or indented by pretty, numbers as short as reads back the same.
+ * Free with free(). E_NOMEM. */
 int json_print(char **text, json_t *root, int pretty) MUST_CHECK;
 
 #endif

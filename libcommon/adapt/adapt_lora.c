@@ -9,6 +9,7 @@
 #include "adapt/adapt.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/size.h"
@@ -125,31 +126,27 @@ static void lora_finish(const struct adapter *a, const struct adapt_pass *p,
 	adapter_undrop(a, p, dx, s);
 }
 
-enum { STRIP = 128 }; /* columns merged at a time */
-
+/* W += (s B) A, on the calling thread: who merges has cut the rows already. */
 static int lora_merge(const struct adapter *a, const struct weight *w,
 		      float scale, float *dst, size_t row, size_t n)
 {
-	const struct adapter_param *pa = &a->param[A], *pb = &a->param[B];
-	float sum[STRIP];
+	size_t count = n * a->rank;
+	size_t bytes = size_align(count * sizeof(float), 64);
+	const float *b = a->param[B].at + row * a->rank;
+	char *room = aligned_alloc(64, size_align(bytes + gemm_space(NULL, n,
+							a->rank), 64));
+	float *sb = (float *)room;
+	struct gemm_output o = { .y = dst, .stride = a->in, .n = a->in,
+				 .add = 1 };
 
 	(void)w;
-	for (size_t i = 0; i < n; i++)
-		for (size_t c = 0; c < a->in; c += STRIP) {
-			size_t m = size_min(STRIP, a->in - c);
-			float *to = dst + i * a->in + c;
-
-			memset(sum, 0, sizeof(sum));
-			for (size_t k = 0; k < a->rank; k++) {
-				float b = pb->at[(row + i) * a->rank + k];
-				const float *x = pa->at + k * a->in + c;
-
-				for (size_t j = 0; j < m; j++)
-					sum[j] += b * x[j];
-			}
-			for (size_t j = 0; j < m; j++)
-				to[j] += scale * a->scale * sum[j];
-		}
+	if (!room)
+		return err_set(E_NOMEM, "out of memory");
+	for (size_t i = 0; i < count; i++)
+		sb[i] = scale * a->scale * b[i];
+	add_term(a, &o, mat_of(sb, n, a->rank), A, GEMM_NN);
+	gemm(NULL, room + bytes, n, &o, 1);
+	free(room);
 	return 0;
 }
 

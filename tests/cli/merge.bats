@@ -19,6 +19,8 @@ streams() {
 	streams
 	merge-adapter -j1 -A fresh.st base.st -o one.st
 	merge-adapter -j3 base.st fresh.st | cmp - one.st
+	merge-adapter -j1 -A "$peft" nf4.st -o quantised.st
+	KERNELS=c merge-adapter -j2 -A "$peft" nf4.st | cmp - quantised.st
 	merge-adapter fresh.st base.st | cmp - one.st
 	merge-adapter -A fresh.st < base.st | cmp - one.st
 	merge-adapter base.st < /dev/null -A fresh.st | cmp - one.st

@@ -105,7 +105,7 @@ struct attention_task {
 size_t attention_scratch(size_t heads, size_t kv_heads, size_t head_dim);
 typedef void attend_fn(const struct attention *a,
 		       const struct attention_task *t, float *scratch);
-attend_fn attend_c, attend_avx2;
+attend_fn attend_c, attend_avx2, attend_avx512;
 
 /* One sequence and query head: dq, and this head's shares of dk and dv, (n,
  * heads, head_dim) both, overwritten for the sequence's tokens. */
@@ -113,7 +113,8 @@ typedef void attend_backward_fn(const struct attention *a,
 				const struct attention_grad *g, size_t seq,
 				size_t head, float *dk, float *dv,
 				float *scratch);
-attend_backward_fn attend_backward_c, attend_backward_avx2;
+attend_backward_fn attend_backward_c, attend_backward_avx2,
+	attend_backward_avx512;
 
 /* The keys that query i of a sequence (counted from its first key) sees:
  * [attention_first(), i]. */

@@ -16,7 +16,7 @@
 typedef void gemm_block_fn(float *y, size_t stride, size_t m, size_t n,
 			   const float *x, const float *w, size_t kc,
 			   int first);
-gemm_block_fn gemm_block_c, gemm_block_avx2;
+gemm_block_fn gemm_block_c, gemm_block_avx2, gemm_block_avx512;
 
 /* Packs x (m, kc) into panels; the last one's missing rows become zeros. */
 typedef void gemm_pack_x_fn(float *dst, const float *x, size_t stride,
@@ -37,6 +37,6 @@ struct gemm_rows {
 
 typedef void gemm_tn_block_fn(float *sum, struct gemm_rows small,
 			      struct gemm_rows wide, size_t m);
-gemm_tn_block_fn gemm_tn_block_c, gemm_tn_block_avx2;
+gemm_tn_block_fn gemm_tn_block_c, gemm_tn_block_avx2, gemm_tn_block_avx512;
 
 #endif

@@ -39,6 +39,25 @@ static int has_avx2(void)
 	       __builtin_cpu_supports("fma") &&
 	       __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
 }
+
+static void fill_avx512(struct kernels *k)
+{
+#define FILL(name) k->name = name##_avx512;
+	KERNELS_AVX512(FILL)
+#undef FILL
+}
+
+#ifdef EMU512 /* tests/emu512: needs no more than AVX2 */
+#define has_avx512 has_avx2
+#else
+static int has_avx512(void)
+{
+	return __builtin_cpu_supports("avx512f") &&
+	       __builtin_cpu_supports("avx512bw") &&
+	       __builtin_cpu_supports("avx512vl") &&
+	       __builtin_cpu_supports("avx512dq");
+}
+#endif
 #endif
 
 /* Lowest first. A level overwrites only what it does better than the last. */
@@ -50,6 +69,7 @@ static const struct {
 	{ "c", has_c, fill_c },
 #ifdef __x86_64__
 	{ "avx2", has_avx2, fill_avx2 },
+	{ "avx512", has_avx512, fill_avx512 },
 #endif
 };
 

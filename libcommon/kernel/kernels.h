@@ -3,8 +3,8 @@
  *
  * Every field has a plain C version, <name>_c, which defines the result; a
  * variant gives the same bits. The levels are climbed from the lowest: each
- * overwrites what it does better. KERNELS=c or avx2 in the environment
- * stops the climb there, for tests and bug reports.
+ * overwrites what it does better. KERNELS=c, avx2 or avx512 in the
+ * environment stops the climb there, for tests and bug reports.
  */
 #ifndef KERNEL_KERNELS_H
 #define KERNEL_KERNELS_H

@@ -106,6 +106,14 @@
 	K(vscale)
 	/* the end */
 
+/* What level "avx512" does better still (F, BW, VL and DQ). */
+#define KERNELS_AVX512(K)          \
+	K(attend)                  \
+	K(attend_backward)         \
+	K(gemm_block)              \
+	K(gemm_tn_block)
+	/* the end */
+
 #define KERNELS_FIELD(name) name##_fn *name;
 
 struct kernels {

@@ -1,5 +1,7 @@
 """merged - what a merge gives is what PEFT computes, loaded in transformers"""
+import glob
 import json
+import os
 
 import tap
 
@@ -35,6 +37,24 @@ tap.close("merged and exported, transformers gives PEFT's logits",
 config = json.load(open(tap.path("hf/config.json")))
 tap.check("the exported config names the architecture",
           config["architectures"] == ["LlamaForCausalLM"])
+
+# Trained adapters of every sort: patterns, rsLoRA, modules trained whole.
+for n, d in enumerate(sorted(glob.glob("tests/golden/B/*/final"))):
+    if not os.path.exists(f"{d}/adapter_config.json"):
+        continue
+    kind = json.load(open(f"{d}/adapter_config.json"))
+    if kind["peft_type"] != "LORA" or kind["use_dora"]:
+        continue
+    tap.run("merge-adapter", "-q", "--verify", 32, "-o", tap.path("t.st"),
+            MODEL, d)
+    tap.run("st-export", "--to", "hf", tap.path(f"t{n}"),
+            stdin=tap.path("t.st"))
+    peft = PeftModel.from_pretrained(load(MODEL), d).merge_and_unload()
+    want, got = peft.state_dict(), load(tap.path(f"t{n}")).state_dict()
+    most = max(float((want[k] - got[k]).abs().max()) for k in want)
+    name = d.split("/")[-2]
+    tap.check(f"{name}: merged weights are PEFT's",
+              want.keys() == got.keys() and most < 2e-6, f"{most:.3g}")
 
 tap.run("st-import", "-o", tap.path("b.st"), MODEL)
 tap.run("st-export", "--to", "hf", tap.path("same"), stdin=tap.path("b.st"))

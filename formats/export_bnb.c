@@ -9,13 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/size.h"
+#include "formats/export_dense.h"
 #include "weight/weight.h"
 
 enum { NESTED_BLOCK = 256, STATE = 512 };
 
 struct state {
-	enum dtype dtype;       /* that the weights were quantised from */
+	enum dtype dtype;       /* of dense weights: the first matrix's */
 	int nested, seen;
 	json_t *skip;           /* modules whose weights are not in 4 bits */
 };
@@ -146,6 +146,26 @@ static int add_skip(struct state *s, const struct tensor *t)
 	       err_set(E_NOMEM, "out of memory") : 0;
 }
 
+/* transformers loads what stands beside 4-bit weights as it is, and computes
+ * with it as it is: all of one type, or it fails. */
+static int add_dense(struct export_base *b, const struct tensor *t)
+{
+	struct state *s = b->own;
+	enum dtype d = s->dtype ? s->dtype : t->dtype;
+	void *data;
+	int err;
+
+	if (t->role == ROLE_LINEAR || t->role == ROLE_HEAD)
+		TRY(add_skip(s, t));
+	if (d == t->dtype || !dtype_is_float(t->dtype))
+		return shards_add(&b->shards, t->name, t->dtype, t->rank,
+				  t->shape, t->part[0].data);
+	TRY(export_dense(&data, t, d));
+	err = shards_add(&b->shards, t->name, d, t->rank, t->shape, data);
+	free(data);
+	return err;
+}
+
 static int add(struct export_base *b, const struct tensor *t)
 {
 	struct state *s = b->own;
@@ -153,17 +173,13 @@ static int add(struct export_base *b, const struct tensor *t)
 	char text[STATE];
 	int n;
 
-	if (tensor_is_plain(t)) {
-		if (t->role == ROLE_LINEAR || t->role == ROLE_HEAD)
-			TRY(add_skip(s, t));
-		return shards_add(&b->shards, t->name, t->dtype, t->rank,
-				  t->shape, t->part[0].data);
-	}
-	TRY(check(t));
-	if (!s->seen++) {
+	if (!s->dtype && t->rank == 2 && torch_name(t->dtype))
 		s->dtype = t->dtype;
+	if (tensor_is_plain(t))
+		return add_dense(b, t);
+	TRY(check(t));
+	if (!s->seen++)
 		s->nested = t->node[t->node[0].scale].kind == STORE_DYN8;
-	}
 	TRY(shards_add(&b->shards, t->name, DTYPE_U8, 2, shape,
 		       t->part[t->node[0].part].data));
 	TRY(add_scales(b, t));

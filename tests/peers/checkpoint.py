@@ -1,6 +1,8 @@
 """checkpoint - what st-export writes loads elsewhere with the same numbers"""
 import glob
 import json
+import os
+import shutil
 
 import tap
 
@@ -9,7 +11,7 @@ tap.need("torch", "peft", "transformers", "bitsandbytes", "safetensors")
 import bitsandbytes.functional as bnb
 import torch
 from peft import PeftModel
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 A = "tests/golden/A"
@@ -102,6 +104,20 @@ bnb_loads(f"{A}/llama/model")
 bnb_loads(f"{A}/llama/model", "--no-double-quant")
 bnb_loads(f"{A}/llama/model", "--skip", "layers.0.mlp")
 bnb_loads(f"{A}/llama3_tied/model")
+
+# Norms in f32 beside weights in bf16, as a GGUF has them: transformers would
+# compute with both types, and fail.
+shutil.copytree(f"{A}/llama_bf16/model", tap.path("mixed/model"))
+mixed = load_file(f"{A}/llama_bf16/model/model.safetensors")
+os.chmod(tap.path("mixed/model/model.safetensors"), 0o644)
+save_file({k: v.float() if "norm" in k else v for k, v in mixed.items()},
+          tap.path("mixed/model/model.safetensors"), {"format": "pt"})
+there = AutoModelForCausalLM.from_pretrained(
+    quantise(tap.path("mixed/model")))
+tap.check("mixed types: one type beside the 4-bit weights",
+          {p.dtype for p in there.parameters()}
+          == {torch.bfloat16, torch.uint8},
+          " ".join({str(p.dtype) for p in there.parameters()}))
 
 # A model in several files.
 tap.run("st-import", "-o", tap.path("base.st"), f"{A}/llama/model")

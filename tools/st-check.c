@@ -14,7 +14,7 @@ static struct opt own[] = {
 	  "look at the end records of files only" },
 	{ "verbose", 'v', OPT_FLAG, &verbose, NULL,
 	  "kind and content digest of what is whole" },
-	{ "quiet", 'q', OPT_FLAG, &quiet, NULL, "say nothing: the status does" },
+	{ "quiet", 'q', OPT_FLAG, &quiet, NULL, "say nothing" },
 	{ 0 }
 };
 

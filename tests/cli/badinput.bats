@@ -122,7 +122,7 @@ each_base() { # STATUS BASE
 @test "weights that are no numbers" {
 	refuses 65 quantize-nf4 "$T/nan"
 	grep -qi 'nan\|finite' "$T/err"
-	refuses 65 peft-step -n 1 -d "$T/data.jsonl" "$T/nan"
+	refuses 65 peft-step -q -n 1 -d "$T/data.jsonl" "$T/nan"
 }
 
 @test "shapes that disagree with config.json" {

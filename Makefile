@@ -139,14 +139,16 @@ mandir  = $(DESTDIR)$(PREFIX)/share/man
 datadir = $(DESTDIR)$(PREFIX)/share/weft
 install: all man
 	$(INSTALL) -d $(bindir) $(mandir)/man1 $(mandir)/man5 \
-		$(datadir)/families $(datadir)/pipelines
+		$(datadir)/families $(datadir)/pipelines/data
 	$(INSTALL) -m 755 $(TOOL) $(bindir)
 	ln -sf eval $(bindir)/weft-eval
 	$(INSTALL) -m 644 $(MAN) $(mandir)/man1
 	ln -sf eval.1 $(mandir)/man1/weft-eval.1
 	$(INSTALL) -m 644 docs/st.5 $(mandir)/man5
 	$(INSTALL) -m 644 formats/families/*.arch $(datadir)/families
-	$(INSTALL) -m 644 pipelines/*.mk pipelines/*.sh $(datadir)/pipelines
+	$(INSTALL) -m 644 pipelines/*.mk $(datadir)/pipelines
+	$(INSTALL) -m 755 pipelines/*.sh $(datadir)/pipelines
+	$(INSTALL) -m 644 pipelines/data/* $(datadir)/pipelines/data
 uninstall:
 	rm -f $(addprefix $(bindir)/,$(notdir $(TOOL)) weft-eval) \
 		$(addprefix $(mandir)/man1/,$(notdir $(MAN)) weft-eval.1) \

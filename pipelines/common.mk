@@ -1,7 +1,7 @@
 # common.mk - what every pipeline starts from: programs, a strict shell, and
 # rules whose half-made targets do not stay
 ROOT  ?= $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST))))..)
-BIN   ?= $(ROOT)/build/bin
+BIN   ?= $(if $(wildcard $(ROOT)/build/bin/peft-step),$(ROOT)/build/bin,$(patsubst %/,%,$(dir $(shell command -v peft-step))))
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := all

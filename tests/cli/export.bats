@@ -112,6 +112,15 @@ refuses() {
 	done
 }
 
+@test "no head is a tied head, whatever config.json says" {
+	cp -r "$golden/A/llama3_tied/model" odd
+	chmod -R u+w odd
+	jq '.tie_word_embeddings = false' \
+		"$golden/A/llama3_tied/model/config.json" > odd/config.json
+	st-import odd | st-export --to hf out
+	jq -e '.tie_word_embeddings' out/config.json
+}
+
 @test "a quantised base, decoded" {
 	quantize-nf4 base.st | st-export --to hf --dtype bf16 out
 	[ "$(jq -r .dtype out/config.json)" = bfloat16 ]

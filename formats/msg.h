@@ -23,7 +23,8 @@ enum { MSG_DEPTH = 16 };
 struct msg;             /* a parsed header */
 struct msg_value;       /* a value in it; lives as long */
 
-/* One map and nothing after it. E_DATA, E_NOMEM. */
+/* One map and nothing after it; at stays in use until msg_free(). E_DATA,
+ * E_NOMEM. */
 int msg_parse(struct msg **m, const void *at, size_t n) MUST_CHECK;
 void msg_free(struct msg *m);   /* NULL is fine */
 const struct msg_value *msg_root(const struct msg *m);

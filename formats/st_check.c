@@ -46,15 +46,16 @@ static int read_at(int fd, uint64_t at, void *to, size_t n)
 	return 0;
 }
 
-/* The record at this place, its header parsed. */
+/* The record at this place, its header read and parsed. */
 static int read_record(int fd, uint64_t at, const char *type,
-		       struct st_record *r, struct msg **m)
+		       struct st_record *r, unsigned char header[ST_ENDS],
+		       struct msg **m)
 {
-	unsigned char prefix[ST_PREFIX], header[ST_ENDS];
+	unsigned char prefix[ST_PREFIX];
 
 	TRY(read_at(fd, at, prefix, sizeof(prefix)));
 	TRY(st_record_get(r, prefix));
-	if (strcmp(r->type, type) || r->header > sizeof(header))
+	if (strcmp(r->type, type) || r->header > ST_ENDS)
 		return err_set(E_DATA, "no %s record", type);
 	TRY(read_at(fd, at + ST_PREFIX, header, r->header));
 	if (digest_64(header, r->header) != r->header_hash)
@@ -65,6 +66,7 @@ static int read_record(int fd, uint64_t at, const char *type,
 static int read_end(int fd, uint64_t end, uint64_t *start,
 		    unsigned char digest[DIGEST_SIZE])
 {
+	unsigned char header[ST_ENDS];
 	struct st_record r;
 	struct msg *m = NULL;
 	const void *content;
@@ -74,7 +76,7 @@ static int read_end(int fd, uint64_t end, uint64_t *start,
 
 	if (end < ST_ENDS)
 		return err_set(E_DATA, "truncated, or no tensor stream");
-	err = read_record(fd, end - ST_ENDS, "ENDS", &r, &m);
+	err = read_record(fd, end - ST_ENDS, "ENDS", &r, header, &m);
 	if (!err && (st_record_size(&r) != ST_ENDS ||
 		     msg_u64(msg_find(msg_root(m), "bytes"), &bytes) ||
 		     bytes > end ||
@@ -91,9 +93,10 @@ static int read_end(int fd, uint64_t end, uint64_t *start,
 
 static int read_head(int fd, uint64_t start, enum stream_kind *kind)
 {
+	unsigned char header[ST_ENDS];
 	struct st_record r;
 	struct msg *m = NULL;
-	int err = read_record(fd, start, "HEAD", &r, &m);
+	int err = read_record(fd, start, "HEAD", &r, header, &m);
 
 	if (!err)
 		err = st_head_get(kind, msg_root(m));

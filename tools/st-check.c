@@ -5,6 +5,7 @@
 
 #include "base/digest.h"
 #include "base/opt.h"
+#include "base/sig.h"
 #include "formats/st_check.h"
 
 static int quick, verbose, quiet;
@@ -85,6 +86,7 @@ int main(int argc, char **argv)
 	size_t n;
 	int done, err;
 
+	sig_init();
 	err = opt_parse(&program, argc, argv, &operands, &n, &done);
 	if (err)
 		fprintf(stderr, "%s: %s\n", program.name, err_text());

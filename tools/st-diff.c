@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/opt.h"
+#include "base/sig.h"
 #include "formats/st_compare.h"
 
 static double most, relative;
@@ -95,6 +96,7 @@ int main(int argc, char **argv)
 	size_t n;
 	int done, err;
 
+	sig_init();
 	err = opt_parse(&program, argc, argv, &operands, &n, &done);
 	if (!err && !done)
 		err = compare(operands, n);

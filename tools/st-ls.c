@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/opt.h"
+#include "base/sig.h"
 #include "formats/st_list.h"
 
 static int as_json;
@@ -178,6 +179,7 @@ int main(int argc, char **argv)
 	size_t n;
 	int done, err;
 
+	sig_init();
 	err = opt_parse(&program, argc, argv, &operands, &n, &done);
 	if (err)
 		fprintf(stderr, "%s: %s\n", program.name, err_text());

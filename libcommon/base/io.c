@@ -44,7 +44,7 @@ static int read_some(struct io_in *in, void *to, size_t n, size_t *got)
 
 	do
 		r = read(in->fd, to, n);
-	while (r < 0 && errno == EINTR);
+	while (r < 0 && os_retry(in->fd, 0));
 	if (r < 0)
 		return err_errno(E_IO, "%s", in->name);
 	*got = (size_t)r;

@@ -130,7 +130,7 @@ static int write_all(struct io_out *out, const unsigned char *p, size_t n)
 	while (n) {
 		ssize_t w = write(out->fd, p, n);
 
-		if (w < 0 && errno == EINTR)
+		if (w < 0 && os_retry(out->fd, 1))
 			continue;
 		if (w < 0)
 			return err_errno(E_IO, "%s", out_name(out));

@@ -1,7 +1,9 @@
 #define _GNU_SOURCE
 #include "base/os.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -126,6 +128,16 @@ double os_seconds(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+int os_retry(int fd, int writing)
+{
+	struct pollfd p = { .fd = fd, .events = writing ? POLLOUT : POLLIN };
+
+	if (errno == EINTR)
+		return 1;
+	return (errno == EAGAIN || errno == EWOULDBLOCK) &&
+	       (poll(&p, 1, -1) > 0 || errno == EINTR);
 }
 
 void os_pipe_widen(int fd)

@@ -28,6 +28,8 @@ struct export_options {
  * export_bnb   a base with NF4 weights, as transformers loads it with
  *              bitsandbytes
  * export_peft  one adapter
+ *
+ * A base without a config.json (one file of weights) gets none.
  */
 int export_hf(struct source *from, const char *dir,
 	      const struct export_options *o) MUST_CHECK;

@@ -90,9 +90,8 @@ static int write_config(struct export_base *b)
 	json_t *config;
 	int changed = 0, err;
 
-	if (!b->config)
-		return err_set(E_DATA, "the base has no config.json");
-	err = json_parse(&config, b->config, b->config_size);
+	err = json_parse(&config, b->config ? b->config : "{}",
+			 b->config ? b->config_size : 2);
 	if (err)
 		return err_at(err, "config.json");
 	if (!json_is_object(config))
@@ -101,6 +100,10 @@ static int write_config(struct export_base *b)
 		err = set_tied(b, config, &changed);
 	if (!err)
 		err = b->configure(b, config, &changed);
+	if (!b->config) {
+		json_decref(config);
+		return err;
+	}
 	if (!err && changed)
 		err = export_dir_json(&b->dir, "config.json", config);
 	else if (!err)

@@ -12,7 +12,7 @@
 #include "formats/export_dense.h"
 #include "weight/weight.h"
 
-enum { NESTED_BLOCK = 256, STATE = 512 };
+enum { NESTED_BLOCK = 256, STATE = 512, CODE_OF_ZERO = 7 };
 
 struct state {
 	enum dtype dtype;       /* of dense weights: the first matrix's */
@@ -114,6 +114,27 @@ static int beside(struct export_base *b, const struct tensor *t,
 	return shards_add(&b->shards, name, d, 1, &n, data);
 }
 
+/* The codes. What a stream leaves 0 after an odd one is the code of 0 there. */
+static int add_codes(struct export_base *b, const struct tensor *t)
+{
+	const struct tensor_part *p = &t->part[t->node[0].part];
+	size_t shape[2] = { p->bytes, 1 };
+	unsigned char *copy;
+	int err;
+
+	if (t->count % 2 == 0)
+		return shards_add(&b->shards, t->name, DTYPE_U8, 2, shape,
+				  p->data);
+	copy = malloc(p->bytes);
+	if (!copy)
+		return err_set(E_NOMEM, "%s: out of memory", t->name);
+	memcpy(copy, p->data, p->bytes);
+	copy[p->bytes - 1] |= CODE_OF_ZERO;
+	err = shards_add(&b->shards, t->name, DTYPE_U8, 2, shape, copy);
+	free(copy);
+	return err;
+}
+
 static int add_scales(struct export_base *b, const struct tensor *t)
 {
 	const struct storage *s = &t->node[t->node[0].scale], *nested;
@@ -169,7 +190,6 @@ static int add_dense(struct export_base *b, const struct tensor *t)
 static int add(struct export_base *b, const struct tensor *t)
 {
 	struct state *s = b->own;
-	size_t shape[2] = { (t->count + 1) / 2, 1 };
 	char text[STATE];
 	int n;
 
@@ -180,8 +200,7 @@ static int add(struct export_base *b, const struct tensor *t)
 	TRY(check(t));
 	if (!s->seen++)
 		s->nested = t->node[t->node[0].scale].kind == STORE_DYN8;
-	TRY(shards_add(&b->shards, t->name, DTYPE_U8, 2, shape,
-		       t->part[t->node[0].part].data));
+	TRY(add_codes(b, t));
 	TRY(add_scales(b, t));
 	n = state_text(text, t);
 	return beside(b, t, "quant_state.bitsandbytes__nf4", DTYPE_U8,

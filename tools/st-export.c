@@ -1,6 +1,7 @@
 /* st-export - write a stream as a directory that other programs load */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/opt.h"
 #include "base/sig.h"
@@ -90,6 +91,16 @@ static export_fn *find(void)
 	return NULL;
 }
 
+static void say_config(const char *dir)
+{
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s/config.json", dir);
+	if (access(path, F_OK) && !opt_common.quiet)
+		fprintf(stderr, "%s: no config.json came: %s holds weights "
+			"alone\n", program.name, dir);
+}
+
 static int run(char *const *operands)
 {
 	const struct export_options o = {
@@ -110,6 +121,8 @@ static int run(char *const *operands)
 	TRY(source_open(&from, operands + 1));
 	err = export(from, operands[0], &o);
 	source_close(from);
+	if (!err && export != export_peft)
+		say_config(operands[0]);
 	return err;
 }
 

@@ -171,6 +171,8 @@ static int fill(struct tensor *to, struct job *j, struct pool *pool)
 		j->absmax = to->part[s[1].part].data;
 	}
 	pool_run(pool, size_ceil(j->from->count, CHUNK), encode, j);
+	if (j->from->count % 2) /* what is over in a part is 0 */
+		j->code[j->from->count / 2] &= 0xf0;
 	TRY(check_finite(j));
 	return j->q->nested ? nest(j, &to->node[3].value, pool) : 0;
 }

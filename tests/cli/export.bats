@@ -39,9 +39,32 @@ refuses() {
 	refuses 65 adapters st-export --to peft out adapter.st adapter.st
 	quantize-nf4 -o q.st base.st
 	refuses 65 quantised st-export --to hf out q.st
-	st-import -o bare.st "$model/model.safetensors"
-	refuses 65 config.json st-export --to hf out bare.st
 	[ ! -e out ]
+}
+
+@test "weights alone go out as weights alone, and that is said" {
+	st-import -o bare.st "$model/model.safetensors"
+	run -0 --separate-stderr st-export --to hf out bare.st
+	[[ $stderr == *'no config.json'* ]]
+	[ "$(ls out)" = model.safetensors ]
+	st-import -o back.st out/model.safetensors
+	st-diff bare.st back.st
+	refuses 65 NF4 st-export --to bnb other bare.st
+}
+
+# bitsandbytes fills the last byte of an odd number of codes with that of 0.
+@test "an odd number of weights" {
+	{
+		printf '\71\0\0\0\0\0\0\0%s' \
+		'{"w":{"dtype":"F32","shape":[3,3],"data_offsets":[0,36]}}'
+		printf '\0\0\200\277%.0s' 1 2 3 4 5 6 7 8 9
+	} > w.safetensors
+	st-import w.safetensors | quantize-nf4 --no-double-quant -o w.st
+	st-check w.st
+	st-export -q --to bnb out w.st
+	# the scale 1, codes of -1, the JSON text
+	tail -c 84 out/model.safetensors | head -c 10 > end
+	[ "$(od -An -tx1 end)" = ' 00 00 80 3f 00 00 00 00 07 7b' ]
 }
 
 @test "a broken input leaves nothing" {

@@ -184,6 +184,21 @@ header() {
 	jq -e '.use_rslora' rslora/adapter_config.json
 }
 
+@test "an adapter in 16 bits is read as f32" {
+	for type in bf16 f16; do
+		st-import "$golden/B/rslora/init" |
+		st-export --to peft --dtype $type $type
+		st-import $type > a.st
+		st-ls a.st | grep -q 'lora_A.*f32'
+		st-export --to peft --dtype $type again-$type a.st
+		cmp $type/adapter_model.safetensors \
+			again-$type/adapter_model.safetensors
+	done
+	size=$(stat -c %s bf16/adapter_model.safetensors)
+	[ "$size" -lt $(($(stat -c %s \
+		"$golden/B/rslora/init/adapter_model.safetensors") * 3 / 4)) ]
+}
+
 @test "the first pattern of an adapter's file wins" {
 	cp -r "$golden/B/lora_qv_patterns/init" adapter
 	chmod -R u+w adapter

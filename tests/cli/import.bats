@@ -189,7 +189,7 @@ header() {
 		st-import "$golden/B/rslora/init" |
 		st-export --to peft --dtype $type $type
 		st-import $type > a.st
-		st-ls a.st | grep -q 'lora_A.*f32'
+		st-ls a.st | grep -q 'f32 .*lora_A'
 		st-export --to peft --dtype $type again-$type a.st
 		cmp $type/adapter_model.safetensors \
 			again-$type/adapter_model.safetensors

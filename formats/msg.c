@@ -174,7 +174,30 @@ static json_t *json_of_map(const msgpack_object_map *m)
 	return j;
 }
 
-/* NULL: no JSON for it, or no memory. Depth is bounded by the scan. */
+/* Depth is bounded by the scan. */
+static int is_json(const msgpack_object *o)
+{
+	int yes = 1;
+
+	switch (o->type) {
+	case MSGPACK_OBJECT_ARRAY:
+		for (uint32_t i = 0; yes && i < o->via.array.size; i++)
+			yes = is_json(&o->via.array.ptr[i]);
+		return yes;
+	case MSGPACK_OBJECT_MAP:
+		for (uint32_t i = 0; yes && i < o->via.map.size; i++)
+			yes = is_json(&o->via.map.ptr[i].val);
+		return yes;
+	case MSGPACK_OBJECT_POSITIVE_INTEGER:
+		return o->via.u64 <= INT64_MAX;
+	case MSGPACK_OBJECT_FLOAT64:
+		return isfinite(o->via.f64);
+	default:
+		return o->type != MSGPACK_OBJECT_BIN;
+	}
+}
+
+/* NULL: no memory; o is_json(). */
 static json_t *json_of(const msgpack_object *o)
 {
 	switch (o->type) {
@@ -183,9 +206,7 @@ static json_t *json_of(const msgpack_object *o)
 	case MSGPACK_OBJECT_BOOLEAN:
 		return json_boolean(o->via.boolean);
 	case MSGPACK_OBJECT_POSITIVE_INTEGER:
-		return o->via.u64 > INT64_MAX ?
-			       NULL :
-			       json_integer((json_int_t)o->via.u64);
+		return json_integer((json_int_t)o->via.u64);
 	case MSGPACK_OBJECT_NEGATIVE_INTEGER:
 		return json_integer(o->via.i64);
 	case MSGPACK_OBJECT_FLOAT64:
@@ -203,10 +224,11 @@ static json_t *json_of(const msgpack_object *o)
 
 int msg_to_json(json_t **j, const struct msg_value *v)
 {
-	*j = json_of(object(v));
-	if (!*j)
+	*j = NULL;
+	if (!is_json(object(v)))
 		return err_set(E_DATA, "a value that JSON cannot hold");
-	return 0;
+	*j = json_of(object(v));
+	return *j ? 0 : err_set(E_NOMEM, "out of memory");
 }
 
 /* ---- writing ---- */

@@ -41,7 +41,7 @@ extern const float nf4_bound[15];       /* midpoints of the book, in f32 */
  */
 typedef void nf4_encode_fn(uint8_t *code, float *absmax, const float *x,
 			   size_t nblock, size_t block, float least);
-nf4_encode_fn nf4_encode_c, nf4_encode_avx2;
+nf4_encode_fn nf4_encode_c, nf4_encode_avx2, nf4_encode_avx512;
 
 /* The code of one value that is scaled already. */
 unsigned nf4_code(float v);

@@ -47,13 +47,13 @@ typedef void pack_code4_fn(float *dst, const struct pack_code4 *from,
 			   size_t nk, size_t nn);
 typedef pack_code4_fn pack_code4_nt_fn, pack_code4_nn_fn;
 pack_code4_fn pack_code4_nt_c, pack_code4_nn_c, pack_code4_nt_avx2,
-	pack_code4_nn_avx2;
+	pack_code4_nn_avx2, pack_code4_nt_avx512, pack_code4_nn_avx512;
 
 /* As they lie: nunit units, each of one scale and unit codes, which is a
  * multiple of 32 here. */
 typedef void decode_code4_fn(float *dst, const uint8_t *code,
 			     const float *book, const float *scale,
 			     size_t nunit, size_t unit);
-decode_code4_fn decode_code4_c, decode_code4_avx2;
+decode_code4_fn decode_code4_c, decode_code4_avx2, decode_code4_avx512;
 
 #endif

@@ -110,8 +110,12 @@
 #define KERNELS_AVX512(K)          \
 	K(attend)                  \
 	K(attend_backward)         \
+	K(decode_code4)            \
 	K(gemm_block)              \
-	K(gemm_tn_block)
+	K(gemm_tn_block)           \
+	K(nf4_encode)              \
+	K(pack_code4_nn)           \
+	K(pack_code4_nt)
 	/* the end */
 
 #define KERNELS_FIELD(name) name##_fn *name;

@@ -212,6 +212,8 @@ static void check_block(const struct weight *w, enum gemm_use use, size_t k0,
 					 w->cols, use, k0 + k, n0 + j, got,
 					 want);
 		}
+	for (size_t i = panels * GEMM_NR * nk * 4; i < bytes; i++)
+		assert_int_equal(((unsigned char *)dst)[i], 0xff);
 	free(dst);
 }
 

@@ -44,8 +44,8 @@ typedef int dataset_fn(void *ctx, const struct dataset_sample *s);
 /*
  * Reads path (NULL, "-": standard input). t may be NULL for pre-tokenised
  * records only. stats are added up. What fn returns, unless 0, ends the
- * reading and is returned. E_DATA, with file and record number: no labelled token, a
- * doubled BOS, a missing end of turn, a record that is none of the kinds.
+ * reading and is returned. E_DATA, with file and record number: no labelled
+ * token, a doubled BOS, a missing end of turn, a record of no known kind.
  */
 int dataset_read(const char *path, struct tokenizer *t,
 		 const struct dataset_options *o, struct dataset_stats *stats,

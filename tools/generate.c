@@ -262,7 +262,6 @@ int main(int argc, char **argv)
 	err = opt_parse(&program, argc, argv, &operands, &n, &done);
 	if (!err && !done)
 		err = run(operands);
-	free(operands);
 	if (err)
 		fprintf(stderr, "%s: %s\n", program.name, err_text());
 	return err;

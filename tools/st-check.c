@@ -92,7 +92,6 @@ int main(int argc, char **argv)
 		fprintf(stderr, "%s: %s\n", program.name, err_text());
 	else if (!done)
 		err = check_operands(operands, n);
-	free(operands);
 	if (!err && fflush(stdout)) {
 		fprintf(stderr, "%s: <stdout>: write failed\n", program.name);
 		return E_IO;

@@ -100,7 +100,6 @@ int main(int argc, char **argv)
 	err = opt_parse(&program, argc, argv, &operands, &n, &done);
 	if (!err && !done)
 		err = compare(operands, n);
-	free(operands);
 	if (err && err != E_NO)
 		fprintf(stderr, "%s: %s\n", program.name, err_text());
 	return err;

@@ -185,6 +185,5 @@ int main(int argc, char **argv)
 		fprintf(stderr, "%s: %s\n", program.name, err_text());
 	else if (!done)
 		err = list_operands(operands);
-	free(operands);
 	return err;
 }

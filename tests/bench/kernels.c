@@ -16,8 +16,7 @@
 #include "weight/weight.h"
 
 static char **words;
-static double seconds = 0.15;   /* at least, for each line */
-
+static double seconds = 0.15; /* at least, for each line */
 static int wanted(const char *line)
 {
 	if (!*words)

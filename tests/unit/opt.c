@@ -62,7 +62,6 @@ static int parse(const char *line)
 	snprintf(text, sizeof(text), "%s", line);
 	for (char *w = strtok(text, " "); w; w = strtok(NULL, " "))
 		argv[argc++] = w;
-	free(operands);
 	err = opt_parse(&program, argc, argv, &operands, &noperand, &done);
 	assert_false(done);
 	return err;

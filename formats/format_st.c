@@ -63,6 +63,13 @@ static int located(const struct stream *s, int err)
 			      (unsigned long long)s->r.at) : err;
 }
 
+static void trust(void *self)
+{
+	struct stream *s = self;
+
+	s->r.trust = 1;
+}
+
 /* ---- items ---- */
 
 static int get_meta(struct stream *s, struct item *item)
@@ -273,6 +280,7 @@ const struct source_format format_st = {
 	.digests = 1,
 	.probe = probe,
 	.open = open_stream,
+	.trust = trust,
 	.next = next,
 	.load = load,
 	.copy = copy,

@@ -64,6 +64,10 @@ struct io_in;
 /* paths ends with NULL; none: standard input. E_NOINPUT, E_DATA, E_IO. */
 int source_open(struct source **s, char *const *paths) MUST_CHECK;
 
+/* From now on, data that is not asked for is skipped without being verified,
+ * and an END of a format without digests has none (zeros): for a quick look. */
+void source_trust(struct source *s);
+
 /* The next item. What it points to lives until the next call. After an error
  * the source gives the same error again. Messages begin with the file. */
 int source_next(struct source *s, struct item *item) MUST_CHECK;
@@ -110,6 +114,9 @@ struct source_format {
 	 * a directory. */
 	int (*open)(void **self, const char *path, struct io_in *in)
 		MUST_CHECK;
+
+	/* What source_trust() says, after open(). NULL: no difference. */
+	void (*trust)(void *self);
 
 	/* HEAD, META, TENSOR ..., END; then NONE, at the end of the input. */
 	int (*next)(void *self, struct item *item) MUST_CHECK;

@@ -109,8 +109,12 @@ static int begin(json_t *list, json_t **stream, const struct source *s,
 
 static int end(json_t *stream, const struct item *item)
 {
+	static const unsigned char none[DIGEST_SIZE];
 	char hex[DIGEST_HEX];
 
+	TRY(memory(json_object_set_new(stream, "whole", json_true())));
+	if (!memcmp(item->digest, none, DIGEST_SIZE))
+		return 0;
 	digest_hex(hex, item->digest);
 	return memory(json_object_set_new(stream, "content",
 					  json_string(hex)));
@@ -157,6 +161,7 @@ int st_list(json_t **list, char *const *paths)
 	*list = json_array();
 	TRY(memory(!*list));
 	TRY(source_open(&s, paths));
+	source_trust(s);
 	err = list_all(*list, s);
 	source_close(s);
 	return err;

@@ -254,7 +254,10 @@ static int check_record(struct st_reader *s)
 
 static int skip_payload(struct st_reader *s)
 {
-	return s->unread ? st_reader_stored(s) : 0;
+	if (!s->unread || !s->trust)
+		return st_reader_stored(s);
+	s->unread = 0;
+	return io_in_skip(s->in, s->r.payload);
 }
 
 static int read_prefix(struct st_reader *s, int *end)

@@ -28,6 +28,7 @@ struct st_reader {
 	size_t header_room;
 	struct msg *msg;        /* the header, parsed; NULL: it has none */
 	int unread;             /* the payload is still to come */
+	int trust;              /* skip payloads without a look */
 
 	enum stream_kind kind;
 	struct tensor tensor;   /* the last TENS, without data unless loaded */

@@ -26,8 +26,8 @@ static const struct opt_program program = {
 	"data stream, and the provenance: which programs made it, from what, "
 	"with which options.\n\n"
 	"All that programs read can be listed: streams, Hugging Face and PEFT "
-	"directories, .safetensors, .gguf. Stored bytes are verified, not "
-	"decoded; st-check decodes. What cannot be read to its end is listed "
+	"directories, .safetensors, .gguf. The bytes of tensors are skipped: "
+	"st-check reads and verifies them. What cannot be read to its end is listed "
 	"up to there, and the exit status is 65.",
 	.examples = "st-ls base.st\n"
 		    "st-ls --json adapter.st | jq '.[].provenance'\n"
@@ -118,8 +118,10 @@ static int print_stream(json_t *s)
 	size_t i;
 
 	print_safe(json_text(s, "from", ""));
-	printf(": %s %s\n", json_text(s, "kind", ""),
-	       json_text(s, "content", "(not whole)"));
+	printf(": %s", json_text(s, "kind", ""));
+	if (json_text(s, "content", NULL))
+		printf(" %s", json_text(s, "content", NULL));
+	printf("%s\n", json_flag(s, "whole", 0) ? "" : " (not whole)");
 	TRY(print_meta(json_object_get(s, "meta")));
 	json_array_foreach(json_object_get(s, "tensors"), i, v)
 		print_tensor(v);

@@ -102,6 +102,27 @@ int io_in_read(struct io_in *in, void *to, size_t n, size_t *got)
 	return 0;
 }
 
+int io_in_skip(struct io_in *in, uint64_t n)
+{
+	size_t part = in->have - in->at, got = 1;
+
+	in->offset += n;
+	if (n <= part) {
+		in->at += (size_t)n;
+		return 0;
+	}
+	n -= part;
+	in->at = in->have = 0;
+	if (n <= INT64_MAX && lseek(in->fd, (off_t)n, SEEK_CUR) >= 0)
+		return 0;
+	while (n && got) {
+		TRY(read_some(in, in->buf,
+			      (size_t)(n < IO_BUFFER ? n : IO_BUFFER), &got));
+		n -= got;
+	}
+	return 0;
+}
+
 void io_in_close(struct io_in *in)
 {
 	if (in->buf && in->fd > STDERR_FILENO)

@@ -28,6 +28,10 @@ int io_in_open(struct io_in *in, const char *path) MUST_CHECK;
 /* Reads up to n bytes; *got < n only at the end of the input. E_IO. */
 int io_in_read(struct io_in *in, void *to, size_t n, size_t *got) MUST_CHECK;
 
+/* Leaves out n bytes, without reading them where the input can be moved in; an
+ * end before that is seen by the next read only. E_IO. */
+int io_in_skip(struct io_in *in, uint64_t n) MUST_CHECK;
+
 /* Looks at the first n <= 4096 bytes that come next, without taking them. */
 int io_in_peek(struct io_in *in, const unsigned char **at, size_t n,
 	       size_t *got) MUST_CHECK;

@@ -192,6 +192,10 @@ flip() { # file byte
 	grep -q '"kind": "data"' json
 	quantize-nf4 "$base" | st-ls > out
 	grep -q "^linear   nf4/64 (dyn8/256 (f32)) " out
+	st-ls "$model" > out
+	grep -q "^linear .*model.layers.0.self_attn.q_proj.weight$" out
+	st-ls < both.st | tail -n +2 > a
+	cat both.st | st-ls | tail -n +2 | cmp - a
 	mkdir $'a\033[31m'
 	cp "$base" $'a\033[31m/b.st'
 	st-ls $'a\033[31m/b.st' | head -1 > out

@@ -91,12 +91,7 @@ static int settle_options(struct work *w)
 						       "warmup_steps", 0);
 		how.warmup_ratio = 0;
 	}
-	if (!how.pack.rows || !how.accumulate || !how.pack.length)
-		return err_set(E_USAGE, "-b, -g and --length are at least 1");
-	if (!how.steps && !(how.epochs > 0 && how.epochs < 1e6))
-		return err_set(E_USAGE, "--epochs %g: want more than 0",
-			       how.epochs);
-	return 0;
+	return trainer_check(&how);
 }
 
 /* ---- the model ---- */
@@ -284,11 +279,13 @@ static int name_checkpoint(struct work *w)
 /* Runs; then a checkpoint where the run is not at its end. */
 static int train(struct work *w)
 {
-	int err;
+	int err, live = isatty(2) && !opt_common.quiet;
 
 	sig_notice();
 	progress_start(&w->progress, w->trainer);
 	err = trainer_run(w->trainer);
+	if (live && !w->trainer->state.finished)
+		fputc('\n', stderr); /* after the progress line */
 	if (err == E_AGAIN && !w->checkpoint)
 		w->signal = sig_stopped();
 	else if ((!err && !w->trainer->state.finished) || err == E_AGAIN)

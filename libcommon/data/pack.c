@@ -109,21 +109,52 @@ int pack_seek(struct pack *p, struct pack_place place)
 	return 0;
 }
 
-size_t pack_count(struct pack *p, uint64_t epoch, struct pack_most *most)
+size_t pack_count(struct pack *p, uint64_t epoch)
 {
 	size_t n = 0;
 
 	go(p, (struct pack_place){ epoch, 0 });
-	for (size_t i = 0, end, tokens; i < p->samples->n; i = end, n++) {
-		end = batch_end(p, i, &tokens);
-		if (!most)
-			continue;
-		most->tokens = size_max(most->tokens, tokens);
-		most->sequences = size_max(most->sequences, end - i);
-		most->targets = size_max(most->targets, tokens);
-	}
+	for (size_t i = 0, tokens; i < p->samples->n; n++)
+		i = batch_end(p, i, &tokens);
 	go(p, (struct pack_place){ 0, 0 });
 	return n;
+}
+
+static int by_size(const void *a, const void *b)
+{
+	size_t x = *(const size_t *)a, y = *(const size_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Packed, a batch has at most its rows' tokens, and at most as many samples as
+ * the shortest that they hold; else, the longest so many samples. */
+int pack_bound(const struct pack *p, struct pack_most *most)
+{
+	size_t n = p->samples->n, tokens = 0, count = 0, room = SIZE_MAX;
+	size_t *len = calloc(n, sizeof(*len));
+
+	if (!len)
+		return err_set(E_NOMEM, "out of memory");
+	for (size_t i = 0; i < n; i++)
+		len[i] = sample_len(p, i);
+	qsort(len, n, sizeof(*len), by_size);
+	if (p->options.single) {
+		count = size_min(p->options.rows, n);
+		for (size_t i = n - count; i < n; i++)
+			tokens += len[i];
+	} else {
+		(void)size_mul(&room, p->options.rows, p->options.length);
+		for (size_t i = 0; i < n; i++) {
+			tokens += len[i];
+			count += tokens <= room;
+		}
+		tokens = size_min(tokens, room);
+	}
+	free(len);
+	most->tokens = size_max(most->tokens, tokens);
+	most->sequences = size_max(most->sequences, count);
+	return 0;
 }
 
 size_t pack_bytes(const struct pack_most *m)

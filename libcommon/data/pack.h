@@ -47,7 +47,7 @@ struct pack {
 
 /* The most that a batch can hold. */
 struct pack_most {
-	size_t tokens, sequences, targets;
+	size_t tokens, sequences;
 };
 
 /* At the start of epoch 0. The samples are borrowed. E_DATA: there is no
@@ -60,9 +60,11 @@ void pack_release(struct pack *p);
  * there is no such place. */
 int pack_seek(struct pack *p, struct pack_place place) MUST_CHECK;
 
-/* Batches in an epoch; adds what they need to *most, which may be NULL.
- * Leaves p at the start of epoch 0. */
-size_t pack_count(struct pack *p, uint64_t epoch, struct pack_most *most);
+/* Batches in an epoch. Leaves p at the start of epoch 0. */
+size_t pack_count(struct pack *p, uint64_t epoch);
+
+/* Raises *most to what no batch of any epoch goes beyond. E_NOMEM. */
+int pack_bound(const struct pack *p, struct pack_most *most) MUST_CHECK;
 
 /* Memory for batches of at most this; before pack_next(). E_NOMEM. */
 int pack_plan(struct pack *p, const struct pack_most *most) MUST_CHECK;

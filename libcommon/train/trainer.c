@@ -96,7 +96,7 @@ static int step(struct trainer *t)
 
 int trainer_evaluate(struct trainer *t, double *loss)
 {
-	size_t count = pack_count(&t->eval, 0, NULL), labels = 0, bad;
+	size_t count = pack_count(&t->eval, 0), labels = 0, bad;
 	double nll = 0;
 
 	while (count--) {

@@ -95,6 +95,9 @@ struct trainer {
 	size_t first_sample, last_sample; /* of the step in hand */
 };
 
+/* E_USAGE: a number that makes no sense, under its option's name. */
+int trainer_check(const struct trainer_options *o) MUST_CHECK;
+
 /*
  * eval may be NULL. All pointers are borrowed and outlive the trainer. E_DATA:
  * a token or label outside the vocabulary, no labels; E_NOMEM: does not fit

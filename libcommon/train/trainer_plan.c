@@ -28,37 +28,39 @@ static int check_tokens(const struct samples *s, size_t vocab,
 	return 0;
 }
 
-/* Batches and steps; walks every epoch that will be, since each is packed
- * anew. */
-static void count_steps(struct trainer *t)
+/* The batches of so many epochs. Shuffled and packed, each is another number;
+ * otherwise all are as the first. */
+static uint64_t count_batches(struct trainer *t)
+{
+	const struct pack_options *p = &t->options.pack;
+	double left = t->options.epochs;
+	size_t n = pack_count(&t->data, 0);
+	uint64_t done = 0;
+
+	for (uint64_t epoch = 0; left > 0; epoch++, left -= 1) {
+		if (epoch && p->shuffle && !p->single)
+			n = pack_count(&t->data, epoch);
+		done += left < 1 ? (uint64_t)ceil(left * (double)n) : n;
+	}
+	return done;
+}
+
+static int count_steps(struct trainer *t)
 {
 	const struct trainer_options *o = &t->options;
 	struct train_plan *plan = &t->plan;
-	uint64_t want = (uint64_t)o->steps * o->accumulate, done = 0;
-	double left = o->epochs;
 
-	for (uint64_t epoch = 0; o->steps ? done < want : left > 0; epoch++) {
-		size_t n = pack_count(&t->data, epoch, &plan->most);
-
-		if (!o->steps && left < 1)
-			n = (size_t)ceil(left * (double)n);
-		done += n;
-		left -= 1;
-		if (!o->pack.shuffle && epoch == 0 && o->steps) {
-			done = want;    /* every epoch is as the first */
-			break;
-		}
-	}
-	plan->batches = o->steps ? want : done;
+	plan->batches = o->steps ? (uint64_t)o->steps * o->accumulate :
+				   count_batches(t);
 	plan->steps = (plan->batches + o->accumulate - 1) / o->accumulate;
-	if (t->has_eval)
-		pack_count(&t->eval, 0, &plan->most);
+	TRY(pack_bound(&t->data, &plan->most));
+	return t->has_eval ? pack_bound(&t->eval, &plan->most) : 0;
 }
 
 static void count_tokens(struct trainer *t)
 {
 	const struct samples *s = t->data.samples;
-	size_t per_epoch = pack_count(&t->data, 0, NULL), tokens = 0;
+	size_t per_epoch = pack_count(&t->data, 0), tokens = 0;
 
 	for (size_t i = 0; i < s->n; i++)
 		tokens += size_min(s->start[i + 1] - s->start[i],
@@ -131,7 +133,7 @@ int trainer_make_plan(struct trainer *t)
 	TRY(check_tokens(t->data.samples, vocab, "data"));
 	if (t->has_eval)
 		TRY(check_tokens(t->eval.samples, vocab, "evaluation data"));
-	count_steps(t);
+	TRY(count_steps(t));
 	count_tokens(t);
 	t->state.steps = t->plan.steps;
 	t->schedule = (struct schedule){

@@ -153,6 +153,16 @@ meta() { # STREAM KEY: the JSON of a META record
 		"$T/base.st"
 }
 
+@test "numbers that make no sense are refused by name" {
+	for option in '-b 0' '-g 0' '--length 0' '--epochs 0' '--epochs -1' \
+		'--lr -1' '--warmup-ratio 2' '--adam-beta1 1.5' \
+		'--max-grad-norm -1' '--min-lr-rate 7'; do
+		# shellcheck disable=SC2086
+		refuses 64 ' is not from ' peft-step -d "$data" $option \
+			"$T/base.st"
+	done
+}
+
 @test "--resume begins where there is no checkpoint" {
 	step -r 2 -n 4 -g 1 --resume "$T/nothing" -o "$T/a.st" "$T/base.st"
 	cmp "$T/a.st" "$T/done.st"

@@ -36,8 +36,7 @@ static struct pack start(const struct samples *s, struct pack_options o)
 	struct pack p;
 
 	assert_int_equal(pack_init(&p, s, &o), 0);
-	for (uint64_t epoch = 0; epoch < 4; epoch++)
-		pack_count(&p, epoch, &most);
+	assert_int_equal(pack_bound(&p, &most), 0);
 	assert_int_equal(pack_plan(&p, &most), 0);
 	return p;
 }
@@ -51,7 +50,7 @@ static void rows_are_filled_in_order(void **state)
 	struct pack p = start(&s, (struct pack_options){ 10, 1, 0, 0, 1 });
 
 	(void)state;
-	assert_int_equal(pack_count(&p, 0, NULL), 7);
+	assert_int_equal(pack_count(&p, 0), 7);
 	for (size_t i = 0; i < 7; i++) {
 		const struct batch *b = pack_next(&p);
 
@@ -68,7 +67,7 @@ static void positions_and_targets_stay_inside_a_sequence(void **state)
 {
 	struct samples s = data(lengths, N);
 	struct pack p = start(&s, (struct pack_options){ 10, 3, 0, 0, 1 });
-	size_t count = pack_count(&p, 0, NULL), labels = 0;
+	size_t count = pack_count(&p, 0), labels = 0;
 
 	(void)state;
 	for (size_t i = 0; i < count; i++) {
@@ -104,7 +103,7 @@ static void single_rows_are_records(void **state)
 	struct pack p = start(&s, (struct pack_options){ 10, 2, 1, 0, 1 });
 
 	(void)state;
-	assert_int_equal(pack_count(&p, 0, NULL), 5);
+	assert_int_equal(pack_count(&p, 0), 5);
 	for (size_t i = 0; i < 5; i++)
 		assert_int_equal(pack_next(&p)->nseq, i < 4 ? 2 : 1);
 	pack_release(&p);
@@ -134,6 +133,33 @@ static void an_epoch_has_every_sample_once(void **state)
 	}
 	assert_memory_not_equal(order[0], order[1], sizeof(order[0]));
 	pack_release(&p);
+	samples_release(&s);
+}
+
+/* Whatever the order; and the bound is one that some order can reach. */
+static void no_batch_goes_beyond_the_bound(void **state)
+{
+	struct samples s = data(lengths, N);
+
+	(void)state;
+	for (size_t i = 0; i < 32; i++) {
+		struct pack_options o = { 3 + i, 1 + i % 3, i % 2, 1, i };
+		struct pack_most most = { 0 };
+		struct pack p = start(&s, o);
+		size_t tokens = 0;
+
+		assert_int_equal(pack_bound(&p, &most), 0);
+		while (p.place.epoch < 20) {
+			const struct batch *b = pack_next(&p);
+
+			assert_true(b->n <= most.tokens);
+			assert_true(b->nseq <= most.sequences);
+			tokens = b->n > tokens ? b->n : tokens;
+		}
+		if (o.single && o.rows == 1)
+			assert_int_equal(tokens, most.tokens);
+		pack_release(&p);
+	}
 	samples_release(&s);
 }
 
@@ -185,6 +211,7 @@ int main(void)
 		cmocka_unit_test(positions_and_targets_stay_inside_a_sequence),
 		cmocka_unit_test(single_rows_are_records),
 		cmocka_unit_test(an_epoch_has_every_sample_once),
+		cmocka_unit_test(no_batch_goes_beyond_the_bound),
 		cmocka_unit_test(it_goes_on_from_any_place),
 		cmocka_unit_test(data_without_a_label_is_refused),
 	};

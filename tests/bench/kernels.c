@@ -17,14 +17,14 @@
 
 static char **words;
 static double seconds = 0.15; /* at least, for each line */
+
 static int wanted(const char *line)
 {
-	if (!*words)
-		return 1;
+	int any = !*words;
+
 	for (char **w = words; *w; w++)
-		if (strstr(line, *w))
-			return 1;
-	return 0;
+		any |= strstr(line, *w) != NULL;
+	return any;
 }
 
 static void fail(const char *what)

@@ -155,11 +155,9 @@ int st_writer_close(struct st_writer *w)
 	return io_out_commit(&w->out);
 }
 
-static int put_abort(struct st_writer *w, struct msg_out *o, int code,
-		     const char *tool, const char *message)
+static int abort_header(struct msg_out *o, int code, const char *tool,
+			const char *message)
 {
-	struct st_record r = { .type = "ABRT" };
-
 	msg_begin(o);
 	msg_put_map(o, 3);
 	msg_put_text(o, "code");
@@ -168,7 +166,17 @@ static int put_abort(struct st_writer *w, struct msg_out *o, int code,
 	msg_put_text(o, message);
 	msg_put_text(o, "tool");
 	msg_put_text(o, tool);
-	TRY(msg_done(o));
+	return msg_done(o);
+}
+
+/* A file's name in the message may be no UTF-8. */
+static int put_abort(struct st_writer *w, struct msg_out *o, int code,
+		     const char *tool, const char *message)
+{
+	struct st_record r = { .type = "ABRT" };
+
+	if (abort_header(o, code, tool, message))
+		TRY(abort_header(o, code, tool, "its message is no text"));
 	r.header = o->n;
 	TRY(put(w, &r, o->at, NULL));
 	return io_out_commit(&w->out);

@@ -27,8 +27,8 @@ static const struct opt_program program = {
 	"with which options.\n\n"
 	"All that programs read can be listed: streams, Hugging Face and PEFT "
 	"directories, .safetensors, .gguf. The bytes of tensors are skipped: "
-	"st-check reads and verifies them. What cannot be read to its end is listed "
-	"up to there, and the exit status is 65.",
+	"st-check reads and verifies them. What cannot be read to its end is "
+	"listed up to there, and the exit status is 65.",
 	.examples = "st-ls base.st\n"
 		    "st-ls --json adapter.st | jq '.[].provenance'\n"
 		    "quantize-nf4 < base.st | st-ls",

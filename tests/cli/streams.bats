@@ -62,6 +62,12 @@ flip() { # file byte
 	done
 }
 
+@test "a message that is no text travels too" {
+	head -c 100 "$base" > $'cut\xff.st'
+	run bash -c 'quantize-nf4 cut*.st 2> e1 | st-check 2> e2'
+	grep -q "given up by quantize-nf4: its message is no text" e2
+}
+
 @test "a stream with a flipped bit is refused" {
 	size=$(stat -c %s "$base")
 	for i in 0 10 20 30 44 50 300 $((size / 3)) $((size / 2)) \

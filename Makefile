@@ -110,6 +110,8 @@ check-asan:
 		-fno-sanitize-recover=undefined' HARDEN= tests
 	@O=$(O)-asan ASAN_OPTIONS=allocator_may_return_null=1 \
 		bash tests/run.sh
+check-valgrind: tests
+	@O=$(O) bash tests/valgrind.sh
 check-tsan:
 	@$(MAKE) --no-print-directory O=$(O)-tsan CC=$(CC) \
 		CFLAGS='-O1 -g -fsanitize=thread' HARDEN= tests
@@ -157,14 +159,14 @@ uninstall:
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
-	@echo 'make check-long, check-peers, check-asan, check-tsan, parity, bench,'
-	@echo '     bench-peers, fuzz, man, uninstall, clean'
+	@echo 'make check-long, check-peers, check-asan, check-tsan, check-valgrind,'
+	@echo '     parity, bench, bench-peers, fuzz, man, uninstall, clean'
 
 clean:
 	rm -rf $(O)
 
 .PHONY: all tests man deps deps-check check check-long check-peers check-asan \
-	check-tsan parity demo bench bench-peers fuzz fuzz-programs install uninstall \
+	check-tsan check-valgrind parity demo bench bench-peers fuzz fuzz-programs install uninstall \
 	help clean
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -206,12 +206,8 @@ static int on_log(void *ctx, json_t *line)
 {
 	struct work *w = ctx;
 
-	if (log_times &&
-	    (json_object_set_new(line, "tokens_per_second", json_real(
-		     progress_tokens_per_second(&w->progress, w->trainer))) ||
-	     json_object_set_new(line, "memory_bytes", json_integer(
-		     (json_int_t)os_memory_used()))))
-		return err_set(E_NOMEM, "out of memory");
+	if (log_times)
+		TRY(progress_log(&w->progress, w->trainer, line));
 	return run_log_line(&w->log, line);
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/os.h"
 #include "base/size.h"
+#include "kernel/kernels.h"
 
 void progress_start(struct progress *p, const struct trainer *t)
 {
@@ -19,6 +20,23 @@ double progress_tokens_per_second(const struct progress *p,
 
 	return seconds > 0 ?
 		       (double)(t->state.tokens - p->tokens) / seconds : 0;
+}
+
+int progress_log(const struct progress *p, const struct trainer *t,
+		 json_t *line)
+{
+	if (json_object_set_new(line, "tokens_per_second", json_real(
+			progress_tokens_per_second(p, t))) ||
+	    json_object_set_new(line, "elapsed", json_real(
+			os_seconds() - p->start)) ||
+	    json_object_set_new(line, "memory_bytes", json_integer(
+			(json_int_t)os_memory_used())) ||
+	    json_object_set_new(line, "threads", json_integer(
+			(json_int_t)pool_lanes(t->pool))) ||
+	    json_object_set_new(line, "kernels",
+				json_string(kernels_name())))
+		return err_set(E_NOMEM, "out of memory");
+	return 0;
 }
 
 const char *progress_text(char *buf, size_t size, const struct progress *p,

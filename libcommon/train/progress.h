@@ -14,6 +14,11 @@ struct progress {
 /* Now is the start. */
 void progress_start(struct progress *p, const struct trainer *t);
 
+/* Adds what the same run may have otherwise: tokens_per_second, elapsed,
+ * memory_bytes, threads, kernels. E_NOMEM. */
+int progress_log(const struct progress *p, const struct trainer *t,
+		 json_t *line) MUST_CHECK;
+
 double progress_tokens_per_second(const struct progress *p,
 				  const struct trainer *t);
 

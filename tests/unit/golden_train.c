@@ -61,7 +61,7 @@ static void open_base(struct training *r, struct model *m, json_t *run)
 }
 
 /* An adapter_config.json as our configuration. */
-static json_t *our_config(const char *dir)
+static json_t *our_config(const char *dir, const char *which)
 {
 	static const char *const key[][2] = {
 		{ "r", "r" }, { "lora_alpha", "alpha" },
@@ -74,7 +74,7 @@ static json_t *our_config(const char *dir)
 	char path[400], buf[512];
 	json_t *peft, *ours = json_object();
 
-	snprintf(path, sizeof(path), "%s/init/adapter_config.json", dir);
+	snprintf(path, sizeof(path), "%s/%s/adapter_config.json", dir, which);
 	assert_int_equal(json_read_file(&peft, golden_path(buf, path),
 					1 << 20), 0);
 	for (size_t i = 0; i < sizeof(key) / sizeof(key[0]); i++)
@@ -84,13 +84,15 @@ static json_t *our_config(const char *dir)
 	return ours;
 }
 
-static void open_adapter(struct training *r, struct model *m, const char *dir)
+static void open_adapter(struct training *r, struct model *m, const char *dir,
+			 const char *which)
 {
 	struct tensor_set from = { 0 };
 	char path[400];
-	json_t *config = our_config(dir);
+	json_t *config = our_config(dir, which);
 
-	snprintf(path, sizeof(path), "%s/init/adapter_model.safetensors", dir);
+	snprintf(path, sizeof(path), "%s/%s/adapter_model.safetensors", dir,
+		 which);
 	assert_int_equal(model_tensors(&from, path, our_name), 0);
 	for (size_t i = 0; i < from.n; i++)
 		from.at[i].role = ROLE_ADAPTER;
@@ -162,7 +164,7 @@ static void check_run(void **state)
 	golden_case(&r.g, r.name);
 	run = json_object_get(r.g.json, "run");
 	open_base(&r, &m, run);
-	open_adapter(&r, &m, r.name);
+	open_adapter(&r, &m, r.name, "init");
 	o = options_of(run, open_data(&r.data));
 	assert_int_equal(trainer_new(&r.t, m.p, &r.set, m.pool, &r.data, NULL,
 				     &o, &calls), 0);
@@ -176,6 +178,63 @@ static void check_run(void **state)
 	assert_true(training_compare(&r, &final, "", 0) >= 4);
 	golden_close(&final);
 	training_report(&r);
+	training_close(&r);
+	model_close(&m);
+}
+
+/* Statistics of many draws: the loss of the first batch under dropout. */
+struct draws {
+	double sum, squares;
+	size_t n;
+};
+
+static int add_draw(void *ctx, json_t *line)
+{
+	struct draws *d = ctx;
+	double loss = json_number(line, "loss", -1);
+
+	d->sum += loss;
+	d->squares += loss * loss;
+	d->n++;
+	return 0;
+}
+
+/* Means within 5 standard errors, deviations within 15 %. */
+static void dropout_has_the_reference_s_statistics(void **state)
+{
+	struct training r = { .name = "B/dropout_stats" };
+	struct draws d = { 0 };
+	struct trainer_calls calls = { .ctx = &d, .log = add_draw };
+	struct trainer_options o;
+	struct model m;
+	json_t *none = json_object();
+	double mean, deviation, want;
+
+	(void)state;
+	golden_case(&r.g, r.name);
+	open_base(&r, &m, none);
+	open_adapter(&r, &m, r.name, "adapter");
+	for (size_t i = 0; i < r.set.n; i++) {
+		r.set.at[i].dropout = (float)json_number(r.g.json, "p", 0);
+		r.set.at[i].seed = 1;
+	}
+	o = options_of(none, open_data(&r.data));
+	o.steps = (size_t)json_number(r.g.json, "draws", 0);
+	r.data.n = o.pack.rows;
+	assert_int_equal(trainer_new(&r.t, m.p, &r.set, m.pool, &r.data, NULL,
+				     &o, &calls), 0);
+	assert_int_equal(trainer_start(r.t), 0);
+	assert_int_equal(trainer_run(r.t), 0);
+	assert_int_equal(d.n, o.steps);
+	mean = d.sum / (double)d.n;
+	deviation = sqrt(d.squares / (double)d.n - mean * mean);
+	want = json_number(r.g.json, "loss_std", 0);
+	golden_report(r.name, "mean loss, in standard errors",
+		      fabs(mean - json_number(r.g.json, "loss_mean", 0)) /
+			      (want * sqrt(2 / (double)d.n)), 5);
+	golden_report(r.name, "deviation of the loss, relative",
+		      fabs(deviation / want - 1), 0.15);
+	json_decref(none);
 	training_close(&r);
 	model_close(&m);
 }
@@ -196,6 +255,7 @@ int main(void)
 		RUN(lora_modules_to_save),
 		RUN(lora_sgd),
 		RUN(qlora_nf4),
+		cmocka_unit_test(dropout_has_the_reference_s_statistics),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -112,6 +112,12 @@ check-asan:
 		bash tests/run.sh
 check-valgrind: tests
 	@O=$(O) bash tests/valgrind.sh
+# AVX-512 kernels by emulation, for machines without it.
+EMU_TESTS = attention attention_bits gemm nf4 same_bits weight
+check-emu:
+	@$(MAKE) --no-print-directory O=$(O)-emu EMU512=1 \
+		$(EMU_TESTS:%=$(O)-emu/unit/%)
+	@for t in $(EMU_TESTS); do $(O)-emu/unit/$$t || exit 1; done
 check-tsan:
 	@$(MAKE) --no-print-directory O=$(O)-tsan CC=$(CC) \
 		CFLAGS='-O1 -g -fsanitize=thread' HARDEN= tests
@@ -159,14 +165,15 @@ uninstall:
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
-	@echo 'make check-long, check-peers, check-asan, check-tsan, check-valgrind,'
-	@echo '     parity, bench, bench-peers, fuzz, man, uninstall, clean'
+	@echo 'make check-long, check-peers, check-asan, check-emu, check-tsan,'
+	@echo '     check-valgrind, parity, bench, bench-peers, fuzz, man, uninstall, clean'
 
 clean:
 	rm -rf $(O)
 
 .PHONY: all tests man deps deps-check check check-long check-peers check-asan \
-	check-tsan check-valgrind parity demo bench bench-peers fuzz fuzz-programs install uninstall \
+	check-emu check-tsan check-valgrind parity demo bench bench-peers fuzz \
+	fuzz-programs install uninstall \
 	help clean
 .SECONDARY:
 .DELETE_ON_ERROR:

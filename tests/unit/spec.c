@@ -170,6 +170,9 @@ static void the_description_names_the_same_modules(void **state)
 		  "\"layers_to_transform\":[1,10]}", 2 },
 		{ "{\"target_modules\":\"all-linear\","
 		  "\"exclude_modules\":[\"3.mlp.up_proj\"]}", 83 },
+		{ "{\"target_modules\":\"all-linear\",\"r\":4,\"rank_pattern\":"
+		  "{\"q_proj\":2,\".*\":3},\"alpha_pattern\":{\".*_proj\":9,"
+		  "\"q_proj\":1}}", 7 },
 	};
 	struct adapter_set set, again;
 
@@ -183,9 +186,12 @@ static void the_description_names_the_same_modules(void **state)
 				 row[i].names);
 		assert_int_equal(json_print(&text, set.config, 0), 0);
 		assert_int_equal(made(&again, text), set.n);
-		for (size_t k = 0; k < set.n; k++)
+		for (size_t k = 0; k < set.n; k++) {
 			assert_string_equal(again.at[k].module,
 					    set.at[k].module);
+			assert_int_equal(again.at[k].rank, set.at[k].rank);
+			assert_true(again.at[k].scale == set.at[k].scale);
+		}
 		free(text);
 		adapter_set_release(&set);
 		adapter_set_release(&again);

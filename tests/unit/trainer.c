@@ -126,6 +126,46 @@ static void rows_batches_and_steps_are_the_same_sum(void **state)
 	finish(&one);
 }
 
+static double moved(const struct fit *f, const float *was)
+{
+	const float *is = (const float *)f->m.adapters.params.base;
+	double sum = 0;
+
+	for (size_t i = 0; i < f->m.adapters.params.size / sizeof(float); i++)
+		sum += ((double)is[i] - (double)was[i]) *
+		       ((double)is[i] - (double)was[i]);
+	return sqrt(sum);
+}
+
+/* With a rate of 1, SGD moves the parameters by the clipped gradient. */
+static void the_gradient_is_clipped_to_its_norm(void **state)
+{
+	static const double part[] = { 0, 0.1, 0.95, 1.05, 10 };
+	struct trainer_options o = options();
+	double norm = 0;
+
+	(void)state;
+	o.pack.length = 1000;
+	for (size_t i = 0; i < sizeof(part) / sizeof(part[0]); i++) {
+		struct fit f = { .data = data() };
+		double want;
+		float *was;
+
+		o.max_grad_norm = part[i] * norm;
+		assert_int_equal(begin(&f, &o), 0);
+		was = malloc(f.m.adapters.params.size);
+		memcpy(was, f.m.adapters.params.base,
+		       f.m.adapters.params.size);
+		assert_int_equal(trainer_start(f.t), 0);
+		assert_int_equal(trainer_run(f.t), 0);
+		norm = f.t->last.grad_norm;
+		want = part[i] > 0 && part[i] < 1 ? part[i] * norm : norm;
+		assert_true(fabs(moved(&f, was) / want - 1) < 1e-5);
+		free(was);
+		finish(&f);
+	}
+}
+
 static void refuse(int want, const char *words, struct samples *s,
 		   const struct trainer_options *o)
 {
@@ -210,6 +250,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rows_batches_and_steps_are_the_same_sum),
+		cmocka_unit_test(the_gradient_is_clipped_to_its_norm),
 		cmocka_unit_test(what_cannot_be_trained_on_is_refused),
 		cmocka_unit_test(a_state_that_does_not_fit_is_refused),
 	};

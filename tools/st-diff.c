@@ -12,10 +12,10 @@ static int quiet, verbose;
 
 static struct opt own[] = {
 	{ "tolerance", 0, OPT_REAL, &most, "X",
-	  "largest difference of two values that still counts as equal" },
+	  "if given: largest difference of two values that counts as equal" },
 	{ "relative", 0, OPT_REAL, &relative, "X",
-	  "largest root mean square of a tensor's differences, over that of "
-	  "its values" },
+	  "if given: largest root mean square of a tensor's differences, over "
+	  "that of its values" },
 	{ "quiet", 'q', OPT_FLAG, &quiet, NULL, "the exit status alone" },
 	{ "verbose", 'v', OPT_FLAG, &verbose, NULL,
 	  "tell what differs within the tolerance too" },

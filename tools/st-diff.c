@@ -2,8 +2,10 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/opt.h"
+#include "base/safe.h"
 #include "base/sig.h"
 #include "formats/st_compare.h"
 
@@ -45,16 +47,9 @@ static const struct opt_program program = {
 	.own = own,
 };
 
-static void print_safe(const char *text)
+static void print_name(const char *text)
 {
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if (c >= 0x20 && c != 0x7f)
-			putchar(c);
-		else
-			printf("\\x%02x", c);
-	}
+	safe_print(stdout, text, strlen(text), "");
 }
 
 static void print(void *ctx, const struct st_difference *d)
@@ -65,7 +60,7 @@ static void print(void *ctx, const struct st_difference *d)
 	printf("%s ", d->what);
 	if (d->stream)
 		printf("of stream %zu ", d->stream);
-	print_safe(d->name);
+	print_name(d->name);
 	if (d->how)
 		printf(": %s\n", d->how);
 	else

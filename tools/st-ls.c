@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/opt.h"
+#include "base/safe.h"
 #include "base/sig.h"
 #include "formats/st_list.h"
 
@@ -36,17 +37,9 @@ static const struct opt_program program = {
 	.own = own,
 };
 
-/* Names are a stranger's text, and a terminal obeys control bytes. */
-static void print_safe(const char *text)
+static void print_name(const char *text)
 {
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if (c >= 0x20 && c != 0x7f)
-			putchar(c);
-		else
-			printf("\\x%02x", c);
-	}
+	safe_print(stdout, text, strlen(text), "");
 }
 
 static void print_bytes(json_int_t n)
@@ -77,7 +70,7 @@ static void print_tensor(json_t *t)
 	       json_text(t, "storage", ""), i ? text : "scalar");
 	print_bytes(json_integer_value(json_object_get(t, "bytes")));
 	printf("  ");
-	print_safe(json_text(t, "name", ""));
+	print_name(json_text(t, "name", ""));
 	putchar('\n');
 }
 
@@ -87,7 +80,7 @@ static int print_json(const char *before, json_t *v)
 
 	TRY(json_print(&text, v, 0));
 	fputs(before, stdout);
-	print_safe(text);
+	print_name(text);
 	putchar('\n');
 	free(text);
 	return 0;
@@ -100,7 +93,7 @@ static int print_meta(json_t *meta)
 
 	json_object_foreach(meta, key, v) {
 		printf("meta     ");
-		print_safe(key);
+		print_name(key);
 		TRY(print_json(" ", v));
 	}
 	return 0;
@@ -117,7 +110,7 @@ static int print_stream(json_t *s)
 	json_t *v;
 	size_t i;
 
-	print_safe(json_text(s, "from", ""));
+	print_name(json_text(s, "from", ""));
 	printf(": %s", json_text(s, "kind", ""));
 	if (json_text(s, "content", NULL))
 		printf(" %s", json_text(s, "content", NULL));

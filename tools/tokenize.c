@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/opt.h"
+#include "base/safe.h"
 #include "base/sig.h"
 #include "formats/dataset.h"
 #include "formats/token_sink.h"
@@ -86,19 +87,6 @@ struct work {
 
 /* ---- --show ---- */
 
-/* A stranger's text on a terminal: control bytes are spelled out. */
-static void print_safe(const char *text, size_t size)
-{
-	for (size_t i = 0; i < size; i++) {
-		unsigned char c = (unsigned char)text[i];
-
-		if ((c >= 0x20 && c != 0x7f) || c == '\n')
-			putchar(c);
-		else
-			printf("\\x%02x", c);
-	}
-}
-
 /* Tokens that carry loss, or none that does. */
 static int show_run(struct work *w, const struct dataset_sample *s, size_t from,
 		    size_t to, int loss)
@@ -110,7 +98,7 @@ static int show_run(struct work *w, const struct dataset_sample *s, size_t from,
 	if (w->t) {
 		TRY(tokenizer_decode(w->t, s->id + from, to - from, 0, &text,
 				     &size));
-		print_safe(text, size);
+		safe_print(stdout, text, size, "\n");
 		free(text);
 	}
 	for (size_t i = from; i < to && !w->t; i++)

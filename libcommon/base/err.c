@@ -5,23 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/safe.h"
+
 static _Thread_local char text[1024];
-
-/* A name from a file may hold a terminal's control sequences or a newline. */
-static void escape(char *to, size_t size, const char *from)
-{
-	size_t n = 0;
-
-	for (; *from && n + 5 < size; from++) {
-		unsigned char c = (unsigned char)*from;
-
-		if (c >= 0x20 && c != 0x7f)
-			to[n++] = (char)c;
-		else
-			n += (size_t)snprintf(to + n, size - n, "\\x%02x", c);
-	}
-	to[n] = 0;
-}
 
 static void set(const char *before, const char *after)
 {
@@ -29,7 +15,7 @@ static void set(const char *before, const char *after)
 
 	snprintf(whole, sizeof(whole), "%s%s%s", before,
 		 *before && *after ? ": " : "", after);
-	escape(text, sizeof(text), whole);
+	safe_copy(text, sizeof(text), whole);
 }
 
 int err_set(int code, const char *fmt, ...)

@@ -8,7 +8,7 @@ case $O in /*) ;; *) O=$PWD/$O ;; esac
 export O BIN=$O/bin LC_ALL=C.UTF-8 PARITY=$O/parity.tsv
 rm -f "$PARITY"
 status=0
-for f in $(grep -l golden_ tests/unit/*.c); do
+for f in $(grep -l 'golden_report\|training_report' tests/unit/*.c); do
 	"$O/unit/$(basename "$f" .c)" > "$O/parity.log" 2>&1 < /dev/null || {
 		cat "$O/parity.log" >&2
 		status=1

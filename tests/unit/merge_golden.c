@@ -28,6 +28,15 @@ static void shell(const char *line)
 	free(text);
 }
 
+static double worst, allowed; /* of the case: the largest difference, and what
+				it may be */
+
+static void found(double difference, double tolerance)
+{
+	worst = fmax(worst, difference);
+	allowed = tolerance;
+}
+
 /* Calls check for every linear weight of the stream that a line of shell
  * prints; returns how many it found in the golden case. */
 typedef size_t check_fn(struct golden *g, const struct tensor *t);
@@ -65,10 +74,10 @@ static size_t check_key(struct golden *g, const struct tensor *t,
 	assert_non_null(have);
 	assert_int_equal(weight_decode(t, have, 0, t->count), 0);
 	want = golden_f32(g, key, NULL);
-	for (size_t i = 0; i < t->count; i++)
-		if (!(fabsf(have[i] - want[i]) <= tolerance))
-			fail_msg("%s[%zu] is %g, want %g", key, i, have[i],
-				 want[i]);
+	for (size_t i = 0; i < t->count; i++) {
+		assert_true(isfinite(have[i]));
+		found(fabs((double)have[i] - want[i]), tolerance);
+	}
 	free(have);
 	return 1;
 }
@@ -108,6 +117,7 @@ static size_t check_codes(struct golden *g, const struct tensor *t)
 	have = t->part[t->node[0].part].data;
 	for (size_t i = 0; i < bytes; i++)
 		bad += want[i] != have[i];
+	found((double)bad, (double)(bytes / 1000 + 1));
 	assert_true(bad <= bytes / 1000 + 1);
 	return 1;
 }
@@ -208,7 +218,7 @@ static size_t count(const struct golden *g, const char *prefix)
 }
 
 static void check(const char *dir, const char *prefix, const char *options,
-		  int nf4, check_fn *fn)
+		  int nf4, check_fn *fn, const char *what)
 {
 	char root[512], line[1500];
 	struct golden g;
@@ -222,34 +232,41 @@ static void check(const char *dir, const char *prefix, const char *options,
 	else
 		snprintf(line, sizeof(line), "merge-adapter %s %sA/llama/model "
 			 "-A %s%s/adapter", options, root, root, dir);
+	worst = 0;
 	assert_int_equal(each(line, &g, fn), count(&g, prefix));
 	assert_true(count(&g, prefix) > 0);
+	golden_report(dir, what, worst, allowed);
 	golden_close(&g);
 }
 
 static void test_lora(void **state)
 {
 	(void)state;
-	check("D/merge_lora", "merged.", "", 0, check_merged);
+	check("D/merge_lora", "merged.", "", 0, check_merged,
+	      "merge-adapter: weights");
 }
 
 static void test_rslora(void **state)
 {
 	(void)state;
-	check("D/merge_rslora", "merged.", "", 0, check_merged);
+	check("D/merge_rslora", "merged.", "", 0, check_merged,
+	      "merge-adapter: weights");
 }
 
 static void test_dequantised(void **state)
 {
 	(void)state;
-	check("D/merge_into_nf4", "float.", "--dtype f32", 1, check_float);
-	check("D/merge_into_nf4", "float.", "", 1, check_float);
+	check("D/merge_into_nf4", "float.", "--dtype f32", 1, check_float,
+	      "merge-adapter --dtype f32: weights");
+	check("D/merge_into_nf4", "float.", "", 1, check_float,
+	      "merge-adapter: weights");
 }
 
 static void test_requantised(void **state)
 {
 	(void)state;
-	check("D/merge_into_nf4", "float.", "--requantise", 1, check_codes);
+	check("D/merge_into_nf4", "float.", "--requantise", 1, check_codes,
+	      "merge-adapter --requantise: bytes that differ of a weight");
 }
 
 int main(void)

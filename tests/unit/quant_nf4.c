@@ -216,6 +216,8 @@ static void test_not_finite(void **state)
 	((float *)x.part[0].data)[64 + 5] = 0;
 	assert_int_equal(quant_nf4(&t, &x, &q, NULL), E_DATA);
 	assert_string_equal(err_text(), "w: element [2, 9] is -infinity");
+	golden_report("C/quant4/nonfinite_f32", "values that are not refused",
+		      0, 0);
 	tensor_release(&x);
 	golden_close(&g);
 }

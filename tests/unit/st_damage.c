@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "base/io.h"
+#include "base/rng.h"
 #include "formats/st_record.h"
 #include "tests/unit/st_streams.h"
 
@@ -150,6 +151,38 @@ static void every_flipped_bit_is_refused(void **state)
 	}
 }
 
+/* Two bytes at a time, at places and with values that a counter gives. */
+static void two_wrong_bytes_are_refused(void **state)
+{
+	struct rng r = rng_of(1, "damage");
+	size_t n;
+	char *text = sample(0, &n);
+	int fd = open(path, O_WRONLY);
+
+	(void)state;
+	for (uint64_t i = 0; i < 5000; i++) {
+		off_t at[2] = { (off_t)rng_below(r, 4 * i, n),
+				(off_t)rng_below(r, 4 * i + 1, n) };
+		char c[2];
+		int err;
+
+		for (int k = 0; k < 2; k++) {
+			c[k] = (char)(text[at[k]] ^
+				      (1 + rng_below(r, 4 * i + 2, 255)));
+			assert_int_equal(pwrite(fd, &c[k], 1, at[k]), 1);
+		}
+		err = at[0] == at[1] ? E_DATA : parse(path);
+		if (err != E_DATA)
+			fail_msg("bytes %zu, %zu: %d", (size_t)at[0],
+				 (size_t)at[1], err);
+		for (int k = 0; k < 2; k++)
+			assert_int_equal(pwrite(fd, &text[at[k]], 1, at[k]),
+					 1);
+	}
+	close(fd);
+	free(text);
+}
+
 /* ---- records out of order ---- */
 
 enum { RECORDS = 64 };
@@ -220,6 +253,31 @@ static void lost_doubled_and_swapped_records_are_refused(void **state)
 	}
 }
 
+/* The head of one stream and the tail of another, cut between records. */
+static void spliced_streams_are_refused(void **state)
+{
+	struct piece a[RECORDS], b[RECORDS], is[2 * RECORDS];
+	size_t n, na, nb;
+	char *one = sample(0, &n), *two;
+
+	(void)state;
+	na = split(a, one, n);
+	two = sample(2, &n);
+	nb = split(b, two, n);
+	for (size_t i = 1; i < na; i++)
+		for (size_t j = 1; j < nb; j++) {
+			memcpy(is, a, i * sizeof(*is));
+			memcpy(is + i, b + j, (nb - j) * sizeof(*is));
+			if (i == 1 && j == 1)
+				continue;       /* their HEADs are the same */
+			if (parse_pieces(is, i + nb - j) != E_DATA)
+				fail_msg("records to %zu, then from %zu", i,
+					 j);
+		}
+	free(one);
+	free(two);
+}
+
 static void other_bytes_are_no_stream(void **state)
 {
 	size_t n;
@@ -244,6 +302,8 @@ int main(void)
 		cmocka_unit_test(every_prefix_is_refused),
 		cmocka_unit_test(every_flipped_bit_is_refused),
 		cmocka_unit_test(lost_doubled_and_swapped_records_are_refused),
+		cmocka_unit_test(two_wrong_bytes_are_refused),
+		cmocka_unit_test(spliced_streams_are_refused),
 		cmocka_unit_test(other_bytes_are_no_stream),
 	};
 	int fd = mkstemp(path), failed;

@@ -17,8 +17,8 @@ typedef bf16_to_f32_fn f16_to_f32_fn;
 typedef f32_to_bf16_fn f32_to_f16_fn;
 
 bf16_to_f32_fn bf16_to_f32_c, bf16_to_f32_avx2;
-f32_to_bf16_fn f32_to_bf16_c, f32_to_bf16_avx2;
+f32_to_bf16_fn f32_to_bf16_c, f32_to_bf16_avx2, f32_to_bf16_avx512;
 f16_to_f32_fn f16_to_f32_c, f16_to_f32_avx2;
-f32_to_f16_fn f32_to_f16_c, f32_to_f16_avx2;
+f32_to_f16_fn f32_to_f16_c, f32_to_f16_avx2, f32_to_f16_avx512;
 
 #endif

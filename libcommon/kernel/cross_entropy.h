@@ -17,12 +17,12 @@
 
 /* The loss; target < n. */
 typedef double cross_entropy_fn(const float *logits, size_t n, size_t target);
-cross_entropy_fn cross_entropy_c, cross_entropy_avx2;
+cross_entropy_fn cross_entropy_c, cross_entropy_avx2, cross_entropy_avx512;
 
 /* The loss, and logits overwritten with scale (softmax - onehot(target)). */
 typedef double cross_entropy_backward_fn(float *logits, size_t n,
 					 size_t target, float scale);
 cross_entropy_backward_fn cross_entropy_backward_c,
-	cross_entropy_backward_avx2;
+	cross_entropy_backward_avx2, cross_entropy_backward_avx512;
 
 #endif

@@ -20,6 +20,6 @@
  * be x. 0 <= p < 1. */
 typedef void dropout_fn(float *y, int add, const float *x, size_t n,
 			struct rng r, uint32_t pos, float p);
-dropout_fn dropout_c, dropout_avx2;
+dropout_fn dropout_c, dropout_avx2, dropout_avx512;
 
 #endif

@@ -18,7 +18,7 @@
 typedef void gate_fn(float *y, const float *gate, const float *up, size_t n);
 typedef gate_fn silu_gate_fn, gelu_tanh_gate_fn, gelu_erf_gate_fn;
 
-silu_gate_fn silu_gate_c, silu_gate_avx2;
+silu_gate_fn silu_gate_c, silu_gate_avx2, silu_gate_avx512;
 gelu_tanh_gate_fn gelu_tanh_gate_c;
 gelu_erf_gate_fn gelu_erf_gate_c;
 
@@ -29,7 +29,8 @@ typedef void gate_backward_fn(float *dgate, float *dup, const float *dy,
 typedef gate_backward_fn silu_gate_backward_fn, gelu_tanh_gate_backward_fn,
 	gelu_erf_gate_backward_fn;
 
-silu_gate_backward_fn silu_gate_backward_c, silu_gate_backward_avx2;
+silu_gate_backward_fn silu_gate_backward_c, silu_gate_backward_avx2,
+	silu_gate_backward_avx512;
 gelu_tanh_gate_backward_fn gelu_tanh_gate_backward_c;
 gelu_erf_gate_backward_fn gelu_erf_gate_backward_c;
 

@@ -19,6 +19,22 @@ static inline __mmask16 mask16(size_t n)
 	return (__mmask16)(n < 16 ? (1u << n) - 1 : 0xffff);
 }
 
+/* A register of an array of which so many are left: lanes past its end are
+ * zeros, and are not written. */
+static inline __m512 load16(const float *x, size_t left)
+{
+	return left >= 16 ? _mm512_loadu_ps(x) :
+			    _mm512_maskz_loadu_ps(mask16(left), x);
+}
+
+static inline void store16(float *y, size_t left, __m512 v)
+{
+	if (left >= 16)
+		_mm512_storeu_ps(y, v);
+	else
+		_mm512_mask_storeu_ps(y, mask16(left), v);
+}
+
 /* lanes_sum() */
 static inline float sum16(__m512 lane)
 {

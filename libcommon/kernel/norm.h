@@ -29,7 +29,7 @@
 typedef void rmsnorm_fn(float *y, size_t ystride, float *rrms, const float *x,
 			size_t xstride, const float *gain, float eps, size_t n,
 			size_t d);
-rmsnorm_fn rmsnorm_c, rmsnorm_avx2;
+rmsnorm_fn rmsnorm_c, rmsnorm_avx2, rmsnorm_avx512;
 
 /*
  * dx = r (g dy - x r^2 mean(g dy x)); dgain += sum over rows of dy x r
@@ -46,7 +46,8 @@ typedef void rmsnorm_backward_fn(float *dx, size_t dxstride, int add,
 				 size_t dystride, const float *x,
 				 size_t xstride, const float *gain,
 				 const float *rrms, size_t n, size_t d);
-rmsnorm_backward_fn rmsnorm_backward_c, rmsnorm_backward_avx2;
+rmsnorm_backward_fn rmsnorm_backward_c, rmsnorm_backward_avx2,
+	rmsnorm_backward_avx512;
 
 /*
  * y = (x - m) r g + b with m = mean(x), r = 1 / sqrt(mean((x - m)^2) + eps):

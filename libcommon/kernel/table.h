@@ -110,12 +110,22 @@
 #define KERNELS_AVX512(K)          \
 	K(attend)                  \
 	K(attend_backward)         \
+	K(cross_entropy)           \
+	K(cross_entropy_backward)  \
 	K(decode_code4)            \
+	K(dropout)                 \
+	K(f32_to_bf16)             \
+	K(f32_to_f16)              \
 	K(gemm_block)              \
 	K(gemm_tn_block)           \
 	K(nf4_encode)              \
 	K(pack_code4_nn)           \
-	K(pack_code4_nt)
+	K(pack_code4_nt)           \
+	K(rmsnorm)                 \
+	K(rmsnorm_backward)        \
+	K(silu_gate)               \
+	K(silu_gate_backward)      \
+	K(vexp)
 	/* the end */
 
 #define KERNELS_FIELD(name) name##_fn *name;

@@ -12,7 +12,7 @@
 
 /* y = math_exp(x), to the bit. */
 typedef void vexp_fn(float *y, const float *x, size_t n);
-vexp_fn vexp_c, vexp_avx2;
+vexp_fn vexp_c, vexp_avx2, vexp_avx512;
 
 /* y = a + b */
 typedef void vadd_fn(float *y, const float *a, const float *b, size_t n);

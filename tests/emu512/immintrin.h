@@ -20,6 +20,7 @@
 typedef int32_t emu_i32 __attribute__((vector_size(64)));
 typedef uint32_t emu_u32 __attribute__((vector_size(64)));
 typedef uint64_t emu_u64 __attribute__((vector_size(64)));
+typedef int16_t emu_i16 __attribute__((vector_size(32)));
 typedef int8_t emu_i8 __attribute__((vector_size(16)));
 
 /* The lanes of a __m512i. */
@@ -77,19 +78,16 @@ PS(_maskz_loadu_ps, (__mmask16 k, const void *p), ON ? emu_f32(p, i) : 0)
 PS(_mask_mov_ps, (__m512 s, __mmask16 k, __m512 a), ON ? a[i] : s[i])
 PS(_maskz_mov_ps, (__mmask16 k, __m512 a), ON ? a[i] : 0)
 PS(_mask_broadcastss_ps, (__m512 s, __mmask16 k, __m128 a), ON ? a[0] : s[i])
-PS(_broadcastss_ps, (__m128 a), a[0])
 PS(_add_ps, (__m512 a, __m512 b), a[i] + b[i])
 PS(_mask_add_ps, (__m512 s, __mmask16 k, __m512 a, __m512 b),
    ON ? a[i] + b[i] : s[i])
 PS(_sub_ps, (__m512 a, __m512 b), a[i] - b[i])
 PS(_mul_ps, (__m512 a, __m512 b), a[i] * b[i])
 PS(_div_ps, (__m512 a, __m512 b), a[i] / b[i])
-PS(_sqrt_ps, (__m512 a), sqrtf(a[i]))
 PS(_max_ps, (__m512 a, __m512 b), a[i] > b[i] ? a[i] : b[i])
 PS(_mask_max_ps, (__m512 s, __mmask16 k, __m512 a, __m512 b),
    !ON ? s[i] : a[i] > b[i] ? a[i] : b[i])
 PS(_fmadd_ps, (__m512 a, __m512 b, __m512 c), fmaf(a[i], b[i], c[i]))
-PS(_fnmadd_ps, (__m512 a, __m512 b, __m512 c), fmaf(-a[i], b[i], c[i]))
 PS(_mask3_fmadd_ps, (__m512 a, __m512 b, __m512 c, __mmask16 k),
    ON ? fmaf(a[i], b[i], c[i]) : c[i])
 PS(_unpacklo_ps, (__m512 a, __m512 b), (i & 1 ? b : a)[(i & ~3) + (i & 3) / 2])
@@ -101,19 +99,15 @@ PS(_permutexvar_ps, (__m512i x, __m512 a), a[I32(x) & 15])
 PS(_permutex2var_ps, (__m512 a, __m512i x, __m512 b),
    (I32(x) & 16 ? b : a)[I32(x) & 15])
 PS(_insertf32x8, (__m512 a, __m256 b, int m), i / 8 == m ? b[i & 7] : a[i])
-PS(_broadcast_f32x8, (__m256 a), a[i & 7])
 PS(_castps256_ps512, (__m256 a), i < 8 ? a[i & 7] : UNDEFINED)
 PS(_roundscale_ps, (__m512 a, int m), ((void)m, rintf(a[i])))
 PS(_xor_ps, (__m512 a, __m512 b), ((__m512)((emu_u32)a ^ (emu_u32)b))[i])
 PS(_cvtepi32_ps, (__m512i a), (float)I32(a))
-PS(_cvtph_ps, (__m256i a), i < 8 ? _mm256_cvtph_ps(_mm256_castsi256_si128(a))
-   [i & 7] : _mm256_cvtph_ps(_mm256_extracti128_si256(a, 1))[i & 7])
 HALF(_castps512_ps256, (__m512 a), a[i])
 HALF(_extractf32x8_ps, (__m512 a, int m), a[8 * m + i])
 
 PD(_setzero_pd, (void), 0)
 PD(_add_pd, (__m512d a, __m512d b), a[i] + b[i])
-PD(_fmadd_pd, (__m512d a, __m512d b, __m512d c), fma(a[i], b[i], c[i]))
 PD(_cvtps_pd, (__m256 a), (double)a[i])
 EMU(__m256d, __m256d, 4, _castpd512_pd256, (__m512d a), a[i])
 EMU(__m256d, __m256d, 4, _extractf64x4_pd, (__m512d a, int m), a[4 * m + i])
@@ -145,6 +139,16 @@ D(_cvtps_epi32, (__m512 a), emu_rounded(a[i]))
 D(_cvttps_epi32, (__m512 a), emu_cut(a[i]))
 D(_castps_si512, (__m512 a), U32(a))
 EMU(__m512, emu_u32, 16, _castsi512_ps, (__m512i a), U32(a))
+D(_unpacklo_epi32, (__m512i a, __m512i b),
+  ((emu_u32)(i & 1 ? b : a))[(i & ~3) + (i & 3) / 2])
+D(_unpackhi_epi32, (__m512i a, __m512i b),
+  ((emu_u32)(i & 1 ? b : a))[(i & ~3) + 2 + (i & 3) / 2])
+D(_shuffle_i32x4, (__m512i a, __m512i b, int m),
+  ((emu_u32)(i < 8 ? a : b))[4 * (m >> 2 * (i / 4) & 3) + (i & 3)])
+Q(_unpacklo_epi64, (__m512i a, __m512i b), (i & 1 ? b : a)[i & ~1])
+Q(_unpackhi_epi64, (__m512i a, __m512i b), (i & 1 ? b : a)[i | 1])
+Q(_mul_epu32, (__m512i a, __m512i b), (U64(a) & 0xffffffff) *
+  (U64(b) & 0xffffffff))
 Q(_slli_epi64, (__m512i a, unsigned n), n < 64 ? U64(a) << n : 0)
 Q(_srli_epi64, (__m512i a, unsigned n), n < 64 ? U64(a) >> n : 0)
 Q(_inserti64x4, (__m512i a, __m256i b, int m),
@@ -153,6 +157,10 @@ Q(_castsi128_si512, (__m128i a), i < 2 ? a[i & 1] : 0x7fa5a5a57fa5a5a5)
 Q(_castsi256_si512, (__m256i a), i < 4 ? a[i & 3] : 0x7fa5a5a57fa5a5a5)
 EMU(__m256i, __m256i, 4, _castsi512_si256, (__m512i a), a[i])
 EMU(__m256i, __m256i, 4, _extracti64x4_epi64, (__m512i a, int m), a[4 * m + i])
+EMU(__m256i, emu_i16, 16, _cvtepi32_epi16, (__m512i a), (int16_t)U32(a))
+EMU(__m256i, emu_i16, 16, _cvtps_ph, (__m512 a, int m),
+    (int16_t)_mm256_cvtps_ph(_mm256_set1_ps(((void)m, a[i])),
+			     _MM_FROUND_TO_NEAREST_INT)[0])
 EMU(__m128i, emu_i8, 16, _cvtepi64_epi8, (__m512i a),
     i < 8 ? (int8_t)((emu_u64)a)[i & 7] : 0)
 EMU(__m128i, emu_i8, 16, _maskz_loadu_epi8, (__mmask16 k, const void *p),
@@ -192,8 +200,7 @@ static inline __mmask16 emu_cmp_ps_mask(__m512 a, __m512 b, int how)
 	return (__mmask16)k;
 }
 
-#define emu_storeu_ps(p, a)    emu_mask_storeu_ps(p, 0xffff, a)
-#define emu_storeu_si512(p, a) emu_mask_storeu_ps(p, 0xffff, (__m512)(a))
+#define emu_storeu_ps(p, a) emu_mask_storeu_ps(p, 0xffff, a)
 
 #undef _mm512_add_epi32
 #define _mm512_add_epi32 emu_add_epi32
@@ -203,10 +210,6 @@ static inline __mmask16 emu_cmp_ps_mask(__m512 a, __m512 b, int how)
 #define _mm512_add_ps emu_add_ps
 #undef _mm512_and_si512
 #define _mm512_and_si512 emu_and_si512
-#undef _mm512_broadcast_f32x8
-#define _mm512_broadcast_f32x8 emu_broadcast_f32x8
-#undef _mm512_broadcastss_ps
-#define _mm512_broadcastss_ps emu_broadcastss_ps
 #undef _mm512_castpd512_pd256
 #define _mm512_castpd512_pd256 emu_castpd512_pd256
 #undef _mm512_castps256_ps512
@@ -225,16 +228,18 @@ static inline __mmask16 emu_cmp_ps_mask(__m512 a, __m512 b, int how)
 #define _mm512_castsi512_si256 emu_castsi512_si256
 #undef _mm512_cmp_ps_mask
 #define _mm512_cmp_ps_mask emu_cmp_ps_mask
+#undef _mm512_cvtepi32_epi16
+#define _mm512_cvtepi32_epi16 emu_cvtepi32_epi16
 #undef _mm512_cvtepi32_ps
 #define _mm512_cvtepi32_ps emu_cvtepi32_ps
 #undef _mm512_cvtepi64_epi8
 #define _mm512_cvtepi64_epi8 emu_cvtepi64_epi8
-#undef _mm512_cvtph_ps
-#define _mm512_cvtph_ps emu_cvtph_ps
 #undef _mm512_cvtps_epi32
 #define _mm512_cvtps_epi32 emu_cvtps_epi32
 #undef _mm512_cvtps_pd
 #define _mm512_cvtps_pd emu_cvtps_pd
+#undef _mm512_cvtps_ph
+#define _mm512_cvtps_ph emu_cvtps_ph
 #undef _mm512_cvttps_epi32
 #define _mm512_cvttps_epi32 emu_cvttps_epi32
 #undef _mm512_div_ps
@@ -245,12 +250,8 @@ static inline __mmask16 emu_cmp_ps_mask(__m512 a, __m512 b, int how)
 #define _mm512_extractf64x4_pd emu_extractf64x4_pd
 #undef _mm512_extracti64x4_epi64
 #define _mm512_extracti64x4_epi64 emu_extracti64x4_epi64
-#undef _mm512_fmadd_pd
-#define _mm512_fmadd_pd emu_fmadd_pd
 #undef _mm512_fmadd_ps
 #define _mm512_fmadd_ps emu_fmadd_ps
-#undef _mm512_fnmadd_ps
-#define _mm512_fnmadd_ps emu_fnmadd_ps
 #undef _mm512_insertf32x8
 #define _mm512_insertf32x8 emu_insertf32x8
 #undef _mm512_inserti64x4
@@ -285,6 +286,8 @@ static inline __mmask16 emu_cmp_ps_mask(__m512 a, __m512 b, int how)
 #define _mm512_max_epi32 emu_max_epi32
 #undef _mm512_max_ps
 #define _mm512_max_ps emu_max_ps
+#undef _mm512_mul_epu32
+#define _mm512_mul_epu32 emu_mul_epu32
 #undef _mm512_mul_ps
 #define _mm512_mul_ps emu_mul_ps
 #undef _mm512_or_si512
@@ -311,14 +314,14 @@ static inline __mmask16 emu_cmp_ps_mask(__m512 a, __m512 b, int how)
 #define _mm512_setzero_ps emu_setzero_ps
 #undef _mm512_setzero_si512
 #define _mm512_setzero_si512 emu_setzero_si512
+#undef _mm512_shuffle_i32x4
+#define _mm512_shuffle_i32x4 emu_shuffle_i32x4
 #undef _mm512_shuffle_ps
 #define _mm512_shuffle_ps emu_shuffle_ps
 #undef _mm512_slli_epi32
 #define _mm512_slli_epi32 emu_slli_epi32
 #undef _mm512_slli_epi64
 #define _mm512_slli_epi64 emu_slli_epi64
-#undef _mm512_sqrt_ps
-#define _mm512_sqrt_ps emu_sqrt_ps
 #undef _mm512_srli_epi32
 #define _mm512_srli_epi32 emu_srli_epi32
 #undef _mm512_srli_epi64
@@ -327,12 +330,18 @@ static inline __mmask16 emu_cmp_ps_mask(__m512 a, __m512 b, int how)
 #define _mm512_srlv_epi32 emu_srlv_epi32
 #undef _mm512_storeu_ps
 #define _mm512_storeu_ps emu_storeu_ps
-#undef _mm512_storeu_si512
-#define _mm512_storeu_si512 emu_storeu_si512
 #undef _mm512_sub_ps
 #define _mm512_sub_ps emu_sub_ps
+#undef _mm512_unpackhi_epi32
+#define _mm512_unpackhi_epi32 emu_unpackhi_epi32
+#undef _mm512_unpackhi_epi64
+#define _mm512_unpackhi_epi64 emu_unpackhi_epi64
 #undef _mm512_unpackhi_ps
 #define _mm512_unpackhi_ps emu_unpackhi_ps
+#undef _mm512_unpacklo_epi32
+#define _mm512_unpacklo_epi32 emu_unpacklo_epi32
+#undef _mm512_unpacklo_epi64
+#define _mm512_unpacklo_epi64 emu_unpacklo_epi64
 #undef _mm512_unpacklo_ps
 #define _mm512_unpacklo_ps emu_unpacklo_ps
 #undef _mm512_xor_ps

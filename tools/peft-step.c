@@ -9,6 +9,7 @@
 #include "base/os.h"
 #include "base/sig.h"
 #include "formats/train_inputs.h"
+#include "train/profile.h"
 #include "train/progress.h"
 #include "train/run_log.h"
 #include "train/run_options.h"
@@ -276,12 +277,15 @@ static int name_checkpoint(struct work *w)
 static int train(struct work *w)
 {
 	int err, live = isatty(2) && !opt_common.quiet;
+	char table[PROFILE_TEXT];
 
 	sig_notice();
 	progress_start(&w->progress, w->trainer);
 	err = trainer_run(w->trainer);
 	if (live && !w->trainer->state.finished)
 		fputc('\n', stderr); /* after the progress line */
+	if (profile)
+		fputs(profile_text(table, w->trainer), stderr);
 	if (err == E_AGAIN && !w->checkpoint)
 		w->signal = sig_stopped();
 	else if ((!err && !w->trainer->state.finished) || err == E_AGAIN)

@@ -13,7 +13,7 @@ static struct opt_list data, eval_data;
 static const char *adapter, *arch, *chat_template;
 static const char *checkpoint, *resume, *best;
 static int optim, scheduler = 4, pack = 1, shuffle = 1, train_on_prompt;
-static int drop_long, fresh, dry_run, log_times;
+static int drop_long, fresh, dry_run, log_times, profile;
 static struct trainer_options how = {
 	.move = { 0.9, 0.999, 1e-8, 0, 0.9 },
 	.lr = 2e-4, .min_lr_rate = 0.1, .warmup_ratio = 0.03,
@@ -101,6 +101,8 @@ static struct opt own[] = {
 	  "print bytes, steps and seconds a step, and end" },
 	{ "log-times", 0, OPT_FLAG, &log_times, NULL,
 	  "put speed and memory into the log, which then is never the same" },
+	{ "profile", 0, OPT_FLAG, &profile, NULL,
+	  "print the seconds of a step by operation at the end" },
 	{ "arch", 0, OPT_TEXT, &arch, "FILE", "a model family of your own" },
 	{ 0 }
 };
@@ -150,7 +152,12 @@ static const struct opt_program program = {
 	"what is free, does not hold all activations, layers are computed "
 	"twice; the result is the same bytes. --dry-run prints the plan, the "
 	"number of steps, and the seconds of a step as one measured product "
-	"of the model's shapes promises them.",
+	"of the model's shapes promises them.\n\n"
+	"PROFILE. --profile prints a table on standard error at the end: the "
+	"seconds of a step by operation, forward, forward again where a layer "
+	"is computed twice, and backward, and its share of the step. linear "
+	"has the adapters in it, head the products of the vocabulary, loss "
+	"what is between them.",
 	.examples =
 	"quantize-nf4 < base.st | peft-step -r 8 -d chat.jsonl > adapter.st\n"
 	"peft-step -A adapter -d data.jsonl --log log.jsonl base.st -o out.st\n"

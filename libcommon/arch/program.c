@@ -19,16 +19,17 @@ static int sizes(struct program *p)
 	return 0;
 }
 
-/* A row for every op, to count its time in. */
+/* A row for every op, to count its time in, and the last for the head. */
 static int times(struct program *p)
 {
 	while (op_at(p->ntime))
 		p->ntime++;
-	p->time = calloc(p->ntime, sizeof(*p->time));
+	p->time = calloc(p->ntime + 1, sizeof(*p->time));
 	if (!p->time)
 		return err_set(E_NOMEM, "out of memory");
 	for (size_t i = 0; i < p->ntime; i++)
 		p->time[i].op = op_at(i)->name;
+	p->time[p->ntime++].op = "head";
 	return 0;
 }
 

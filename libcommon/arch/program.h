@@ -127,10 +127,11 @@ void program_backward(struct program *p, const struct program_pass *pass,
 struct mat program_state(const struct program *p, size_t layer);
 void program_keep_states(struct program *p);    /* before program_plan() */
 
-/* Seconds by op since the last reset, for --profile; n ops. */
+/* Seconds by op since the last reset, for --profile; n ops, and the head apart
+ * from the other linear layers. again: forward, once more, in backward. */
 struct program_time {
 	const char *op;         /* "linear" */
-	double forward, backward;
+	double forward, again, backward;
 };
 
 const struct program_time *program_profile(struct program *p, size_t *n);

@@ -38,21 +38,34 @@ static struct op_call call_of(const struct program *p,
 	return call;
 }
 
-static void timed(struct program *p, const struct op_call *call, int backward)
+static struct program_time *time_of(struct program *p, const struct op_node *n)
 {
-	double start = os_seconds(), *to = NULL;
-	const struct op *op = call->node->op;
+	size_t i = 0;
 
-	if (backward)
-		op->backward(call);
+	if (n == &p->head.op)
+		return &p->time[p->ntime - 1];
+	while (p->time[i].op != n->op->name)
+		i++;
+	return &p->time[i];
+}
+
+static void timed(struct program *p, const struct op_call *call,
+		  enum turn turn)
+{
+	struct program_time *t = time_of(p, call->node);
+	double start = os_seconds(), spent;
+
+	if (turn == TURN_BACKWARD)
+		call->node->op->backward(call);
 	else
-		op->forward(call);
-	for (size_t i = 0; i < p->ntime && !to; i++)
-		if (p->time[i].op == op->name)
-			to = backward ? &p->time[i].backward
-				      : &p->time[i].forward;
-	assert(to);
-	*to += os_seconds() - start;
+		call->node->op->forward(call);
+	spent = os_seconds() - start;
+	if (turn == TURN_FORWARD)
+		t->forward += spent;
+	else if (turn == TURN_AGAIN)
+		t->again += spent;
+	else
+		t->backward += spent;
 }
 
 static void run_calls(struct program *p, size_t first, size_t last,
@@ -62,7 +75,7 @@ static void run_calls(struct program *p, size_t first, size_t last,
 		const struct step_call *c = &p->plan->call[i];
 		struct op_call call = call_of(p, c, rows);
 
-		timed(p, &call, c->turn == TURN_BACKWARD);
+		timed(p, &call, c->turn);
 	}
 }
 
@@ -75,7 +88,7 @@ const struct program_time *program_profile(struct program *p, size_t *n)
 void program_profile_reset(struct program *p)
 {
 	for (size_t i = 0; i < p->ntime; i++)
-		p->time[i].forward = p->time[i].backward = 0;
+		p->time[i] = (struct program_time){ .op = p->time[i].op };
 }
 
 /* ---- a pass ---- */
@@ -148,7 +161,7 @@ void program_logits(struct program *p, struct mat x, struct mat logits)
 	struct op_call c = head_call(p, x);
 
 	c.out[0] = logits;
-	timed(p, &c, 0);
+	timed(p, &c, TURN_FORWARD);
 }
 
 void program_logits_backward(struct program *p, struct mat x,
@@ -158,5 +171,5 @@ void program_logits_backward(struct program *p, struct mat x,
 
 	c.dout[0] = dlogits;
 	c.din[0] = dx;
-	timed(p, &c, 1);
+	timed(p, &c, TURN_BACKWARD);
 }

@@ -4,7 +4,35 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/os.h"
 #include "base/size.h"
+
+/* ---- where the time goes ---- */
+
+/* Adds what has passed since start. */
+static void spend(double *seconds, double start)
+{
+	*seconds += os_seconds() - start;
+}
+
+static const struct batch *next_batch(struct trainer *t, struct pack *from)
+{
+	double start = os_seconds();
+	const struct batch *b = pack_next(from);
+
+	spend(&t->time.data, start);
+	return b;
+}
+
+static double loss_of(struct trainer *t, const struct batch *b,
+		      struct mat last, int train, size_t *bad)
+{
+	double start = os_seconds();
+	double nll = loss_run(&t->loss, b, last, train, bad);
+
+	spend(&t->time.loss, start);
+	return nll;
+}
 
 /* ---- a step ---- */
 
@@ -22,7 +50,7 @@ static int run_batch(struct trainer *t, const struct batch *b, double *nll)
 	if (!b->ntarget)
 		return 0;
 	last = program_forward(t->program, &pass);
-	*nll += loss_run(&t->loss, b, last, 1, &bad);
+	*nll += loss_of(t, b, last, 1, &bad);
 	if (bad != SIZE_MAX)
 		return err_set(E_DATA, "step %llu: the loss of sample %llu is "
 			       "not finite",
@@ -43,11 +71,14 @@ static size_t batches_of_step(const struct trainer *t)
 
 static int accumulate(struct trainer *t, double *nll)
 {
+	double start = os_seconds();
+
 	adapter_set_clear(t->set);
+	spend(&t->time.optimizer, start);
 	t->last.tokens = t->last.labels = 0;
 	*nll = 0;
 	for (size_t i = batches_of_step(t); i > 0; i--) {
-		const struct batch *b = pack_next(&t->data);
+		const struct batch *b = next_batch(t, &t->data);
 
 		if (!t->last.tokens)
 			t->first_sample = (size_t)b->sample[0];
@@ -71,9 +102,10 @@ static double gradient_scale(const struct trainer *t)
 
 static int step(struct trainer *t)
 {
-	double nll, labels;
+	double nll, labels, start;
 
 	TRY(accumulate(t, &nll));
+	start = os_seconds();
 	labels = (double)size_max(t->last.labels, 1);
 	t->last.loss = nll / labels;
 	t->last.grad_norm = optim_norm(&t->optim, t->pool) / labels;
@@ -86,7 +118,9 @@ static int step(struct trainer *t)
 		     schedule_factor(&t->schedule, t->state.step);
 	optim_step(&t->optim, t->pool, t->last.lr,
 		   (float)gradient_scale(t));
+	spend(&t->time.optimizer, start);
 	t->state.step++;
+	t->steps_run++;
 	t->state.tokens += t->last.tokens;
 	t->state.place = t->data.place;
 	return 0;
@@ -100,13 +134,15 @@ int trainer_evaluate(struct trainer *t, double *loss)
 	double nll = 0;
 
 	while (count--) {
-		struct program_pass pass = { .batch = pack_next(&t->eval) };
+		struct program_pass pass = {
+			.batch = next_batch(t, &t->eval),
+		};
 		struct mat last;
 
 		if (!pass.batch->ntarget)
 			continue;
 		last = program_forward(t->program, &pass);
-		nll += loss_run(&t->loss, pass.batch, last, 0, &bad);
+		nll += loss_of(t, pass.batch, last, 0, &bad);
 		labels += pass.batch->ntarget;
 		if (bad != SIZE_MAX)
 			return err_set(E_DATA, "evaluation: the loss of sample "
@@ -120,6 +156,7 @@ int trainer_evaluate(struct trainer *t, double *loss)
 
 static int log_line(struct trainer *t, json_t *line)
 {
+	double start = os_seconds();
 	int err = 0;
 
 	if (!line)
@@ -127,6 +164,7 @@ static int log_line(struct trainer *t, json_t *line)
 	if (t->calls.log)
 		err = t->calls.log(t->calls.ctx, line);
 	json_decref(line);
+	spend(&t->time.output, start);
 	return err;
 }
 
@@ -169,6 +207,15 @@ static int is_due(const struct trainer *t, size_t every)
 	return every && t->state.step % every == 0;
 }
 
+static int checkpoint(struct trainer *t)
+{
+	double start = os_seconds();
+	int err = t->calls.checkpoint(t->calls.ctx, t);
+
+	spend(&t->time.output, start);
+	return err;
+}
+
 /* After a step: evaluation, the end, a checkpoint. */
 static int look_around(struct trainer *t)
 {
@@ -181,11 +228,11 @@ static int look_around(struct trainer *t)
 	s->finished = last || (o->patience && s->worse >= o->patience);
 	if (!s->finished && is_due(t, o->checkpoint_every) &&
 	    t->calls.checkpoint)
-		TRY(t->calls.checkpoint(t->calls.ctx, t));
+		TRY(checkpoint(t));
 	return 0;
 }
 
-int trainer_run(struct trainer *t)
+static int steps(struct trainer *t)
 {
 	while (!t->state.finished) {
 		if (t->options.stop_after &&
@@ -202,6 +249,15 @@ int trainer_run(struct trainer *t)
 				       (unsigned long long)t->state.step);
 	}
 	return 0;
+}
+
+int trainer_run(struct trainer *t)
+{
+	double start = os_seconds();
+	int err = steps(t);
+
+	spend(&t->time.run, start);
+	return err;
 }
 
 double trainer_epoch(const struct trainer *t)

@@ -78,6 +78,16 @@ struct train_step {
 	double eval_loss;       /* the last evaluation's */
 };
 
+/* Seconds of a run, beside what the program counts by op. */
+struct train_times {
+	double run;             /* trainer_run(), all of it */
+	double data;            /* making batches */
+	double loss;            /* with the head's products, which the program
+				 * counts too */
+	double optimizer;       /* with clearing gradients, and their norm */
+	double output;          /* log lines, checkpoints */
+};
+
 struct trainer {
 	struct trainer_options options;
 	struct trainer_calls calls;
@@ -92,6 +102,8 @@ struct trainer {
 	struct optim optim;
 	struct train_state state;
 	struct train_step last;
+	struct train_times time;
+	uint64_t steps_run;             /* here, not before a resume */
 	size_t first_sample, last_sample; /* of the step in hand */
 };
 

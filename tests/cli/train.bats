@@ -246,6 +246,20 @@ meta() { # STREAM KEY: the JSON of a META record
 	head -n 1 "$T/log" | jq -e '.tokens_per_second > 0'
 }
 
+@test "--profile prints seconds by operation, which add up to the step" {
+	run --separate-stderr -0 "$BIN/peft-step" -q -d "$data" -r 2 -n 2 \
+		--profile -o "$T/profiled.st" "$T/base.st"
+	for row in attend linear rmsnorm head loss optimizer; do
+		grep -q "^$row  *[0-9.]*" <<< "$stderr"
+	done
+	awk 'NR == 1 { next } $1 == "step" { step = $(NF - 1); next }
+		{ sum += $(NF - 1) }
+		END { d = sum - step; exit !(d < 0.002 && -d < 0.002) }' \
+		<<< "$stderr"
+	step -r 2 -n 2 -o "$T/a.st" "$T/base.st"
+	cmp "$T/a.st" "$T/profiled.st"
+}
+
 @test "the first warm-up step has rate 0; short runs have none" {
 	step -r 2 -n 10 -g 1 --log "$T/log" -o "$T/a.st" "$T/base.st"
 	head -n 1 "$T/log" | jq -e '.learning_rate == 0'

@@ -41,5 +41,23 @@ done
 	} END { for (i = 1; i <= n; i++) { split(order[i], k, "\t")
 		printf "| %s | %s | %g | %g |\n", k[1], k[2],
 			most[order[i]], tol[order[i]] } }'
+	echo
+	sed 's/^	//' << '	EOF'
+	The losses of G/lora_train and G/qlora_train differ by what PyTorch loses
+	when it sums over the vocabulary in f32: for the first step it makes of the
+	same logits 1.8893056 in f32 and 1.8893115 in f64; ours is 1.8893112.
+	EOF
+	echo
+	echo '## Not in this release'
+	echo
+	echo 'Cases of the whole set whose methods come later:'
+	echo
+	while read -r topic names; do
+		list=
+		for name in $names; do
+			grep -q "^$topic/$name	" "$PARITY" || list="$list, $name"
+		done
+		[ -z "$list" ] || echo "* $topic: ${list#, }"
+	done < tests/golden/later
 } > docs/parity.md
 exit $status

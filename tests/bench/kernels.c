@@ -3,7 +3,9 @@
  *
  * Prints GFLOP/s, the best of several runs, and its share of what the machine
  * does on nothing but fused multiply-adds, measured between them: other work
- * on the machine slows both. Words choose the lines that contain one of them.
+ * on the machine slows both. The levels of kernels above plain C take turns in
+ * it, run by run; KERNELS chooses one. Words choose the lines that contain one
+ * of them.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +14,8 @@
 #include "base/os.h"
 #include "base/size.h"
 #include "kernel/gemm.h"
-#include "kernel/kernels.h"
+#include "kernel/table.h"
+#include "tests/bench/peak.h"
 #include "weight/weight.h"
 
 static char **words;
@@ -40,49 +43,6 @@ static void *room(size_t bytes)
 	return p ? p : (fail("memory"), NULL);
 }
 
-/* ---- the peak ---- */
-
-enum { PEAK_LOOPS = 1 << 18, CHAINS = 12 };
-
-typedef float vec __attribute__((vector_size(32)));
-static volatile float sunk[64];
-
-#define EACH(do) do(0) do(1) do(2) do(3) do(4) do(5) do(6) do(7) do(8) do(9) \
-	do(10) do(11)
-#ifdef __x86_64__
-#define FMA(i) __asm__("vfmadd231ps %1, %1, %0" : "+x"(c##i) : "x"(a));
-#define TARGET __attribute__((target("avx2,fma")))
-#else
-#define FMA(i) c##i += a * a;
-#define TARGET
-#endif
-#define CHAIN(i) vec c##i = a;
-#define SUM(i) a += c##i;
-
-TARGET static void multiply_add(void *ctx, size_t task, size_t lane)
-{
-	vec a = { 0 };
-
-	(void)ctx;
-	(void)task;
-	EACH(CHAIN)
-	for (int i = 0; i < PEAK_LOOPS; i++) {
-		EACH(FMA)
-	}
-	EACH(SUM)
-	sunk[lane % 64] = a[0];
-}
-
-static double peak(struct pool *pool)
-{
-	size_t tasks = pool_lanes(pool) * 2;
-	double start = os_seconds(), spent;
-
-	pool_run(pool, tasks, multiply_add, NULL);
-	spent = os_seconds() - start;
-	return 16.0 * CHAINS * PEAK_LOOPS * (double)tasks / spent / 1e9;
-}
-
 /* ---- what is timed ---- */
 
 struct timed {
@@ -91,24 +51,54 @@ struct timed {
 	double work;            /* flops or elements of one run */
 };
 
-static double rate(const struct timed *t, double *best_peak, struct pool *pool)
+enum { LEVELS = 8 };
+
+static struct kernels levels[LEVELS];
+static size_t nlevel;
+
+static void find_levels(void)
 {
-	double least = 1e9, end = os_seconds() + seconds;
+	const char *name;
+	int usable;
 
-	t->run(t->ctx);
+	for (size_t i = 0; (name = kernels_level(i, &levels[nlevel], &usable));
+	     i++)
+		if (getenv("KERNELS") ? !strcmp(name, kernels_name()) :
+					usable && strcmp(name, "c")) {
+			printf(" %14s", name);
+			nlevel++;
+		}
+}
+
+/* The table in use is ours to change between products. */
+static void use(size_t l)
+{
+	*(struct kernels *)kernels() = levels[l];
+}
+
+/* Best rate of every level, work done in 1e9 a second, and the best peak. */
+static void rates(const struct timed *t, double best[LEVELS], double *top,
+		  struct pool *pool)
+{
+	double end = os_seconds() + seconds, spent = 0;
+
 	for (int i = 0; i < 4 || os_seconds() < end; i++) {
-		double start = os_seconds(), p;
+		for (size_t l = 0; l < nlevel; l++) {
+			use(l);
+			if (!i)
+				t->run(t->ctx);
+			spent = os_seconds();
+			t->run(t->ctx);
+			spent = os_seconds() - spent;
+			if (t->work / spent / 1e9 > best[l])
+				best[l] = t->work / spent / 1e9;
+		}
+		if (top && (i % 8 == 0 || spent > 0.01)) {
+			double p = peak(pool);
 
-		t->run(t->ctx);
-		start = os_seconds() - start;
-		if (start < least)
-			least = start;
-		if (!best_peak || (i % 8 && start < 0.01))
-			continue;
-		p = peak(pool);
-		*best_peak = p > *best_peak ? p : *best_peak;
+			*top = p > *top ? p : *top;
+		}
 	}
-	return t->work / least / 1e9;
 }
 
 /* ---- weights ---- */
@@ -191,9 +181,16 @@ static void run_product(void *ctx)
 
 static void line(const char *name, const struct timed *t, struct pool *pool)
 {
-	double top = 0, r = rate(t, &top, pool);
+	double top = 0, r[LEVELS] = { 0 };
 
-	printf("%-40s %8.1f %7.1f %6.0f%%\n", name, r, top, 100 * r / top);
+	rates(t, r, pool ? &top : NULL, pool);
+	printf("%-40s", name);
+	for (size_t l = 0; l < nlevel; l++)
+		if (pool)
+			printf(" %8.1f %4.0f%%", r[l], 100 * r[l] / top);
+		else
+			printf(" %14.2f", r[l]);
+	printf(pool ? " %8.1f\n" : " G values/s\n", top);
 	fflush(stdout);
 }
 
@@ -354,9 +351,7 @@ static void time_packing(const char *kind, size_t rows, size_t cols)
 		snprintf(name, sizeof(name), "pack %s %s %zux%zu", kind,
 			 what[i].name, rows, cols);
 		if (wanted(name))
-			printf("%-40s %8.2f G values/s\n", name,
-			       rate(&timed, NULL, NULL));
-		fflush(stdout);
+			line(name, &timed, NULL);
 	}
 	tensor_release(&t);
 	os_pages_free(p.dst, (1 << 20) + 64);
@@ -375,8 +370,9 @@ int main(int argc, char **argv)
 			lanes = strtoul(words[1], NULL, 10);
 		else
 			seconds = strtod(words[1], NULL);
-	printf("level %s\n%-40s %8s %7s %7s\n", kernels_name(), "", "GFLOP/s",
-	       "peak", "share");
+	printf("%-40s", "GFLOP/s, and their share of the peak");
+	find_levels();
+	printf(" %8s\n", "peak");
 	for (size_t i = 0; i < NELEM(kind); i++)
 		time_packing(kind[i], 1536, 576);
 	for (size_t i = 0; i < NELEM(kind); i++)

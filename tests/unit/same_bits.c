@@ -222,12 +222,26 @@ static uint32_t random_bits(void)
 	return (uint32_t)(state >> 16);
 }
 
+/* Any number; many are infinite, NaN or half way between two of bf16 or f16. */
+static uint32_t odd_bits(uint32_t u)
+{
+	switch (u % 8) {
+	case 0:
+		return u | 0x7f800000;
+	case 1:
+		return (u & 0xffff0000) | 0x8000;
+	case 2:
+		return (u & 0x87ffe000) | 0x38001000;
+	}
+	return u;
+}
+
 static float value(const struct kernel_case *c)
 {
 	uint32_t u = random_bits();
 
 	if (c->values == BITS)
-		return f32_from_bits(u % 5 ? u : u | 0x7f800000);
+		return f32_from_bits(odd_bits(u));
 	if (c->values == NUMBERS && u % 64 == 0)
 		return u % 128 ? -120.5f : 120.5f;
 	return ((float)(u >> 8) * 0x1p-23f - 1) *

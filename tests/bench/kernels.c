@@ -7,15 +7,11 @@
  * it, run by run; KERNELS chooses one. Words choose the lines that contain one
  * of them.
  */
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/os.h"
-#include "base/size.h"
 #include "kernel/gemm.h"
 #include "kernel/table.h"
-#include "tests/bench/peak.h"
+#include "tests/bench/bench.h"
 #include "weight/weight.h"
 
 static char **words;
@@ -28,19 +24,6 @@ static int wanted(const char *line)
 	for (char **w = words; *w; w++)
 		any |= strstr(line, *w) != NULL;
 	return any;
-}
-
-static void fail(const char *what)
-{
-	fprintf(stderr, "kernels: %s: %s\n", what, err_text());
-	exit(1);
-}
-
-static void *room(size_t bytes)
-{
-	void *p = os_pages(bytes + 64);
-
-	return p ? p : (fail("memory"), NULL);
 }
 
 /* ---- what is timed ---- */
@@ -97,65 +80,6 @@ static void rates(const struct timed *t, double best[LEVELS], double *top,
 			double p = peak(pool);
 
 			*top = p > *top ? p : *top;
-		}
-	}
-}
-
-/* ---- weights ---- */
-
-static unsigned state = 1;
-
-static float noise(void)
-{
-	state = state * 1664525u + 1013904223u;
-	return (float)(int)state * 0x1p-31f;
-}
-
-static int scaled(struct tensor *t, size_t groups)
-{
-	int s = tensor_node(t, STORE_DYN8, groups), f, o;
-
-	t->node[s].block = 256;
-	f = tensor_node(t, STORE_RAW, size_ceil(groups, 256));
-	t->node[f].part = tensor_part(t, DTYPE_F32, size_ceil(groups, 256));
-	o = tensor_node(t, STORE_CONST, size_ceil(groups, 256));
-	t->node[o].value = 0.5;
-	t->node[s].scale = f;
-	t->node[s].shift = o;
-	t->node[s].part = tensor_part(t, DTYPE_U8, groups);
-	return s;
-}
-
-static void make(struct tensor *t, const char *kind, size_t rows, size_t cols)
-{
-	size_t shape[] = { rows, cols };
-	enum dtype d = dtype_find(kind);
-
-	if (tensor_init(t, "w", ROLE_LINEAR, d ? d : DTYPE_F32, 2, shape))
-		fail("tensor");
-	if (!d) {
-		t->npart = 0;
-		t->node[0].kind = STORE_NF4;
-		t->node[0].block = 64;
-		t->node[0].scale = scaled(t, size_ceil(rows * cols, 64));
-		t->node[0].part = tensor_part(t, DTYPE_U4, rows * cols);
-	}
-	if (tensor_alloc(t))
-		fail("tensor");
-	for (int i = 0; i < t->npart; i++) {
-		struct tensor_part *p = &t->part[i];
-		size_t size = dtype_bits(p->dtype) / 8;
-		float x;
-
-		for (size_t b = 0; !dtype_is_float(p->dtype) && b < p->bytes;
-		     b++)
-			((unsigned char *)p->data)[b] =
-				(unsigned char)(state = state * 5 + 1);
-		for (size_t e = 0; dtype_is_float(p->dtype) && e < p->count;
-		     e++) {
-			x = noise();
-			dtype_from_f32((char *)p->data + e * size, p->dtype,
-				       &x, 1);
 		}
 	}
 }
@@ -220,7 +144,7 @@ static void time_product(struct pool *pool, const char *kind, size_t m,
 	for (size_t i = 0; i < nout; i++) {
 		struct gemm_output *o = &p.out[i];
 
-		make(&p.t[i], kind, rows[i], cols);
+		make(&p.t[i], "w", ROLE_LINEAR, kind, rows[i], cols);
 		if (weight_bind(&p.w[i], &p.t[i]))
 			fail("weight");
 		o->n = o->stride = use == GEMM_NT ? rows[i] : cols;
@@ -339,7 +263,7 @@ static void time_packing(const char *kind, size_t rows, size_t cols)
 	struct tensor t;
 	struct packing p = { .dst = room(1 << 20) };
 
-	make(&t, kind, rows, cols);
+	make(&t, "w", ROLE_LINEAR, kind, rows, cols);
 	if (weight_bind(&p.w, &t))
 		fail("weight");
 	for (size_t i = 0; i < NELEM(what); i++) {

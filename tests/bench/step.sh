@@ -1,11 +1,13 @@
 #!/bin/bash
 # step.sh - whole training steps of the real model: tokens a second, memory
 #
-# 4 sequences of 256 tokens a step, LoRA r=8 on all linear layers. WEFT_MODEL is
-# the GGUF file; without it nothing is measured. The first step is left out.
+# LoRA r=8 on all linear layers, 1,024 tokens a step. WEFT_MODEL is the GGUF
+# file; without it nothing is measured. STEPS: how many, the first left out.
+# limit: 4 flop a parameter and token at the peak, measured before each row.
+# MB: the most of anonymous and shared memory that was resident.
 set -eu
 cd "$(dirname "$0")/../.."
-bin=${O:-build}/bin
+. tests/bench/lib.sh
 if [ -z "${WEFT_MODEL-}" ]; then
 	echo "step: WEFT_MODEL is not set"
 	exit 0
@@ -13,36 +15,47 @@ fi
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 steps=${STEPS:-6}
-awk -v n=$((4 * steps)) 'BEGIN {
-	srand(1)
-	for (i = 0; i < n; i++) {
-		s = "1"
-		for (t = 1; t < 256; t++) s = s ", " int(3 + rand() * 49000)
-		print "{\"input_ids\": [" s "], \"labels\": [" s "]}"
-	}
-}' > "$tmp/data.jsonl"
-"$bin/st-import" --dtype f32 -o "$tmp/f32.st" "$WEFT_MODEL"
-"$bin/st-import" -o "$tmp/bf16.st" "$WEFT_MODEL"
-"$bin/quantize-nf4" -o "$tmp/nf4.st" "$tmp/bf16.st"
+random_data $((4 * steps)) 256 > "$tmp/256.jsonl"
+random_data "$steps" 1024 > "$tmp/1024.jsonl"
+"$bin/st-import" --dtype f32 -u -o "$tmp/f32.st" "$WEFT_MODEL"
+"$bin/st-import" -u -o "$tmp/bf16.st" "$WEFT_MODEL"
+"$bin/quantize-nf4" -u -o "$tmp/nf4.st" "$tmp/bf16.st"
+parameters=$(product_parameters "$tmp/nf4.st")
 
-measure() { # base threads batch accumulation
-	local time=$tmp/time
-	/usr/bin/env time -f '%e %M' -o "$time" \
-		"$bin/peft-step" -q -r 8 -j "$2" -b "$3" -g "$4" --no-pack \
-		--lr-scheduler constant -n "$steps" --log "$tmp/log" \
-		--log-times -d "$tmp/data.jsonl" -o "$tmp/a.st" "$tmp/$1.st"
-	jq -s -r 'map(select(.tokens_per_second) | .tokens_per_second) |
-		.[1:] | sort | "\(.[-1]) \(.[(length / 2 | floor)])"' \
-		"$tmp/log" | awk -v row="$1 -j $2 -b $3 -g $4" \
-		-v kb="$(tail -n 1 "$time" | cut -d ' ' -f 2)" \
-		'{ printf "%-22s %6.1f tokens/s best %6.1f median %5.0f MB\n",
-			row, $1, $2, kb / 1024 }'
+measure() { # base length threads options ...
+	local base=$1 length=$2 threads=$3 peak name
+	shift 3
+	name="$base $length -j $threads $*"
+	peak=$("$bench/peak" -j "$threads")
+	if ! with_memory "$tmp/mb" "$bin/peft-step" -q -r 8 -j "$threads" \
+		"$@" --no-pack --lr-scheduler constant -n "$steps" \
+		--profile --log "$tmp/log" --log-times \
+		-d "$tmp/$length.jsonl" -o "$tmp/a.st" "$tmp/$base.st" \
+		2> "$tmp/err"; then
+		printf '%-30s %s\n' "$name" "$(tail -n 1 "$tmp/err")"
+		return
+	fi
+	log_rates "$tmp/log" | awk -v name="$name" -v mb="$(cat "$tmp/mb")" \
+		-v limit="$(awk -v g="$peak" -v p="$parameters" \
+			'BEGIN { print g * 1e9 / 4 / p }')" \
+		'{ printf "%-30s %8.1f %8.1f %8.1f %5.0f%% %5.0f%% %6d\n",
+			name, $1, $2, limit, 100 * $1 / limit,
+			100 * $2 / limit, mb }'
 }
 
+printf '%-30s %8s %8s %8s %6s %6s %6s\n' "tokens/s" best median limit best \
+	median MB
 for threads in 2 1; do
 	for base in nf4 bf16 f32; do
-		measure "$base" "$threads" 4 1
+		measure "$base" 256 "$threads" -b 4 -g 1
 	done
 done
-measure nf4 2 1 4
-measure f32 2 1 4
+measure nf4 256 2 -b 1 -g 4
+measure f32 256 2 -b 1 -g 4
+measure nf4 1024 2 -b 1 -g 1
+measure f32 1024 2 -b 1 -g 1
+measure nf4 256 2 -b 4 -g 1 -m 600M
+measure nf4 256 2 -b 4 -g 1 -m 450M
+echo
+measure nf4 256 2 -b 4 -g 1
+cat "$tmp/err"

@@ -1,0 +1,56 @@
+# lib.sh - what the benchmarks in shell share; sourced
+
+unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
+bin=${O:-build}/bin
+bench=${O:-build}/bench
+
+# N sequences of LENGTH random tokens, all labelled.
+random_data() { # N LENGTH
+	awk -v n="$1" -v length_="$2" 'BEGIN {
+		srand(1)
+		for (i = 0; i < n; i++) {
+			s = "1"
+			for (t = 1; t < length_; t++)
+				s = s ", " int(3 + rand() * 49000)
+			print "{\"input_ids\": [" s "], \"labels\": [" s "]}"
+		}
+	}'
+}
+
+# Runs a command; its most resident memory of its own (anonymous and shared,
+# not mapped files), in MB, goes to FILE.
+with_memory() { # FILE COMMAND ...
+	local to=$1 pid most=0 now
+	shift
+	"$@" &
+	pid=$!
+	while now=$(awk '/^Rss(Anon|Shmem):/ { n += $2 } END { print int(n) }' \
+		"/proc/$pid/status" 2> /dev/null) && kill -0 "$pid" 2> /dev/null
+	do
+		[ "${now:-0}" -gt "$most" ] && most=$now
+		sleep 0.05
+	done
+	echo $((most / 1024)) > "$to"
+	wait "$pid"
+}
+
+# "best median" of the steps' tokens a second in a log, the first step left out.
+log_rates() { # LOG
+	jq -s -r '[.[] | select(.loss)] | [.[:-1], .[1:]] | transpose |
+		map((.[1].num_input_tokens_seen - .[0].num_input_tokens_seen) /
+		    (.[1].elapsed - .[0].elapsed)) | sort |
+		"\(.[-1]) \(.[(length / 2 | floor)])"' "$1"
+}
+
+# Parameters in products: linear layers, and the head, which may be the
+# embedding.
+product_parameters() { # BASE.st
+	"$bin/st-ls" "$1" | awk '
+		match($0, /[0-9]+x[0-9]+ /) {
+			split(substr($0, RSTART, RLENGTH), s, "x")
+			if ($1 == "linear") sum += s[1] * s[2]
+			if ($1 == "head") head = s[1] * s[2]
+			if ($1 == "embed") tied = s[1] * s[2]
+		}
+		END { printf "%.0f\n", sum + (head ? head : tied) }'
+}

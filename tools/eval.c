@@ -8,7 +8,7 @@
 #include "base/os.h"
 #include "base/sig.h"
 #include "formats/base_text.h"
-#include "formats/dataset.h"
+#include "formats/data_files.h"
 #include "formats/inputs.h"
 #include "infer/model.h"
 #include "infer/require.h"
@@ -17,13 +17,15 @@
 static struct opt_list tasks, data, require;
 static const char *adapter, *arch, *chat_template, *per_token, *log_samples;
 static int train_on_prompt;
+static const struct task *chosen[8];    /* each once: there are fewer */
+static size_t nchosen;
 static struct task_options how = { .window = 2048, .most = 64 };
 
 static struct opt own[] = {
-	{ "tasks", 't', OPT_LIST, &tasks, "TASK",
-	  "loss, ppl, mc or exact; may be repeated (loss)" },
+	{ "tasks", 't', OPT_LIST, &tasks, "TASK,...",
+	  "loss or ppl, mc, exact; may be repeated (loss)" },
 	{ "data", 'd', OPT_LIST, &data, "FILE",
-	  "the task's data; the last one serves the tasks that are left" },
+	  "the task's data, one for each -t; the last serves those left" },
 	{ "adapter", 'A', OPT_TEXT, &adapter, "FILE",
 	  "adapter stream or PEFT directory; as an operand" },
 	{ "num-fewshot", 'f', OPT_COUNT, &how.fewshot, "N",
@@ -131,11 +133,6 @@ struct session {
 	struct lines per_token, log;
 };
 
-static int add_sample(void *ctx, const struct dataset_sample *s)
-{
-	return samples_add(ctx, s->id, s->label, s->n);
-}
-
 static int read_samples(struct session *s, const char *path,
 			struct samples *to)
 {
@@ -145,8 +142,8 @@ static int read_samples(struct session *s, const char *path,
 	};
 	struct dataset_stats stats = { 0 };
 
-	return dataset_read(path, base_text_tokenizer(s->text), &o, &stats,
-			    add_sample, to);
+	return data_files_read(to, &path, 1, base_text_tokenizer(s->text), &o,
+			       &stats);
 }
 
 static int run_task(struct session *s, const struct task *t, const char *path,
@@ -181,25 +178,61 @@ static int run_task(struct session *s, const struct task *t, const char *path,
 
 static int run_tasks(struct session *s, json_t *result)
 {
-	static const char *const none[] = { "loss" };
-	const char *const *name = tasks.n ? tasks.at : none;
-	size_t n = tasks.n ? tasks.n : 1;
-
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < nchosen; i++) {
 		const char *path = data.n == 0 ? NULL
 				   : data.at[i < data.n ? i : data.n - 1];
 
-		TRY(run_task(s, task_find(name[i]), path, result));
+		TRY(run_task(s, chosen[i], path, result));
 	}
 	return 0;
 }
 
+/* loss and ppl answer under the same keys. */
+static int is_loss(const struct task *t)
+{
+	return !strcmp(t->name, "loss") || !strcmp(t->name, "ppl");
+}
+
+static int choose(const char *name, size_t n)
+{
+	const struct task *t;
+	size_t i;
+
+	for (i = 0; (t = task_at(i)); i++)
+		if (strlen(t->name) == n && !strncmp(t->name, name, n))
+			break;
+	if (!t)
+		return err_set(E_USAGE, "no task '%.*s'; there are "
+			       "loss, ppl, mc, exact", (int)n, name);
+	for (i = 0; i < nchosen; i++)
+		if (chosen[i] == t || (is_loss(t) && is_loss(chosen[i])))
+			return err_set(E_USAGE, "%s after %s: one result has "
+				       "no place for both", t->name,
+				       chosen[i]->name);
+	chosen[nchosen++] = t;
+	return 0;
+}
+
+/* Names may be joined by commas, as in lm-evaluation-harness. */
+static int choose_tasks(void)
+{
+	for (size_t i = 0; i < tasks.n; i++) {
+		const char *at = tasks.at[i];
+		size_t n = strcspn(at, ",");
+
+		for (; at[n]; at += n + 1, n = strcspn(at, ","))
+			TRY(choose(at, n));
+		TRY(choose(at, n));
+	}
+	return tasks.n ? 0 : choose("loss", 4);
+}
+
 static int check_options(void)
 {
-	for (size_t i = 0; i < tasks.n; i++)
-		if (!task_find(tasks.at[i]))
-			return err_set(E_USAGE, "no task '%s'; there are "
-				       "loss, ppl, mc, exact", tasks.at[i]);
+	TRY(choose_tasks());
+	if (data.n > nchosen)
+		return err_set(E_USAGE, "-d: %zu files for %zu task%s", data.n,
+			       nchosen, nchosen > 1 ? "s" : "");
 	for (size_t i = 0; i < require.n; i++)
 		TRY(require_parse(require.at[i]));
 	return 0;

@@ -218,15 +218,23 @@ static int open_model(struct session *s, char **operands)
 	return base_text_open(&s->text, &s->in.base, chat_template);
 }
 
+static int check_options(void)
+{
+	if (!prompt == !prompt_file)
+		return err_set(E_USAGE, "want -p PROMPT or --prompt-file");
+	if (system_text && !chat)
+		return err_set(E_USAGE, "--system is for --chat");
+	return sampling_check(&how);
+}
+
 static int run(char **operands)
 {
 	struct session s = { 0 };
 	struct text_ids ids = { 0 };
-	int err = 0;
+	int err = check_options();
 
-	if (!prompt == !prompt_file)
-		return err_set(E_USAGE, "want -p PROMPT or --prompt-file");
-	err = open_model(&s, operands);
+	if (!err)
+		err = open_model(&s, operands);
 	if (!err)
 		err = pool_new(&s.pool, opt_common.threads
 				? opt_common.threads : os_cpus());

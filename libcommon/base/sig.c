@@ -61,12 +61,12 @@ void sig_init(void)
 			handle(stops[i], on_stop);
 	}
 	handle(SIGXFSZ, SIG_IGN);
+	handle(SIGUSR1, on_ask);
 }
 
 void sig_notice(void)
 {
 	noticing = 1;
-	handle(SIGUSR1, on_ask);
 }
 
 int sig_stopped(void)

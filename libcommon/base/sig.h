@@ -8,11 +8,11 @@
 #define BASE_SIG_H
 
 /* Temporary files are removed, then the signal ends the process as ever. For
- * every program; also keeps SIGXFSZ from killing (the write fails instead). */
+ * every program; also keeps SIGXFSZ from killing (the write fails instead), and
+ * SIGUSR1, which is noted: who asks too early is answered later. */
 void sig_init(void);
 
-/* From now on the first SIGINT, SIGTERM or SIGHUP is only noted, and SIGUSR1
- * too. */
+/* From now on the first SIGINT, SIGTERM or SIGHUP is only noted. */
 void sig_notice(void);
 
 /* The noted signal, 0: none yet. */

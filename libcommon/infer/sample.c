@@ -18,7 +18,7 @@ struct sampler {
 	unsigned char *seen;    /* (vocab) */
 };
 
-static int check(const struct sampling *h)
+int sampling_check(const struct sampling *h)
 {
 	if (!(h->temperature >= 0))
 		return err_set(E_USAGE, "temperature %g, want 0 or more",
@@ -37,7 +37,7 @@ int sampler_new(struct sampler **out, const struct sampling *how,
 	struct sampler *s;
 
 	*out = NULL;
-	TRY(check(how));
+	TRY(sampling_check(how));
 	s = calloc(1, sizeof(*s));
 	if (s) {
 		s->best = calloc(vocab, sizeof(*s->best));

@@ -22,9 +22,12 @@ struct sampling {
 	uint64_t seed;
 };
 
+/* E_USAGE: a value out of range. */
+int sampling_check(const struct sampling *h) MUST_CHECK;
+
 struct sampler;
 
-/* E_USAGE: a value out of range. E_NOMEM. */
+/* As sampling_check(); E_NOMEM. */
 int sampler_new(struct sampler **s, const struct sampling *how,
 		size_t vocab) MUST_CHECK;
 void sampler_free(struct sampler *s);

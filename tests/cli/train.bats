@@ -209,6 +209,23 @@ meta() { # STREAM KEY: the JSON of a META record
 	kill -KILL "$pid"
 }
 
+@test "SIGUSR1 before the first step does not kill" {
+	local pid
+	mkfifo "$T/slow"
+	"$BIN/peft-step" -q -r 2 -n 1 -d "$data" < "$T/slow" > "$T/a.st" &
+	pid=$!
+	exec 5> "$T/slow"
+	until grep -q '^SigCgt.*[1-9a-f]$' "/proc/$pid/status"; do
+		kill -0 "$pid"
+	done
+	sleep 0.05
+	kill -USR1 "$pid"
+	cat "$T/base.st" >&5
+	exec 5>&-
+	wait "$pid"
+	"$BIN/st-check" -q "$T/a.st"
+}
+
 @test "a training that diverges names step and sample, and keeps the checkpoint" {
 	step -r 2 -n 9 -g 1 --stop-after 2 --checkpoint "$T/ckpt" \
 		-o "$T/a.st" "$T/base.st"

@@ -1,0 +1,82 @@
+#!/usr/bin/env bats
+# eval.bats - eval and generate on a command line
+bats_require_minimum_version 1.5.0
+
+golden=tests/golden
+model=$golden/A/llama/model
+data=$golden/B/data/data.jsonl
+
+setup_file() {
+	export T=$BATS_FILE_TMPDIR
+	"$BIN/st-import" -o "$T/base.st" "$model"
+	"$BIN/tokenize" -o "$T/data.st" "$data"
+	"$BIN/eval" -d "$data" -o "$T/want.json" "$T/base.st"
+}
+
+refuses() { # STATUS WORDS PROGRAM ARG ...
+	local want=$1 words=$2 program=$3
+	shift 3
+	run --separate-stderr -"$want" "$BIN/$program" "$@"
+	echo "$stderr"
+	[ "${#stderr_lines[@]}" -eq 1 ]
+	[[ $stderr == "$program: "*$words* ]]
+}
+
+@test "loss is a mean over label tokens, with ppl and tokens" {
+	jq -e 'keys == ["loss", "ppl", "tokens"] and
+		(.loss | exp) - .ppl < 1e-6 * .ppl' "$T/want.json"
+	[ "$(jq .tokens "$T/want.json")" -eq "$(jq -s 'map(.labels[1:] |
+		map(select(. != -100)) | length) | add' "$data")" ]
+	"$BIN/eval" -d "$data" --per-token "$T/per" "$T/base.st" > "$T/got"
+	cmp "$T/got" "$T/want.json"
+	jq -s --slurpfile w "$T/want.json" '(flatten | length) ==
+		$w[0].tokens and ((flatten | add / length) - $w[0].loss | fabs)
+		< 1e-9' "$T/per" | grep -x true
+	[ "$(wc -l < "$T/per")" -eq "$(wc -l < "$data")" ]
+}
+
+@test "data comes as a file, a data stream, on the input, through a FIFO" {
+	"$BIN/eval" -d "$T/data.st" "$T/base.st" | cmp - "$T/want.json"
+	"$BIN/eval" -t loss "$T/base.st" "$T/data.st" | cmp - "$T/want.json"
+	cat "$T/base.st" "$T/data.st" | "$BIN/eval" | cmp - "$T/want.json"
+	"$BIN/eval" -d - "$T/base.st" < "$data" | cmp - "$T/want.json"
+	mkfifo "$T/fifo"
+	cat "$data" > "$T/fifo" &
+	"$BIN/eval" -d "$T/fifo" "$T/base.st" | cmp - "$T/want.json"
+	refuses 65 'no data' eval "$T/base.st"
+}
+
+@test "--require is status 0 or 1" {
+	for r in 'loss<=10' 'loss>1' 'ppl>=1' 'tokens<1e6'; do
+		"$BIN/eval" -d "$data" --require "$r" "$T/base.st"
+	done
+	refuses 1 'loss<1 does not hold' eval -d "$data" --require 'loss>1' \
+		--require 'loss<1' "$T/base.st"
+	[ "$output" = "$(cat "$T/want.json")" ]
+	refuses 1 'there is no acc' eval -d "$data" --require 'acc<1' \
+		"$T/base.st"
+	for r in 'loss=3' 'loss<=x' '<3'; do
+		refuses 64 "$r" eval -d "$data" --require "$r" "$T/base.st"
+	done
+}
+
+@test "no task and no data is left out in silence" {
+	refuses 64 'no task' eval -t loss,nothing -d "$data" "$T/base.st"
+	refuses 64 'no task' eval -t '' -d "$data" "$T/base.st"
+	refuses 64 'loss after loss' eval -t loss,loss -d "$data" "$T/base.st"
+	refuses 64 'ppl after loss' eval -t loss -t ppl -d "$data" "$T/base.st"
+	refuses 64 '2 files for 1 task' eval -d "$data" -d "$data" "$T/base.st"
+}
+
+@test "names may be joined by commas" {
+	refuses 65 'tokenizer' eval -t loss,mc -d "$data" "$T/base.st"
+}
+
+@test "generate refuses what it cannot draw from" {
+	refuses 64 'prompt' generate "$T/base.st"
+	refuses 64 'temperature' generate -p x --temperature -1 "$T/base.st"
+	refuses 64 'top-p' generate -p x --top-p 2 "$T/base.st"
+	refuses 64 'penalty' generate -p x --repetition-penalty 0 "$T/base.st"
+	refuses 64 '--chat' generate -p x --system y "$T/base.st"
+	refuses 65 'tokenizer' generate -p x "$T/base.st"
+}

@@ -3,6 +3,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/os.h"
+#include "formats/base_text.h"
+
 /* The state that an adapter was left in by a run that is not finished. */
 static json_t *unfinished(const struct collected *c)
 {
@@ -53,34 +56,30 @@ int train_inputs_read(struct train_inputs *t, char *const *operands,
 				     t->in.base.digest) : 0;
 }
 
-static int copy_samples(struct samples *to, const struct samples *from)
-{
-	for (size_t i = 0; i < from->n; i++) {
-		size_t first = from->start[i];
-
-		TRY(samples_add(to, from->id + first, from->label + first,
-				from->start[i + 1] - first));
-	}
-	return 0;
-}
-
 int train_inputs_data(struct train_inputs *t, const struct train_files *files,
 		      const struct dataset_options *o)
 {
 	struct dataset_stats stats = { 0 };
+	struct text_codec *text;
 	struct tokenizer *tokenizer;
+	int err;
 
 	if (!files->ndata && !t->in.has_data)
 		return err_set(E_DATA, "no data: give -d FILE, or a data "
 			       "stream on the input");
-	if (base_text_open(&t->text, &t->in.base, o->chat_template))
-		t->text = NULL; /* samples may be tokens already */
-	tokenizer = base_text_tokenizer(t->text);
-	TRY(copy_samples(&t->data, &t->in.data));
-	TRY(data_files_read(&t->data, files->data, files->ndata, tokenizer, o,
-			    &stats));
-	TRY(data_files_read(&t->eval, files->eval, files->neval, tokenizer, o,
-			    &stats));
+	if (base_text_open(&text, &t->in.base, o->chat_template))
+		text = NULL; /* samples may be tokens already */
+	tokenizer = base_text_tokenizer(text);
+	t->data = t->in.data;
+	memset(&t->in.data, 0, sizeof(t->in.data));
+	err = data_files_read(&t->data, files->data, files->ndata, tokenizer,
+			      o, &stats);
+	if (!err)
+		err = data_files_read(&t->eval, files->eval, files->neval,
+				      tokenizer, o, &stats);
+	base_text_free(text);
+	os_memory_trim();
+	TRY(err);
 	TRY(samples_digest(&t->data, t->data_digest));
 	TRY(samples_digest(&t->eval, t->eval_digest));
 	if (!t->state)
@@ -95,7 +94,6 @@ void train_inputs_release(struct train_inputs *t)
 	collection_release(&t->saved);
 	samples_release(&t->data);
 	samples_release(&t->eval);
-	base_text_free(t->text);
 }
 
 static int set_digest(json_t *state, const char *key,

@@ -6,7 +6,6 @@
 #define FORMATS_TRAIN_INPUTS_H
 
 #include "base/digest.h"
-#include "formats/base_text.h"
 #include "formats/data_files.h"
 #include "formats/inputs.h"
 #include "formats/sink.h"
@@ -18,7 +17,6 @@ struct train_inputs {
 					 * left it goes on; or NULL. Borrowed */
 	struct samples data, eval;
 	unsigned char data_digest[DIGEST_SIZE], eval_digest[DIGEST_SIZE];
-	struct text_codec *text;        /* NULL: the base has none */
 };
 
 struct train_files {
@@ -35,8 +33,8 @@ struct train_files {
 int train_inputs_read(struct train_inputs *t, char *const *operands,
 		      const struct train_files *files) MUST_CHECK;
 
-/* Data and evaluation data, with the base's tokenizer. E_DATA: there is none;
- * E_CONFIG: not the data of the run that goes on. */
+/* Data and evaluation data, with the base's tokenizer, which is not kept.
+ * E_DATA: there is none; E_CONFIG: not the data of the run that goes on. */
 int train_inputs_data(struct train_inputs *t, const struct train_files *files,
 		      const struct dataset_options *o) MUST_CHECK;
 void train_inputs_release(struct train_inputs *t);

@@ -22,7 +22,7 @@ struct program;
 
 /* Bytes by class, as --dry-run prints them. */
 enum { BYTES_WEIGHTS, BYTES_ADAPTER, BYTES_OPTIMIZER, BYTES_ACTIVATIONS,
-       BYTES_WORKSPACE, BYTES_CLASSES };
+       BYTES_WORKSPACE, BYTES_DATA, BYTES_CLASSES };
 
 struct bytes_plan {
 	uint64_t by[BYTES_CLASSES];

@@ -20,6 +20,9 @@ uint64_t os_memory_free(void);
 uint64_t os_memory_used(void);
 uint64_t os_memory_peak(void);
 
+/* Gives the system back what the program has freed. */
+void os_memory_trim(void);
+
 /* Zeroed pages, or NULL. Sizes of 4 MiB and more ask for huge pages. */
 void *os_pages(size_t bytes);
 void os_pages_free(void *pages, size_t bytes);

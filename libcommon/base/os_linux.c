@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdio.h>
@@ -12,7 +13,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/cgroup.h"
 #include "base/size.h"
+
+#define GROUPS "/sys/fs/cgroup"
+#define OWN_GROUPS "/proc/self/cgroup"
 
 /* The number after "key" in a file such as /proc/meminfo, in kB; 0: none. */
 static uint64_t proc_kb(const char *file, const char *key)
@@ -30,66 +35,26 @@ static uint64_t proc_kb(const char *file, const char *key)
 	return kb;
 }
 
-/* This process's directory below /sys/fs/cgroup (version 2). 0: there is. */
-static int cgroup_file(char *path, size_t size, const char *name)
-{
-	FILE *f = fopen("/proc/self/cgroup", "re");
-	char line[1024];
-	int found = 0;
-
-	if (!f)
-		return -1;
-	while (!found && fgets(line, sizeof(line), f))
-		found = !strncmp(line, "0::", 3);
-	fclose(f);
-	if (!found)
-		return -1;
-	line[strcspn(line, "\n")] = 0;
-	snprintf(path, size, "/sys/fs/cgroup%s/%s",
-		 strcmp(line + 3, "/") ? line + 3 : "", name);
-	return 0;
-}
-
-/* Two words of a cgroup file; a word that is no number ("max") reads as 0. */
-static void cgroup_read(const char *name, uint64_t v[2])
-{
-	char path[1200], a[32] = "", b[32] = "";
-	FILE *f;
-
-	v[0] = v[1] = 0;
-	if (cgroup_file(path, sizeof(path), name) || !(f = fopen(path, "re")))
-		return;
-	if (fscanf(f, "%31s %31s", a, b) >= 1) {
-		v[0] = strtoull(a, NULL, 10);
-		v[1] = strtoull(b, NULL, 10);
-	}
-	fclose(f);
-}
-
 size_t os_cpus(void)
 {
 	cpu_set_t set;
-	uint64_t quota[2];
 	size_t n = 1;
 
 	CPU_ZERO(&set);
 	if (!sched_getaffinity(0, sizeof(set), &set))
 		n = (size_t)CPU_COUNT(&set);
-	cgroup_read("cpu.max", quota);
-	if (quota[0] && quota[1])
-		n = size_min(n, size_ceil(quota[0], quota[1]));
+	n = size_min(n, cgroup_cpus(GROUPS, OWN_GROUPS));
 	return size_max(n, 1);
 }
 
 uint64_t os_memory_free(void)
 {
 	uint64_t free = proc_kb("/proc/meminfo", "MemAvailable:") * 1024;
-	uint64_t most[2], now[2];
+	uint64_t left = cgroup_memory_left(GROUPS, OWN_GROUPS);
 
-	cgroup_read("memory.max", most);
-	cgroup_read("memory.current", now);
-	if (most[0] && (!free || most[0] - now[0] < free))
-		free = most[0] > now[0] ? most[0] - now[0] : 1;
+	/* A group without a byte left is not one that does not say. */
+	if (left != UINT64_MAX && (!free || left < free))
+		free = left ? left : 1;
 	return free;
 }
 
@@ -102,6 +67,13 @@ uint64_t os_memory_used(void)
 uint64_t os_memory_peak(void)
 {
 	return proc_kb("/proc/self/status", "VmHWM:") * 1024;
+}
+
+void os_memory_trim(void)
+{
+#ifdef __GLIBC__
+	(void)malloc_trim(0);
+#endif
 }
 
 void *os_pages(size_t bytes)

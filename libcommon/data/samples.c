@@ -46,6 +46,13 @@ void samples_release(struct samples *s)
 	memset(s, 0, sizeof(*s));
 }
 
+size_t samples_bytes(const struct samples *s)
+{
+	return s->room * sizeof(*s->start) +
+	       (s->n ? s->start[s->n] : 0) *
+	       (sizeof(*s->id) + sizeof(*s->label));
+}
+
 size_t samples_labels(const struct samples *s, size_t i)
 {
 	size_t n = 0;

@@ -28,6 +28,9 @@ int samples_add(struct samples *s, const uint32_t *id, const int32_t *label,
 		size_t len) MUST_CHECK;
 void samples_release(struct samples *s);
 
+/* What they take in memory. */
+size_t samples_bytes(const struct samples *s);
+
 /* Labels of sample i that count (not the first position's). */
 size_t samples_labels(const struct samples *s, size_t i);
 

@@ -63,7 +63,7 @@ const char *progress_plan(char *buf, size_t size, const struct trainer *t,
 		[BYTES_WEIGHTS] = "weights", [BYTES_ADAPTER] = "adapter",
 		[BYTES_OPTIMIZER] = "optimizer",
 		[BYTES_ACTIVATIONS] = "activations",
-		[BYTES_WORKSPACE] = "workspace",
+		[BYTES_WORKSPACE] = "workspace", [BYTES_DATA] = "data",
 	};
 	const struct train_plan *plan = &t->plan;
 	uint64_t total = 0;

@@ -82,6 +82,8 @@ static void cost(struct trainer *t, struct program_need *need)
 	by[BYTES_WORKSPACE] += loss_bytes(t->program, need->tokens, 1) +
 			       pack_bytes(&plan->most) *
 			       (t->has_eval ? 2 : 1);
+	by[BYTES_DATA] = samples_bytes(t->data.samples) +
+			 (t->has_eval ? samples_bytes(t->eval.samples) : 0);
 }
 
 static uint64_t total(const struct bytes_plan *b)
@@ -93,8 +95,14 @@ static uint64_t total(const struct bytes_plan *b)
 	return sum;
 }
 
+static uint64_t to_come(const struct bytes_plan *b)
+{
+	return total(b) - b->by[BYTES_WEIGHTS] - b->by[BYTES_ADAPTER] -
+	       b->by[BYTES_DATA];
+}
+
 /* The fewest recomputed layers with which all fits. What is there already
- * (weights, adapter) does not need what is free. */
+ * (weights, adapter, data) does not need what is free. */
 static int fit(struct trainer *t)
 {
 	struct program_need need = {
@@ -107,14 +115,9 @@ static int fit(struct trainer *t)
 	size_t layers = program_layers(t->program);
 
 	for (; need.recompute <= layers; need.recompute++) {
-		uint64_t all;
-
 		cost(t, &need);
-		all = total(&t->plan.bytes);
-		if (budget ? all <= budget :
-			     !free || all - t->plan.bytes.by[BYTES_WEIGHTS] -
-						t->plan.bytes.by[BYTES_ADAPTER]
-				      <= free) {
+		if (budget ? total(&t->plan.bytes) <= budget :
+			     !free || to_come(&t->plan.bytes) <= free) {
 			t->plan.need = need;
 			return 0;
 		}

@@ -289,11 +289,32 @@ meta() { # STREAM KEY: the JSON of a META record
 @test "--dry-run says what it will take, and -m what it may" {
 	run --separate-stderr -0 "$BIN/peft-step" --dry-run -r 2 -n 5 \
 		-d "$data" "$T/base.st"
-	for name in weights adapter optimizer activations workspace total \
+	for name in weights adapter optimizer activations workspace data total \
 		steps tokens seconds_per_step; do
 		grep -q "^$name  *[0-9]" <<< "$output"
 	done
 	refuses 71 'the least plan' peft-step -m 1M -r 2 -d "$data" "$T/base.st"
+}
+
+@test "a run takes the memory that --dry-run promised" {
+	mkdir "$T/wordy"
+	cp $model/* "$T/wordy"
+	jq -nc '{model: {type: "BPE", merges: [], vocab: ([range(60000) |
+		{"key": "word\(.)", "value": .}] | from_entries)},
+		pre_tokenizer: {type: "ByteLevel", add_prefix_space: false,
+		trim_offsets: true, use_regex: true},
+		decoder: {type: "ByteLevel"}, added_tokens: []}' \
+		> "$T/wordy/tokenizer.json"
+	jq -nc 'range(300) | {input_ids: [range(128)]}' > "$T/many.jsonl"
+	set -- -q -r 8 -n 2 -g 1 -b 128 --length 128 -d "$T/many.jsonl" \
+		"$T/wordy"
+	plan=$("$BIN/peft-step" --dry-run "$@" |
+		awk '/^total/ { print $2 }')
+	"$BIN/peft-step" --log "$T/log" --log-times "$@" > "$T/a.st"
+	jq -s --argjson plan "$plan" 'map(.memory_bytes) | max / $plan |
+		., . > 0.95 and . < 1.05' "$T/log" | tee "$T/ratio"
+	grep -qx true "$T/ratio"
+	[ "$plan" -gt 50000000 ]
 }
 
 @test "all epochs are walked, in packed rows" {

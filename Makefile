@@ -131,7 +131,7 @@ demo:
 
 bench: $(BENCH) all
 	@O=$(O) bash tests/bench/run.sh
-bench-peers: all
+bench-peers: $(BENCH) all
 	@O=$(O) PYTHON=$(PYTHON) bash tests/bench/peers.sh
 
 # Coverage-guided fuzzing needs clang; make check replays the corpus.

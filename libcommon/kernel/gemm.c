@@ -195,29 +195,54 @@ static struct area area_of(const struct job *job, size_t task)
 	return a;
 }
 
-static void area_task(void *ctx, size_t task, size_t lane)
+static int is_dot(const struct job *job, const struct gemm_term *t)
 {
-	struct job *job = ctx;
-	float *w = job->wbuf + lane * wbuf_floats;
-	struct area a = area_of(job, task);
-	int first = !a.out->add;
+	return job->rows == 1 && t->dot && t->use == GEMM_NT && t->k;
+}
 
-	for (size_t t = 0; t < a.out->nterm; t++) {
-		const struct gemm_term *term = &a.out->term[t];
+static void run_area(const struct job *job, const struct area *a, float *w)
+{
+	int first = !a->out->add;
+
+	for (size_t t = 0; t < a->out->nterm; t++) {
+		const struct gemm_term *term = &a->out->term[t];
 		const struct packed *p =
-			&job->xs[job->which[a.out - job->out][t]];
+			&job->xs[job->which[a->out - job->out][t]];
 
+		if (is_dot(job, term)) {
+			term->dot(term->w, corner(job, a, 0),
+				  term->x + job->row * term->stride, a->n0,
+				  a->n1, first);
+			first = 0;
+			continue;
+		}
 		for (size_t k = 0; k < term->k; k += GEMM_KC) {
 			term->pack(term->w, w, k,
-				   size_min(k + GEMM_KC, term->k), a.n0, a.n1,
-				   term->use);
-			multiply(job, p, &a, k, w, first);
+				   size_min(k + GEMM_KC, term->k), a->n0,
+				   a->n1, term->use);
+			multiply(job, p, a, k, w, first);
 			first = 0;
 		}
 	}
 	if (first)
-		zero(corner(job, &a, a.i0), a.out->stride, a.i1 - a.i0,
-		     a.n1 - a.n0);
+		zero(corner(job, a, a->i0), a->out->stride, a->i1 - a->i0,
+		     a->n1 - a->n0);
+}
+
+/* Few rows: a panel is read once, and should still be near. */
+static void area_task(void *ctx, size_t task, size_t lane)
+{
+	const struct job *job = ctx;
+	float *w = job->wbuf + lane * wbuf_floats;
+	struct area all = area_of(job, task), a = all;
+	size_t wide = job->rows > GEMM_MR || (all.out->nterm &&
+					      is_dot(job, all.out->term)) ?
+			      all.n1 - all.n0 : GEMM_NR;
+
+	for (; a.n0 < all.n1; a.n0 += wide) {
+		a.n1 = size_min(a.n0 + wide, all.n1);
+		run_area(job, &a, w);
+	}
 }
 
 static void lay_out(struct job *job, float *space, size_t ksum)

@@ -46,6 +46,14 @@ enum gemm_use { GEMM_NT, GEMM_NN };
 typedef void gemm_pack_fn(const void *w, float *dst, size_t k0, size_t k1,
 			  size_t n0, size_t n1, enum gemm_use use);
 
+/*
+ * The product of one row, without panels, for GEMM_NT: y[n - n0], for n0 <= n
+ * < n1, is increased by (first: is) the product of all of x and row n of W, by
+ * the chains that are said above. n0 is a multiple of GEMM_NR.
+ */
+typedef void gemm_dot_fn(const void *w, float *y, const float *x, size_t n0,
+			 size_t n1, int first);
+
 struct gemm_term {
 	const float *x;         /* (m, k) */
 	size_t stride;          /* floats from a row of x to the next */
@@ -53,6 +61,7 @@ struct gemm_term {
 	gemm_pack_fn *pack;
 	const void *w;
 	enum gemm_use use;
+	gemm_dot_fn *dot;       /* or NULL: one row goes through pack, too */
 };
 
 enum { GEMM_TERMS = 16, GEMM_OUTPUTS = 8 };

@@ -49,6 +49,18 @@ typedef pack_code4_fn pack_code4_nt_fn, pack_code4_nn_fn;
 pack_code4_fn pack_code4_nt_c, pack_code4_nn_c, pack_code4_nt_avx2,
 	pack_code4_nn_avx2, pack_code4_nt_avx512, pack_code4_nn_avx512;
 
+/*
+ * One row of x times the block of _nt, without panels: y[j] is increased by, or
+ * with first is, for each GEMM_KC of nk in order, a chain of fma from 0 up.
+ * scale has DOT_COLUMNS columns more than nn, of any numbers.
+ */
+enum { DOT_COLUMNS = 48 };
+
+typedef void dot_code4_fn(float *y, const float *x,
+			  const struct pack_code4 *from, size_t nk, size_t nn,
+			  int first);
+dot_code4_fn dot_code4_c, dot_code4_avx2, dot_code4_avx512;
+
 /* As they lie: nunit units, each of one scale and unit codes, which is a
  * multiple of 32 here. */
 typedef void decode_code4_fn(float *dst, const uint8_t *code,

@@ -1,5 +1,8 @@
 #include "kernel/pack.h"
 
+#include <math.h>
+
+#include "base/size.h"
 #include "kernel/gemm.h"
 
 static float value(const struct pack_code4 *f, size_t row, size_t col,
@@ -39,5 +42,21 @@ void decode_code4_c(float *dst, const uint8_t *code, const float *book,
 		for (size_t i = 0; i < unit; i += 2, code++) {
 			*dst++ = book[*code >> 4] * scale[u];
 			*dst++ = book[*code & 15] * scale[u];
+		}
+}
+
+void dot_code4_c(float *y, const float *x, const struct pack_code4 *f,
+		 size_t nk, size_t nn, int first)
+{
+	for (size_t j = 0; j < nn; j++)
+		for (size_t k0 = 0; k0 < nk; k0 += GEMM_KC) {
+			size_t end = size_min(k0 + GEMM_KC, nk);
+			float sum = 0;
+
+			for (size_t k = k0; k < end; k++)
+				sum = fmaf(x[k], value(f, j, k,
+					f->scale[k / f->unit * f->scale_stride +
+						 j]), sum);
+			y[j] = first && !k0 ? sum : y[j] + sum;
 		}
 }

@@ -151,6 +151,71 @@ void pack_code4_nt_avx2(float *dst, const struct pack_code4 *from, size_t nk,
 	}
 }
 
+/* One row of x times 32 k of a panel. */
+INLINE void dot_panel(__m256 sum[3], const float *x, const float *w)
+{
+	for (int k = 0; k < 32; k++, w += GEMM_NR) {
+		__m256 xk = _mm256_broadcast_ss(x + k);
+
+		for (int i = 0; i < 3; i++)
+			sum[i] = _mm256_fmadd_ps(
+				xk, _mm256_load_ps(w + 8 * i), sum[i]);
+	}
+}
+
+/* Columns of one panel: decoded 32 k at a time, which stay in the first cache.
+ * y has room for all of them. */
+static void dot_columns(float *y, const float *x, const struct pack_code4 *f,
+			const struct planes *p, const uint8_t *const *row,
+			size_t nk, int first)
+{
+	_Alignas(64) float w[32 * GEMM_NR];
+
+	for (size_t k0 = 0; k0 < nk; k0 += GEMM_KC, first = 0) {
+		size_t end = nk - k0 < GEMM_KC ? nk : k0 + GEMM_KC;
+		__m256 sum[3] = { _mm256_setzero_ps(), _mm256_setzero_ps(),
+				  _mm256_setzero_ps() };
+
+		for (size_t k = k0; k < end; k += 32) {
+			const float *s = f->scale +
+					 k / f->unit * f->scale_stride;
+
+			for (size_t i = 0; i < 3; i++) {
+				for (int r = 0; k % 128 == 0 && r < 8; r++)
+					soon((uintptr_t)row[8 * i + r] + k / 2 +
+					     GEMM_NR * f->stride, 0);
+				columns(w + 8 * i, p, row + 8 * i, k / 2,
+					_mm256_loadu_ps(s + 8 * i));
+			}
+			dot_panel(sum, x + k, w);
+		}
+		for (int i = 0; i < 3; i++)
+			_mm256_storeu_ps(y + 8 * i, first ? sum[i] :
+				_mm256_add_ps(_mm256_loadu_ps(y + 8 * i),
+					      sum[i]));
+	}
+}
+
+void dot_code4_avx2(float *y, const float *x, const struct pack_code4 *from,
+		    size_t nk, size_t nn, int first)
+{
+	struct pack_code4 f = *from;
+	const struct planes p = planes_of(f.book);
+	const uint8_t *row[GEMM_NR];
+	float part[GEMM_NR] = { 0 };
+
+	for (size_t j = 0; j < nn; j += GEMM_NR) {
+		size_t n = nn - j < GEMM_NR ? nn - j : GEMM_NR;
+
+		for (size_t r = 0; r < GEMM_NR; r++)
+			row[r] = f.code + (r < n ? j + r : j) * f.stride;
+		f.scale = from->scale + j;
+		memcpy(part, y + j, n * sizeof(*y));
+		dot_columns(part, x, &f, &p, row, nk, first);
+		memcpy(y + j, part, n * sizeof(*y));
+	}
+}
+
 /* 32 columns of a row: to four vectors of 8, in order. */
 INLINE void decode_row(__m256 v[4], const struct planes *p,
 		       const uint8_t *code)

@@ -143,6 +143,88 @@ void pack_code4_nt_avx512(float *dst, const struct pack_code4 *from, size_t nk,
 	}
 }
 
+enum { DOT_VECTORS = DOT_COLUMNS / 16 };
+
+/* One row of x times 32 k of 48 columns. */
+INLINE void dots(__m512 sum[DOT_VECTORS], const float *x, __m512 book,
+		 const uint8_t *const row[DOT_COLUMNS], size_t at,
+		 const float *scale)
+{
+	__m512 s[DOT_VECTORS];
+	__m256i t[2 * DOT_VECTORS][4];
+
+	for (int g = 0; g < 2 * DOT_VECTORS; g++)
+		dwords8(t[g], row + 8 * g, at);
+	for (int g = 0; g < DOT_VECTORS; g++)
+		s[g] = _mm512_loadu_ps(scale + 16 * g);
+#pragma GCC unroll 4
+	for (int b = 0; b < 4; b++) {
+		__m512i odd[DOT_VECTORS], even[DOT_VECTORS];
+
+		for (int g = 0; g < DOT_VECTORS; g++) {
+			odd[g] = join(t[2 * g][b], t[2 * g + 1][b]);
+			even[g] = _mm512_srli_epi32(odd[g], 4);
+		}
+#pragma GCC unroll 4
+		for (int i = 0; i < 4; i++, x += 2)
+			for (int g = 0; g < DOT_VECTORS; g++) {
+				sum[g] = _mm512_fmadd_ps(
+					_mm512_set1_ps(x[0]),
+					look_up(book, even[g], s[g]), sum[g]);
+				sum[g] = _mm512_fmadd_ps(
+					_mm512_set1_ps(x[1]),
+					look_up(book, odd[g], s[g]), sum[g]);
+				even[g] = _mm512_srli_epi32(even[g], 8);
+				odd[g] = _mm512_srli_epi32(odd[g], 8);
+			}
+	}
+}
+
+/* y has room for all of the columns. */
+static void dot_columns(float *y, const float *x, const struct pack_code4 *f,
+			__m512 book, const uint8_t *const row[DOT_COLUMNS],
+			size_t nk, int first)
+{
+	for (size_t k0 = 0; k0 < nk; k0 += GEMM_KC, first = 0) {
+		size_t end = nk - k0 < GEMM_KC ? nk : k0 + GEMM_KC;
+		__m512 sum[DOT_VECTORS];
+
+		for (int g = 0; g < DOT_VECTORS; g++)
+			sum[g] = _mm512_setzero_ps();
+		for (size_t k = k0; k < end; k += 32) {
+			for (int r = 0; k % 128 == 0 && r < DOT_COLUMNS; r++)
+				soon((uintptr_t)row[r] + k / 2 +
+				     DOT_COLUMNS * f->stride, 0);
+			dots(sum, x + k, book, row, k / 2,
+			     f->scale + k / f->unit * f->scale_stride);
+		}
+		for (int g = 0; g < DOT_VECTORS; g++)
+			_mm512_storeu_ps(y + 16 * g, first ? sum[g] :
+				_mm512_add_ps(_mm512_loadu_ps(y + 16 * g),
+					      sum[g]));
+	}
+}
+
+void dot_code4_avx512(float *y, const float *x, const struct pack_code4 *from,
+		      size_t nk, size_t nn, int first)
+{
+	struct pack_code4 f = *from;
+	const __m512 book = _mm512_loadu_ps(f.book);
+	const uint8_t *row[DOT_COLUMNS];
+	float part[DOT_COLUMNS] = { 0 };
+
+	for (size_t j = 0; j < nn; j += DOT_COLUMNS) {
+		size_t n = nn - j < DOT_COLUMNS ? nn - j : DOT_COLUMNS;
+
+		for (size_t r = 0; r < DOT_COLUMNS; r++)
+			row[r] = f.code + (r < n ? j + r : j) * f.stride;
+		f.scale = from->scale + j;
+		memcpy(part, y + j, n * sizeof(*y));
+		dot_columns(part, x, &f, book, row, nk, first);
+		memcpy(y + j, part, n * sizeof(*y));
+	}
+}
+
 /* 16 codes in order, their low bits: those of two dwords of all. */
 INLINE __m512i spread(__m512i all, int low, int high)
 {

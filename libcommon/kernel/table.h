@@ -34,6 +34,7 @@
 	K(cross_entropy)           \
 	K(cross_entropy_backward)  \
 	K(decode_code4)            \
+	K(dot_code4)               \
 	K(dropout)                 \
 	K(f16_to_f32)              \
 	K(f32_to_bf16)             \
@@ -78,6 +79,7 @@
 	K(cross_entropy)           \
 	K(cross_entropy_backward)  \
 	K(decode_code4)            \
+	K(dot_code4)               \
 	K(dropout)                 \
 	K(f16_to_f32)              \
 	K(f32_to_bf16)             \
@@ -113,6 +115,7 @@
 	K(cross_entropy)           \
 	K(cross_entropy_backward)  \
 	K(decode_code4)            \
+	K(dot_code4)               \
 	K(dropout)                 \
 	K(f32_to_bf16)             \
 	K(f32_to_f16)              \

@@ -17,6 +17,7 @@ struct weight {
 	const struct weight_format *format;
 	const struct tensor *tensor;    /* borrowed; its parts are loaded */
 	size_t rows, cols;
+	gemm_dot_fn *dot;               /* set by bind(), or NULL */
 	const void *part[4];            /* the format's own short cuts */
 	size_t group;                   /* elements that share a scale */
 };
@@ -61,7 +62,7 @@ static inline struct gemm_term weight_term(const struct weight *w,
 {
 	return (struct gemm_term){ x, stride,
 				   use == GEMM_NT ? w->cols : w->rows,
-				   w->format->pack, w, use };
+				   w->format->pack, w, use, w->dot };
 }
 
 #endif

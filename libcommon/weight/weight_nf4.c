@@ -85,25 +85,50 @@ static inline float scale_at(const struct scales *s, size_t unit)
 	return x;
 }
 
+/* The scales of n units from first on, to dst, stride apart. */
+static void some_scales(const struct scales *s, float *dst, size_t stride,
+			size_t first, size_t n)
+{
+	if (s->code)
+		for (size_t u = first; u < first + n; u++, dst += stride) {
+			size_t group = u >> s->shift;
+
+			*dst = dyn8_book[s->code[group]] *
+			       s->nested[group >> s->nested_shift] + s->offset;
+		}
+	else
+		for (size_t u = first; u < first + n; u++, dst += stride)
+			*dst = scale_at(s, u);
+}
+
+/* Sets where the codes of (k0, n0) are and their scales, to scale with stride;
+ * zeros from column nn on. nk: so many k. */
+static void from_nt(const struct weight *w, struct pack_code4 *from,
+		    const struct scales *s, float *scale, size_t stride,
+		    size_t k0, size_t nk, size_t n0, size_t nn)
+{
+	size_t units = w->cols / s->unit, n = nk / s->unit;
+
+	for (size_t j = 0; j < nn; j++)
+		some_scales(s, scale + j, stride, (n0 + j) * units +
+						  k0 / s->unit, n);
+	for (size_t u = 0; u < n; u++)
+		for (size_t j = nn; j < stride; j++)
+			scale[u * stride + j] = 0;
+	from->code += n0 * from->stride + k0 / 2;
+	from->scale = scale;
+	from->scale_stride = stride;
+}
+
 /* At most WIDE columns, forward: k along the rows of w. */
 static void pack_nt(const struct weight *w, struct pack_code4 *from,
 		    const struct scales *s, float *dst, size_t k0, size_t nk,
 		    size_t n0, size_t nn)
 {
 	float scale[GEMM_KC / 32 * WIDE];
-	size_t units = w->cols / s->unit, n = nk / s->unit;
-	size_t stride = size_ceil(nn, GEMM_NR) * GEMM_NR;
 
-	for (size_t j = 0; j < stride; j++) {
-		size_t first = (n0 + j) * units + k0 / s->unit;
-
-		for (size_t u = 0; u < n; u++)
-			scale[u * stride + j] = j < nn ?
-				scale_at(s, first + u) : 0;
-	}
-	from->code += n0 * from->stride + k0 / 2;
-	from->scale = scale;
-	from->scale_stride = stride;
+	from_nt(w, from, s, scale, size_ceil(nn, GEMM_NR) * GEMM_NR, k0, nk,
+		n0, nn);
 	kernels()->pack_code4_nt(dst, from, nk, nn);
 }
 
@@ -127,14 +152,20 @@ static void pack_nn(const struct weight *w, struct pack_code4 *from,
 	kernels()->pack_code4_nn(dst, from, nk, nn);
 }
 
+static struct pack_code4 codes_of(const struct weight *w,
+				  const struct scales *s)
+{
+	return (struct pack_code4){ part_of(w->tensor, &w->tensor->node[0]),
+				    w->cols / 2, w->part[0], NULL, 0, s->unit,
+				    0 };
+}
+
 static void pack(const void *weight, float *dst, size_t k0, size_t k1,
 		 size_t n0, size_t n1, enum gemm_use use)
 {
 	const struct weight *w = weight;
 	struct scales s = scales_of(w);
-	struct pack_code4 from = { part_of(w->tensor, &w->tensor->node[0]),
-				   w->cols / 2, w->part[0], NULL, 0, s.unit,
-				   0 };
+	struct pack_code4 from = codes_of(w, &s);
 
 	if (!s.unit) {
 		weight_any_pack(w, dst, k0, k1, n0, n1, use);
@@ -148,6 +179,31 @@ static void pack(const void *weight, float *dst, size_t k0, size_t k1,
 			pack_nt(w, &f, &s, dst, k0, k1 - k0, n0, nn);
 		else
 			pack_nn(w, &f, &s, dst, k0, k1 - k0, n0, nn);
+	}
+}
+
+/* Columns of k whose scales are laid out at once. */
+enum { DOT_K = 16 * GEMM_KC };
+
+static void dot(const void *weight, float *y, const float *x, size_t n0,
+		size_t n1, int first)
+{
+	const struct weight *w = weight;
+	struct scales s = scales_of(w);
+	float scale[DOT_K / 32 * DOT_COLUMNS];
+
+	for (; n0 < n1; n0 += DOT_COLUMNS, y += DOT_COLUMNS) {
+		size_t nn = size_min(n1 - n0, DOT_COLUMNS);
+
+		for (size_t k = 0; k < w->cols; k += DOT_K) {
+			struct pack_code4 from = codes_of(w, &s);
+			size_t nk = size_min(w->cols - k, DOT_K);
+
+			from_nt(w, &from, &s, scale, DOT_COLUMNS, k, nk, n0,
+				nn);
+			kernels()->dot_code4(y, x + k, &from, nk, nn,
+					     first && !k);
+		}
 	}
 }
 
@@ -186,6 +242,7 @@ static int bind(struct weight *w)
 {
 	w->group = w->tensor->node[0].block;
 	w->part[0] = is_nf4(w->tensor) ? nf4_book : fp4_book;
+	w->dot = scales_of(w).unit ? dot : NULL;
 	return 0;
 }
 

@@ -139,7 +139,7 @@ static const struct stored kinds[] = {
 
 static const size_t shapes[][2] = {
 	{ 1, 1 }, { 30, 64 }, { 25, 192 }, { 200, 96 }, { 64, 50 },
-	{ 33, 576 }, { 231, 203 }, { 0, 64 }, { 5, 0 },
+	{ 33, 576 }, { 231, 203 }, { 0, 64 }, { 5, 0 }, { 53, 3136 },
 };
 
 static unsigned code_of(const struct tensor_part *p, int bits, size_t e)
@@ -292,9 +292,15 @@ static void check_product(const struct weight *w, enum gemm_use use,
 	w->format->rows(w, dense, 0, w->rows);
 	o.term[0] = weight_term(w, x, k, use);
 	gemm(pool, space, m, &o, 1);
+	o.add = 1;
+	gemm(pool, space, m, &o, 1);
+	o.add = 0;
 	o.y = y + m * n;
 	o.term[0].pack = gemm_pack_dense;
+	o.term[0].dot = NULL;
 	o.term[0].w = &d;
+	gemm(pool, space, m, &o, 1);
+	o.add = 1;
 	gemm(pool, space, m, &o, 1);
 	assert_memory_equal(y, o.y, m * n * 4);
 	pool_free(pool);

@@ -162,6 +162,7 @@ static int run_task(struct session *s, const struct task *t, const char *path,
 	int err = 0;
 
 	o.data = path;
+	o.memory = opt_common.memory;
 	if (!path && !(t->wants_samples && s->in.has_data))
 		return err_set(E_DATA, "no data for task %s: use -d", t->name);
 	if (!t->wants_samples && s->text_err)

@@ -176,6 +176,7 @@ static int write_on(struct session *s, const struct text_ids *ids)
 	struct scorer_need room = {
 		.tokens = size_min(size_max(ids->n, 1), 512), .sequences = 1,
 		.cache_tokens = ids->n + most, .slots = 1,
+		.memory = opt_common.memory,
 	};
 	struct decode_need need = {
 		.stop = s->text->stop, .nstop = s->text->nstop, .most = most,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/os.h"
 #include "base/size.h"
 #include "kernel/kernels.h"
 #include "kernel/table.h"
@@ -19,21 +20,54 @@ struct scorer {
 	double *nll;            /* (tokens) */
 };
 
+static size_t room_bytes(const struct program *p,
+			 const struct scorer_need *need)
+{
+	size_t total = 0;
+
+	arena_plan(&total, SCORER_ROWS * program_hidden(p) * sizeof(float));
+	arena_plan(&total, SCORER_ROWS * program_vocab(p) * sizeof(float));
+	arena_plan(&total, need->tokens * sizeof(double));
+	return total;
+}
+
 static int take_room(struct scorer *s, const struct scorer_need *need)
 {
 	size_t hidden = program_hidden(s->program);
-	size_t vocab = program_vocab(s->program), total = 0;
+	size_t vocab = program_vocab(s->program);
 
-	arena_plan(&total, SCORER_ROWS * hidden * sizeof(float));
-	arena_plan(&total, SCORER_ROWS * vocab * sizeof(float));
-	arena_plan(&total, need->tokens * sizeof(double));
-	TRY(arena_init(&s->arena, total));
+	TRY(arena_init(&s->arena, room_bytes(s->program, need)));
 	s->x = mat_of(arena_get(&s->arena, SCORER_ROWS * hidden *
 				sizeof(float)), SCORER_ROWS, hidden);
 	s->logits = mat_of(arena_get(&s->arena, SCORER_ROWS * vocab *
 				     sizeof(float)), SCORER_ROWS, vocab);
 	s->nll = arena_get(&s->arena, need->tokens * sizeof(double));
 	return feed_init(&s->feed, need->tokens, need->sequences);
+}
+
+/* A budget bounds all, weights too, which are there already. Of many slots most
+ * stay empty, and what is not touched takes nothing of what is free. */
+static int check_fit(const struct scorer *s, const struct program_need *plan,
+		     const struct scorer_need *need)
+{
+	struct bytes_plan bytes;
+	uint64_t all, most = need->memory ? need->memory : os_memory_free();
+
+	program_cost(s->program, s->pool, plan, &bytes);
+	all = bytes.by[BYTES_ACTIVATIONS] + bytes.by[BYTES_WORKSPACE] +
+	      room_bytes(s->program, need);
+	if (need->memory)
+		all += bytes.by[BYTES_WEIGHTS];
+	if (need->memory || need->slots == 1)
+		all += size_min(kv_cache_bytes(s->program, need->slots,
+					       need->cache_tokens),
+				SIZE_MAX / 2);
+	if (most && all > most)
+		return err_set(E_NOMEM, "the plan takes %llu MiB, there are "
+			       "%llu; fewer tokens take less",
+			       (unsigned long long)(all >> 20) + 1,
+			       (unsigned long long)(most >> 20));
+	return 0;
 }
 
 static int prepare(struct scorer *s, const struct scorer_need *need)
@@ -43,6 +77,7 @@ static int prepare(struct scorer *s, const struct scorer_need *need)
 		.rows = SCORER_ROWS,
 	};
 
+	TRY(check_fit(s, &plan, need));
 	TRY(program_plan(s->program, s->pool, &plan));
 	TRY(take_room(s, need));
 	if (need->cache_tokens)

@@ -15,9 +15,11 @@ struct scorer_need {
 	size_t tokens, sequences;       /* of a batch, at most */
 	size_t cache_tokens;            /* of a cached sequence; 0: no cache */
 	size_t slots;                   /* cached sequences */
+	uint64_t memory;                /* to fit into; 0: what is free */
 };
 
-/* Plans the program for inference and owns its buffers. E_NOMEM. */
+/* Plans the program for inference and owns its buffers. E_NOMEM, also before
+ * anything is taken: what need asks for does not fit. */
 int scorer_new(struct scorer **s, struct program *p, struct pool *pool,
 	       const struct scorer_need *need) MUST_CHECK;
 void scorer_free(struct scorer *s);

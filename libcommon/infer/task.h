@@ -19,6 +19,7 @@ struct task_options {
 	size_t window, stride;  /* ppl: tokens of a window, from one to the
 				 * next; stride 0: the window */
 	size_t most;            /* exact: tokens of an answer at most */
+	uint64_t memory;        /* as a scorer's */
 };
 
 struct task_run {

@@ -146,7 +146,7 @@ static int prepare(struct exact *e)
 	const struct task_options *o = e->run->options;
 	struct scorer_need need = {
 		.tokens = 256, .sequences = 1, .cache_tokens = o->window,
-		.slots = 1,
+		.slots = 1, .memory = o->memory,
 	};
 	struct sampling greedy = { .top_p = 1, .repetition_penalty = 1 };
 

@@ -67,6 +67,7 @@ static int loss(const struct task_run *r)
 {
 	struct scorer_need need = {
 		.tokens = size_max(512, longest(r->samples)), .sequences = 64,
+		.memory = r->options->memory,
 	};
 	struct sum sum = { .run = r };
 	struct scorer *s;

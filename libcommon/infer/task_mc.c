@@ -228,6 +228,7 @@ static int mc(const struct task_run *r)
 	struct scorer_need need = {
 		.tokens = r->options->window, .sequences = CHOICES,
 		.cache_tokens = r->options->window, .slots = CHOICES,
+		.memory = r->options->memory,
 	};
 	struct mc m = { .run = r };
 	size_t limit = r->options->limit;

@@ -94,6 +94,7 @@ static int score(const struct task_run *r, const struct samples *windows)
 	struct text_sum sum = { .run = &run };
 	struct scorer_need need = {
 		.tokens = r->options->window, .sequences = 1,
+		.memory = r->options->memory,
 	};
 	struct scorer *s;
 	int err;

@@ -72,6 +72,11 @@ refuses() { # STATUS WORDS PROGRAM ARG ...
 	refuses 65 'tokenizer' eval -t loss,mc -d "$data" "$T/base.st"
 }
 
+@test "-m bounds the plan, and names it" {
+	refuses 71 'the plan takes' eval -m 100k -d "$data" "$T/base.st"
+	"$BIN/eval" -m 100M -d "$data" "$T/base.st" | cmp - "$T/want.json"
+}
+
 @test "generate refuses what it cannot draw from" {
 	refuses 64 'prompt' generate "$T/base.st"
 	refuses 64 'temperature' generate -p x --temperature -1 "$T/base.st"

@@ -84,6 +84,7 @@ static const struct opt_program program = {
 	.see = "peft-step(1), generate(1), st(5)",
 	.own = own,
 	.shared = opt_shared,
+	.without = "log level raw",
 };
 
 /* ---- lines of --per-token and --log-samples ---- */

@@ -68,6 +68,7 @@ static const struct opt_program program = {
 	.see = "eval(1), peft-step(1)",
 	.own = own,
 	.shared = opt_shared,
+	.without = "log level raw",
 };
 
 struct session {

@@ -57,6 +57,7 @@ static const struct opt_program program = {
 	       "peft-step(1), merge-adapter(1)",
 	.own = own,
 	.shared = opt_shared,
+	.without = "memory log",
 };
 
 struct work {

@@ -87,6 +87,7 @@ static const struct opt_program program = {
 	.see = "LoRA, arXiv:2106.09685; peft-step(1), st-export(1), st(5)",
 	.own = own,
 	.shared = opt_shared,
+	.without = "memory",
 };
 
 struct work {

@@ -60,6 +60,7 @@ static const struct opt_program program = {
 	.see = "QLoRA, arXiv:2305.14314; st(5), peft-step(1), st-export(1)",
 	.own = own,
 	.shared = opt_shared,
+	.without = "memory log",
 };
 
 struct work {

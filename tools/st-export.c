@@ -73,6 +73,7 @@ static const struct opt_program program = {
 	.see = "st-import(1), merge-adapter(1), quantize-nf4(1), st(5)",
 	.own = own,
 	.shared = opt_shared,
+	.without = "output memory log level raw",
 };
 
 /* NULL: told why. */

@@ -57,6 +57,7 @@ static const struct opt_program program = {
 	.see = "st-export(1), st-ls(1), st(5)",
 	.own = own,
 	.shared = opt_shared,
+	.without = "memory log",
 };
 
 /* Does a finite value of x become infinite as d? */

@@ -75,6 +75,7 @@ static const struct opt_program program = {
 	.see = "peft-step(1), st-ls(1), st(5)",
 	.own = own,
 	.shared = opt_shared,
+	.without = "memory log",
 };
 
 struct work {

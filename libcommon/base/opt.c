@@ -166,6 +166,22 @@ static int is_called(const struct opt *o, const char *name, size_t n)
 	return 0;
 }
 
+/* Takes rows out of the shared table, for good. */
+static void drop_unused(const struct opt_program *p)
+{
+	struct opt *to = p->shared;
+
+	if (!p->without)
+		return;
+	for (struct opt *o = p->shared; o->name; o++) {
+		const struct opt unused = { p->without, .alias = p->without };
+
+		if (!is_called(&unused, o->name, strlen(o->name)))
+			*to++ = *o;
+	}
+	*to = (struct opt){ 0 };
+}
+
 static struct opt *find_in(struct opt *table, const char *name, size_t n)
 {
 	for (; table && table->name; table++)
@@ -326,6 +342,7 @@ int opt_parse(const struct opt_program *p, int argc, char **argv,
 	*operands = list = calloc((size_t)argc + 1, sizeof(**operands));
 	if (!list)
 		return err_set(E_NOMEM, "out of memory");
+	drop_unused(p);
 	TRY(parse(&c, *operands, noperand, done));
 	config = opt_find(p, "config");
 	file = config ? *(const char **)config->at : NULL;

@@ -66,6 +66,8 @@ struct opt_program {
 	const char *see;        /* "QLoRA, arXiv:2305.14314; st(5)" */
 	struct opt *own;        /* ends with a zeroed row */
 	struct opt *shared;     /* a second table, or NULL */
+	const char *without;    /* names in shared that are none of this
+				 * program's, separated by spaces; or NULL */
 };
 
 /*
@@ -95,7 +97,7 @@ int opt_set(struct opt *o, const char *text) MUST_CHECK;
 /* "512M" and such; E_USAGE. */
 int opt_bytes(uint64_t *bytes, const char *text) MUST_CHECK;
 
-/* Options that all programs share, for the second table of a program:
+/* Options that programs share, for the second table of a program:
  *   -o --output, -j --threads, -m --memory, -q --quiet, -v --verbose,
  *   -c --config, --log, --level / -u. */
 struct opt_common {

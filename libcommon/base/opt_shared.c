@@ -1,4 +1,4 @@
-/* opt_shared - the options that all programs have */
+/* opt_shared - the options that programs share */
 #include "base/opt.h"
 
 struct opt_common opt_common = { .level = 1 };

@@ -181,6 +181,35 @@ static void a_value_is_printed_so_that_it_reads_back(void **state)
 					   buf, sizeof(buf)), "0.0002");
 }
 
+static void what_a_program_has_no_use_for_is_unknown(void **state)
+{
+	static size_t n;
+	static struct opt table[] = {
+		{ "first", 'a', OPT_COUNT, &n, "N", "first" },
+		{ "second", 'b', OPT_COUNT, &n, "N", "second" },
+		{ "third", 'd', OPT_COUNT, &n, "N", "third" },
+		{ 0 }
+	};
+	const struct opt_program p = {
+		"prog", "does things", "[option ...]", .own = own,
+		.shared = table, .without = "first third",
+	};
+	static char words[][10] = { "-a1", "--first=1", "-d1", "--third=1" };
+	char **operand;
+	size_t left;
+	int done;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
+		char *argv[] = { words[i], words[i], NULL };
+
+		assert_int_equal(opt_parse(&p, 2, argv, &operand, &left,
+					   &done), E_USAGE);
+	}
+	assert_non_null(opt_find(&p, "second"));
+	assert_null(opt_find(&p, "third"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -190,6 +219,7 @@ int main(void)
 		cmocka_unit_test(the_command_line_wins_over_the_config),
 		cmocka_unit_test(a_config_with_a_wrong_key_is_refused),
 		cmocka_unit_test(a_value_is_printed_so_that_it_reads_back),
+		cmocka_unit_test(what_a_program_has_no_use_for_is_unknown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -43,16 +43,26 @@ int err_errno(int code, const char *fmt, ...)
 	return code;
 }
 
+/* Does the message begin with that place already? */
+static int is_said(const char *where)
+{
+	size_t n = strlen(where);
+
+	return !strncmp(text, where, n) && text[n] == ':';
+}
+
 int err_at(int code, const char *fmt, ...)
 {
-	char where[sizeof(text)], what[sizeof(text)];
+	char said[sizeof(text)], where[sizeof(text)], what[sizeof(text)];
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(where, sizeof(where), fmt, ap);
+	vsnprintf(said, sizeof(said), fmt, ap);
 	va_end(ap);
+	safe_copy(where, sizeof(where), said);
 	memcpy(what, text, sizeof(what));
-	set(where, what);
+	if (!is_said(where))
+		set(where, what);
 	return code;
 }
 

@@ -40,8 +40,8 @@ int err_set(int code, const char *fmt, ...)
 int err_errno(int code, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* Puts "what: " before the message, so that it reads from the outside in;
- * returns code, so that it can stand in a return. */
+/* Puts "what: " before the message, so that it reads from the outside in,
+ * unless it begins so; returns code, so that it can stand in a return. */
 int err_at(int code, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 

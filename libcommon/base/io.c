@@ -30,6 +30,8 @@ int io_in_open(struct io_in *in, const char *path)
 	}
 	if (fstat(in->fd, &st))
 		return err_errno(E_NOINPUT, "%s", in->name);
+	if (S_ISDIR(st.st_mode))
+		return err_set(E_NOINPUT, "%s: is a directory", in->name);
 	if (S_ISFIFO(st.st_mode))
 		os_pipe_widen(in->fd);
 	in->buf = malloc(IO_BUFFER);

@@ -197,3 +197,15 @@ each_base() { # STATUS BASE
 		return 1
 	[ ! -s "$T/o" ] || ! "$BIN/st-check" "$T/o" > "$T/said" 2>&1
 }
+
+@test "a directory where a file is wanted; no place is named twice" {
+	local words
+	mkdir -p "$T/folder"
+	for words in "tokenize $T/folder" "peft-step -d $T/folder $T/base.st" \
+		"generate -p x --arch $T/folder $T/base.st"; do
+		run --separate-stderr -66 "$BIN/"$words
+		[ "$stderr" = "${words%% *}: $T/folder: is a directory" ]
+	done
+	run --separate-stderr -65 "$BIN/st-export" --to hf "$T/none" "$T/cut"
+	[[ $stderr == "st-export: $T/cut: offset "*truncated ]]
+}

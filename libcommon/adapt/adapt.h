@@ -72,6 +72,9 @@ struct adapt_pass {
 	struct mat keep;        /* (n, keep): forward writes, backward reads
 				 * and spoils */
 	struct mat scratch;     /* (n, in), for a masked x or dx */
+	struct gemm_output *early; /* NULL: none; else an early output of the
+				 * product to come, which a kind may fill in
+				 * (n is 0 while it is not) */
 };
 
 struct adapter_kind {
@@ -99,12 +102,13 @@ struct adapter_kind {
 		       const struct weight *w, struct mat dy, struct mat x);
 
 	/* dx: the output of dx's product, to add terms to; NULL when nobody
-	 * below needs dx. dxm: where dx is, for kinds whose share is not a
-	 * plain term (dropout), added after the product by finish(). */
+	 * below needs dx, and then finish() is not called. finish(), after the
+	 * product: what is not a plain term (dropout), and gradients that an
+	 * early output is for. */
 	void (*backward)(const struct adapter *a, const struct adapt_pass *p,
 			 struct mat dy, struct mat x, struct gemm_output *dx);
 	void (*finish)(const struct adapter *a, const struct adapt_pass *p,
-		       struct mat dy, struct mat dx);
+		       struct mat dy, struct mat x, struct mat dx);
 
 	/* Used instead of the base's weight; NULL: the base's is used. */
 	const struct weight *(*weight)(const struct adapter *a);

@@ -52,21 +52,23 @@ static void lora_init(struct adapter *a, const struct weight *w, uint64_t seed)
 	memset(a->param[B].at, 0, a->out * a->rank * sizeof(float));
 }
 
-/* y (n, k) = s x M, with M one of the factors. */
+/* h = s x M, with M one of the factors: now, or, where x is another product's
+ * too, as an early part of that. */
 static void scaled_product(const struct adapter *a, const struct adapt_pass *p,
-			   struct mat y, struct mat x, size_t factor,
+			   struct mat h, struct mat x, size_t factor,
 			   enum gemm_use use)
 {
 	struct gemm_output o = {
-		.y = y.at, .stride = y.stride, .n = y.cols, .nterm = 1,
+		.y = h.at, .stride = h.stride, .n = h.cols, .nterm = 1,
+		.early = 1, .scale = a->scale,
 		.term = { { x.at, x.stride, x.cols, gemm_pack_dense,
-			    &a->param[factor].dense, use } },
+			    &a->param[factor].dense, use, NULL } },
 	};
 
-	gemm(p->pool, p->space, x.rows, &o, 1);
-	for (size_t i = 0; i < y.rows; i++)
-		for (size_t j = 0; j < y.cols; j++)
-			mat_row(y, i)[j] *= a->scale;
+	if (p->early)
+		*p->early = o;
+	else
+		gemm(p->pool, p->space, x.rows, &o, 1);
 }
 
 static void add_term(const struct adapter *a, struct gemm_output *o,
@@ -74,7 +76,7 @@ static void add_term(const struct adapter *a, struct gemm_output *o,
 {
 	o->term[o->nterm++] = (struct gemm_term){
 		x.at, x.stride, x.cols, gemm_pack_dense,
-		&a->param[factor].dense, use,
+		&a->param[factor].dense, use, NULL,
 	};
 }
 
@@ -84,40 +86,63 @@ static struct mat kept(const struct adapter *a, const struct adapt_pass *p,
 	return (struct mat){ p->keep.at, n, a->rank, p->keep.stride };
 }
 
+/* What is masked is not the other product's x. */
+static struct adapt_pass alone(const struct adapt_pass *p)
+{
+	struct adapt_pass own = *p;
+
+	own.early = NULL;
+	return own;
+}
+
 static void lora_forward(const struct adapter *a, const struct adapt_pass *p,
 			 struct mat x, struct gemm_output *y)
 {
 	struct mat h = kept(a, p, x.rows);
+	struct adapt_pass own = adapter_drops(a, p) ? alone(p) : *p;
 
-	scaled_product(a, p, h, adapter_drop(a, p, x), A, GEMM_NT);
+	scaled_product(a, &own, h, adapter_drop(a, p, x), A, GEMM_NT);
 	add_term(a, y, h, B, GEMM_NT);
+}
+
+static void gradient_a(const struct adapter *a, const struct adapt_pass *p,
+		       struct mat x)
+{
+	struct mat h = kept(a, p, x.rows), xd = adapter_drop(a, p, x);
+
+	gemm_tn(p->pool, a->param[A].grad, a->in, h.at, h.stride, a->rank,
+		xd.at, xd.stride, a->in, x.rows);
 }
 
 static void lora_backward(const struct adapter *a, const struct adapt_pass *p,
 			  struct mat dy, struct mat x, struct gemm_output *dx)
 {
-	struct mat h = kept(a, p, x.rows), xd;
+	struct mat h = kept(a, p, x.rows);
+	struct adapt_pass own = dx && !adapter_drops(a, p) ? *p : alone(p);
 
 	gemm_tn(p->pool, a->param[B].grad, a->rank, dy.at, dy.stride, a->out,
 		h.at, h.stride, a->rank, x.rows);
-	scaled_product(a, p, h, dy, B, GEMM_NN);
-	xd = adapter_drop(a, p, x);
-	gemm_tn(p->pool, a->param[A].grad, a->in, h.at, h.stride, a->rank,
-		xd.at, xd.stride, a->in, x.rows);
+	scaled_product(a, &own, h, dy, B, GEMM_NN);
+	if (!own.early)
+		gradient_a(a, p, x);
 	if (dx && !adapter_drops(a, p))
 		add_term(a, dx, h, A, GEMM_NN);
 }
 
-/* With dropout dh A goes through the mask and cannot be a plain term. */
+/* With dropout dh A goes through the mask and cannot be a plain term; without,
+ * dh was not there before. */
 static void lora_finish(const struct adapter *a, const struct adapt_pass *p,
-			struct mat dy, struct mat dx)
+			struct mat dy, struct mat x, struct mat dx)
 {
 	struct mat h = kept(a, p, dx.rows), s;
 	struct gemm_output o = { .n = a->in };
 
 	(void)dy;
-	if (!adapter_drops(a, p))
+	if (!adapter_drops(a, p)) {
+		if (p->early)
+			gradient_a(a, p, x);
 		return;
+	}
 	s = (struct mat){ p->scratch.at, dx.rows, a->in, p->scratch.stride };
 	o.y = s.at;
 	o.stride = s.stride;

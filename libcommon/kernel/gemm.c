@@ -23,6 +23,7 @@ enum {
 struct packed {
 	const float *x;
 	size_t stride, k;
+	int late;               /* an early output makes it */
 	float *at;              /* blocks of k, each of all rows' panels */
 };
 
@@ -33,6 +34,9 @@ struct job {
 	size_t nx;
 	unsigned char which[GEMM_OUTPUTS][GEMM_TERMS];
 	size_t row, rows;       /* the block of rows at hand */
+	int early;              /* the outputs at hand: early ones, or others */
+	int late;               /* the X to pack: which early ones make, or
+				 * others */
 	size_t panels;          /* in a chunk of columns */
 	size_t part;            /* rows of a task */
 	float *wbuf;            /* for each lane */
@@ -69,7 +73,9 @@ static size_t find_x(struct job *job, const struct gemm_term *t)
 		if (job->xs[i].x == t->x && job->xs[i].stride == t->stride &&
 		    job->xs[i].k == t->k)
 			return i;
-	job->xs[job->nx++] = (struct packed){ t->x, t->stride, t->k, NULL };
+	job->xs[job->nx++] = (struct packed){ t->x, t->stride, t->k, 0, NULL };
+	for (size_t o = 0; o < job->nout; o++)
+		job->xs[i].late |= job->out[o].early && job->out[o].y == t->x;
 	return i;
 }
 
@@ -97,6 +103,8 @@ static void pack_x_task(void *ctx, size_t task, size_t lane)
 	const float *x = p->x + (job->row + row) * p->stride;
 
 	(void)lane;
+	if (p->late != job->late)
+		return;
 	for (size_t k = 0; k < p->k; k += GEMM_KC) {
 		size_t kc = size_min(p->k - k, GEMM_KC);
 
@@ -110,12 +118,19 @@ static size_t chunks(size_t n, size_t panels)
 	return size_ceil(n, panels * GEMM_NR);
 }
 
+/* Those of an output, when it is its turn. */
+static size_t out_chunks(const struct job *job, const struct gemm_output *o,
+			 size_t panels)
+{
+	return !o->early == !job->early ? chunks(o->n, panels) : 0;
+}
+
 static size_t all_chunks(const struct job *job, size_t panels)
 {
 	size_t n = 0;
 
 	for (size_t o = 0; o < job->nout; o++)
-		n += chunks(job->out[o].n, panels);
+		n += out_chunks(job, &job->out[o], panels);
 	return n;
 }
 
@@ -187,12 +202,19 @@ static struct area area_of(const struct job *job, size_t task)
 	size_t chunk = task / parts, wide = job->panels * GEMM_NR;
 	struct area a = { .out = job->out, .i0 = task % parts * job->part };
 
-	for (; chunk >= chunks(a.out->n, job->panels); a.out++)
-		chunk -= chunks(a.out->n, job->panels);
+	for (; chunk >= out_chunks(job, a.out, job->panels); a.out++)
+		chunk -= out_chunks(job, a.out, job->panels);
 	a.i1 = size_min(a.i0 + job->part, job->rows);
 	a.n0 = chunk * wide;
 	a.n1 = size_min(a.n0 + wide, a.out->n);
 	return a;
+}
+
+static void scale(float *y, size_t stride, size_t m, size_t n, float by)
+{
+	for (size_t i = 0; i < m; i++, y += stride)
+		for (size_t j = 0; j < n; j++)
+			y[j] *= by;
 }
 
 static int is_dot(const struct job *job, const struct gemm_term *t)
@@ -227,6 +249,9 @@ static void run_area(const struct job *job, const struct area *a, float *w)
 	if (first)
 		zero(corner(job, a, a->i0), a->out->stride, a->i1 - a->i0,
 		     a->n1 - a->n0);
+	if (job->early)
+		scale(corner(job, a, a->i0), a->out->stride, a->i1 - a->i0,
+		      a->n1 - a->n0, a->out->scale);
 }
 
 /* Few rows: a panel is read once, and should still be near. */
@@ -257,21 +282,33 @@ static void lay_out(struct job *job, float *space, size_t ksum)
 	job->wbuf = space + size_align(rows * ksum, 16);
 }
 
+/* The early outputs of the rows at hand, or the others, and first the X that
+ * were not there before. */
+static void run_turn(struct job *job, struct pool *pool, int early, int late)
+{
+	job->early = early;
+	job->late = late;
+	choose_tasks(job, pool_lanes(pool));
+	pool_run(job->rows > GEMM_MR ? pool : NULL,
+		 job->nx * size_ceil(job->rows, PACK_ROWS), pack_x_task, job);
+	pool_run(pool, all_chunks(job, job->panels) *
+		       size_ceil(job->rows, job->part), area_task, job);
+}
+
 void gemm(struct pool *pool, void *space, size_t m,
 	  const struct gemm_output *out, size_t nout)
 {
 	struct job job = { .out = out, .nout = nout };
 	size_t ksum = collect_x(&job), most = block_rows(m, ksum);
+	int early = 0;
 
+	for (size_t o = 0; o < nout; o++)
+		early |= out[o].early;
 	for (; job.row < m; job.row += job.rows) {
 		job.rows = size_min(m - job.row, most);
-		choose_tasks(&job, pool_lanes(pool));
 		lay_out(&job, space, ksum);
-		pool_run(job.rows > GEMM_MR ? pool : NULL,
-			 job.nx * size_ceil(job.rows, PACK_ROWS), pack_x_task,
-			 &job);
-		pool_run(pool, all_chunks(&job, job.panels) *
-			       size_ceil(job.rows, job.part),
-			 area_task, &job);
+		if (early)
+			run_turn(&job, pool, 1, 0);
+		run_turn(&job, pool, 0, early);
 	}
 }

@@ -72,13 +72,17 @@ struct gemm_output {
 	int add;                /* add to y; 0: y is overwritten */
 	size_t nterm;
 	struct gemm_term term[GEMM_TERMS];
+	int early;              /* computed before those that are not, which
+				 * may have y (and its stride) as an x ... */
+	float scale;            /* ... and multiplied by this in the end */
 };
 
 /* Bytes of work space that gemm() needs, for any product whose m is at most m
  * and whose distinct X have at most ksum columns together. */
 size_t gemm_space(const struct pool *pool, size_t m, size_t ksum);
 
-/* The outputs may not overlap each other nor any x. space: 64-byte aligned. */
+/* The outputs may not overlap each other nor any x, but for an early one's y.
+ * space: 64-byte aligned. */
 void gemm(struct pool *pool, void *space, size_t m,
 	  const struct gemm_output *out, size_t nout);
 

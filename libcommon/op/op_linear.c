@@ -97,28 +97,50 @@ static void bias_after(const struct op_call *c, size_t k)
 				c->node->module[k].bias[j];
 }
 
+/* Outputs of a product: some, and the early ones that adapters add. */
+struct outputs {
+	struct gemm_output at[2 * OP_OUT];
+	size_t n;
+};
+
+/* Room for an early output, which is there if it gets columns. */
+static struct gemm_output *early_of(struct outputs *o)
+{
+	o->at[o->n] = (struct gemm_output){ 0 };
+	return &o->at[o->n];
+}
+
+static void early_done(struct outputs *o)
+{
+	o->n += o->at[o->n].n > 0;
+}
+
 static void linear_forward(const struct op_call *c)
 {
 	const struct op_node *n = c->node;
-	struct gemm_output out[OP_OUT];
+	struct outputs out = { .n = n->nout };
 	struct mat x = c->in[0];
 
 	op_rows(c, bias_rows);
 	for (size_t i = 0; i < n->nout; i++) {
 		const struct op_module *m = &n->module[i];
-		struct gemm_output *o = &out[i];
+		struct gemm_output *o = &out.at[i];
 
-		*o = (struct gemm_output){ c->out[i].at, c->out[i].stride,
-					   c->out[i].cols, bias_first(m), 1 };
+		*o = (struct gemm_output){
+			.y = c->out[i].at, .stride = c->out[i].stride,
+			.n = c->out[i].cols, .add = bias_first(m), .nterm = 1,
+		};
 		o->term[0] = weight_term(op_weight(m), x.at, x.stride,
 					 GEMM_NT);
 		if (m->adapter && m->adapter->kind->forward) {
 			struct adapt_pass p = pass_of(c, i);
 
+			p.early = early_of(&out);
 			m->adapter->kind->forward(m->adapter, &p, x, o);
+			early_done(&out);
 		}
 	}
-	gemm(c->run->pool, c->run->space, c->rows, out, n->nout);
+	gemm(c->run->pool, c->run->space, c->rows, out.at, out.n);
 	for (size_t i = 0; i < n->nout; i++) {
 		const struct op_module *m = &n->module[i];
 
@@ -133,8 +155,9 @@ static void linear_forward(const struct op_call *c)
 	}
 }
 
+/* The first of out is dx, if it is wanted. */
 static void adapter_backward(const struct op_call *c, size_t i,
-			     struct gemm_output *dx)
+			     struct outputs *out)
 {
 	const struct op_module *m = &c->node->module[i];
 	const struct adapter_kind *kind = m->adapter->kind;
@@ -142,35 +165,48 @@ static void adapter_backward(const struct op_call *c, size_t i,
 
 	if (kind->before)
 		kind->before(m->adapter, &p, m->weight, c->dout[i], c->in[0]);
-	kind->backward(m->adapter, &p, c->dout[i], c->in[0], dx);
+	p.early = out->n ? early_of(out) : NULL;
+	kind->backward(m->adapter, &p, c->dout[i], c->in[0],
+		       out->n ? out->at : NULL);
+	if (out->n)
+		early_done(out);
+}
+
+static void finish(const struct op_call *c, size_t i)
+{
+	const struct adapter *a = c->node->module[i].adapter;
+	struct adapt_pass p;
+	struct gemm_output early; /* says that there was one */
+
+	if (!a || !a->kind->finish)
+		return;
+	p = pass_of(c, i);
+	p.early = &early;
+	a->kind->finish(a, &p, c->dout[i], c->in[0], c->din[0]);
 }
 
 static void linear_backward(const struct op_call *c)
 {
 	const struct op_node *n = c->node;
 	struct mat dx = c->din[0];
-	struct gemm_output o = { dx.at, dx.stride, dx.cols, c->add[0], 0 };
+	struct outputs out = { .n = dx.at != NULL };
+	struct gemm_output *o = out.at;
 
+	*o = (struct gemm_output){ .y = dx.at, .stride = dx.stride,
+				   .n = dx.cols, .add = c->add[0] };
 	for (size_t i = 0; i < n->nout; i++) {
 		if (n->module[i].adapter)
-			adapter_backward(c, i, dx.at ? &o : NULL);
+			adapter_backward(c, i, &out);
 		if (dx.at)
-			o.term[o.nterm++] = weight_term(
+			o->term[o->nterm++] = weight_term(
 				op_weight(&n->module[i]), c->dout[i].at,
 				c->dout[i].stride, GEMM_NN);
 	}
 	if (!dx.at)
 		return;
-	gemm(c->run->pool, c->run->space, c->rows, &o, 1);
-	for (size_t i = 0; i < n->nout; i++) {
-		const struct adapter *a = n->module[i].adapter;
-
-		if (a && a->kind->finish) {
-			struct adapt_pass p = pass_of(c, i);
-
-			a->kind->finish(a, &p, c->dout[i], dx);
-		}
-	}
+	gemm(c->run->pool, c->run->space, c->rows, out.at, out.n);
+	for (size_t i = 0; i < n->nout; i++)
+		finish(c, i);
 }
 
 const struct op op_linear = {

@@ -20,15 +20,19 @@ random_data() { # N LENGTH
 # Runs a command; its most resident memory of its own (anonymous and shared,
 # not mapped files), in MB, goes to FILE.
 with_memory() { # FILE COMMAND ...
-	local to=$1 pid most=0 now
+	local to=$1 pid most=0 now name kb
 	shift
 	"$@" &
 	pid=$!
-	while now=$(awk '/^Rss(Anon|Shmem):/ { n += $2 } END { print int(n) }' \
-		"/proc/$pid/status" 2> /dev/null) && kill -0 "$pid" 2> /dev/null
-	do
-		[ "${now:-0}" -gt "$most" ] && most=$now
-		sleep 0.05
+	while kill -0 "$pid" 2> /dev/null; do
+		now=0
+		while read -r name kb _; do
+			case $name in
+			RssAnon: | RssShmem:) now=$((now + kb)) ;;
+			esac
+		done 2> /dev/null < "/proc/$pid/status" || true
+		[ "$now" -gt "$most" ] && most=$now
+		sleep 0.2
 	done
 	echo $((most / 1024)) > "$to"
 	wait "$pid"

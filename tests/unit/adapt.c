@@ -108,7 +108,8 @@ static void backward(struct bench *b)
 		a->kind->backward(a, &b->pass, mdy, mx, &o);
 	gemm(NULL, b->space, ROWS, &o, 1);
 	if (a->kind->finish)
-		a->kind->finish(a, &b->pass, mdy, mat_of(dx, ROWS, IN));
+		a->kind->finish(a, &b->pass, mdy, mx,
+				mat_of(dx, ROWS, IN));
 }
 
 /* sum y dy: its slopes are the gradients. */

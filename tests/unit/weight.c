@@ -281,7 +281,7 @@ static void check_product(const struct weight *w, enum gemm_use use,
 	float *dense = malloc(w->rows * w->cols * 4 + 4);
 	struct gemm_dense d = { dense, w->rows, w->cols, w->cols };
 	float *x = malloc(m * k * 4 + 4), *y = malloc(m * n * 8 + 4);
-	struct gemm_output o = { y, n, n, 0, 1, { { 0 } } };
+	struct gemm_output o = { .y = y, .stride = n, .n = n, .nterm = 1 };
 	struct pool *pool;
 	void *space;
 

@@ -76,7 +76,7 @@ speed() { # name command ...
 : > "$tmp/rows"
 peak=0
 for ((turn = 0; turn < turns; turn++)); do
-	peak=$("$bench/peak" -j 2 | awk -v p="$peak" '{ print $1 > p ? $1 : p }')
+	peak=$("$bench/peak" -j 2 | awk -v p="$peak" '{ print ($1 > p ? $1 : p) }')
 	row step "Weft, f32" ours f32
 	row step "PEFT, f32" peft f32 "$steps"
 	row step "Weft, NF4" ours nf4

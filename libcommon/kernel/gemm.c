@@ -145,12 +145,33 @@ static size_t lane_time(const struct job *job, size_t lanes, size_t panels,
 	return size_ceil(tasks, lanes) * panels * (part + DECODE_ROWS);
 }
 
+static int is_dot(const struct job *job, const struct gemm_term *t)
+{
+	return job->rows == 1 && t->dot && t->use == GEMM_NT && t->k;
+}
+
+/* Is nothing packed at all? Then a lane should have columns that lie together,
+ * and as many as the others. */
+static int all_dot(const struct job *job)
+{
+	for (size_t o = 0; o < job->nout; o++)
+		for (size_t t = 0; t < job->out[o].nterm; t++)
+			if (!is_dot(job, &job->out[o].term[t]))
+				return 0;
+	return 1;
+}
+
 /* Narrower chunks than the widest, and fewer rows than all, only where that
  * spares a sixteenth of the time: wide ones read memory in longer runs. */
 static void choose_tasks(struct job *job, size_t lanes)
 {
 	size_t least = SIZE_MAX, rows = padded(job->rows), part = rows;
 
+	if (all_dot(job)) {
+		job->part = rows;
+		job->panels = size_max(size_ceil(all_chunks(job, 1), lanes), 1);
+		return;
+	}
 	for (size_t n = 1; n == 1 || (n <= lanes && part > LEAST_PART); n++) {
 		part = padded(size_ceil(rows, n));
 		for (size_t p = NC_PANELS; p > 0; p--) {
@@ -215,11 +236,6 @@ static void scale(float *y, size_t stride, size_t m, size_t n, float by)
 	for (size_t i = 0; i < m; i++, y += stride)
 		for (size_t j = 0; j < n; j++)
 			y[j] *= by;
-}
-
-static int is_dot(const struct job *job, const struct gemm_term *t)
-{
-	return job->rows == 1 && t->dot && t->use == GEMM_NT && t->k;
 }
 
 static void run_area(const struct job *job, const struct area *a, float *w)

@@ -180,6 +180,23 @@ INLINE void dots(__m512 sum[DOT_VECTORS], const float *x, __m512 book,
 	}
 }
 
+/* A line is 128 codes: at every fourth 32 of them a quarter of the rows, some
+ * lines ahead, which may be in the columns that come next. */
+enum { DOT_AHEAD = 256 };
+
+INLINE void soon_dots(const uint8_t *const row[DOT_COLUMNS],
+		      const struct pack_code4 *f, size_t k, size_t nk)
+{
+	size_t part = k / 32 % 4 * (DOT_COLUMNS / 4);
+	size_t ahead = k / 128 * 64 + DOT_AHEAD;
+
+	if (ahead >= nk / 2)
+		ahead += DOT_COLUMNS * f->stride - nk / 2;
+	for (size_t r = part; r < part + DOT_COLUMNS / 4; r++)
+		_mm_prefetch((const char *)((uintptr_t)row[r] + ahead),
+			     _MM_HINT_T0);
+}
+
 /* y has room for all of the columns. */
 static void dot_columns(float *y, const float *x, const struct pack_code4 *f,
 			__m512 book, const uint8_t *const row[DOT_COLUMNS],
@@ -192,9 +209,7 @@ static void dot_columns(float *y, const float *x, const struct pack_code4 *f,
 		for (int g = 0; g < DOT_VECTORS; g++)
 			sum[g] = _mm512_setzero_ps();
 		for (size_t k = k0; k < end; k += 32) {
-			for (int r = 0; k % 128 == 0 && r < DOT_COLUMNS; r++)
-				soon((uintptr_t)row[r] + k / 2 +
-				     DOT_COLUMNS * f->stride, 0);
+			soon_dots(row, f, k, nk);
 			dots(sum, x + k, book, row, k / 2,
 			     f->scale + k / f->unit * f->scale_stride);
 		}

@@ -37,12 +37,24 @@ static const float *values(const struct tensor *t, float *room, size_t first,
 			   size_t n)
 {
 	const struct tensor_part *p = &t->part[t->node[0].part];
+	const char *at = (const char *)p->data +
+			 first * dtype_bits(p->dtype) / 8;
 
-	if (p->dtype == DTYPE_F32)
+	switch (p->dtype) {
+	case DTYPE_F32:
 		return (const float *)p->data + first;
-	dtype_to_f32(room, p->dtype,
-		     (const char *)p->data + first * dtype_bits(p->dtype) / 8,
-		     n);
+	case DTYPE_BF16:
+		kernels()->bf16_to_f32(room, (const uint16_t *)p->data + first,
+				       n);
+		break;
+	case DTYPE_F16:
+		kernels()->f16_to_f32(room, (const uint16_t *)p->data + first,
+				      n);
+		break;
+	default:
+		dtype_to_f32(room, p->dtype, at, n);
+		break;
+	}
 	return room;
 }
 

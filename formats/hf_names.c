@@ -168,13 +168,25 @@ int hf_model_add(struct hf_model *m, const struct tensor *t)
 	return check_shape(m, t, ft, bias);
 }
 
+/* How many of the tensor the steps name. */
+static size_t wanted(const struct hf_model *m, const struct family_tensor *t)
+{
+	size_t n = 0;
+
+	if (!strstr(t->hf, "{i}"))
+		return 1;
+	for (size_t i = 0; i < m->layers; i++)
+		n += (size_t)family_uses(m->config, t, i);
+	return n;
+}
+
 int hf_model_end(const struct hf_model *m)
 {
 	size_t n;
 	const struct family_tensor *ft = family_tensors(m->family, &n);
 
 	for (size_t i = 0; i < n; i++) {
-		size_t want = strstr(ft[i].hf, "{i}") ? m->layers : 1;
+		size_t want = wanted(m, &ft[i]);
 
 		if (!ft[i].optional && m->seen[i] < want)
 			return err_set(E_DATA, "%s: %zu of them, want %zu",

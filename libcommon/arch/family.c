@@ -21,6 +21,11 @@ const char *family_name(const struct family *f)
 	return f->name;
 }
 
+const char *family_prefix(const struct family *f)
+{
+	return f->prefix;
+}
+
 const struct family_step *family_steps(const struct family *f,
 				       enum family_part part, size_t *n)
 {
@@ -53,6 +58,14 @@ int family_defines(const struct family *f, const char *name)
 		if (!strncmp(r, name, n) && (!r[n] || r[n] == '.'))
 			return 1;
 	}
+	return 0;
+}
+
+int family_defines_layer(const struct family *f, const char *name)
+{
+	for (size_t i = 0; i < f->nlayer; i++)
+		if (!strcmp(f->layer[i].name, name))
+			return 1;
 	return 0;
 }
 
@@ -219,9 +232,11 @@ static const char *suffix_of(const char *rest)
 	return strcmp(rest, ".bias") ? NULL : "bias";
 }
 
-static const char *without_model(const char *name)
+static const char *without_prefix(const struct family *f, const char *name)
 {
-	return strncmp(name, "model.", 6) ? name : name + 6;
+	size_t n = strlen(f->prefix);
+
+	return strncmp(name, f->prefix, n) ? name : name + n;
 }
 
 static const struct family_tensor *match(const struct family *f, int gguf,
@@ -230,7 +245,7 @@ static const struct family_tensor *match(const struct family *f, int gguf,
 {
 	for (size_t i = 0; i < f->ntensor; i++) {
 		const struct family_tensor *t = &f->tensor[i];
-		const char *p = gguf ? t->gguf : without_model(t->hf);
+		const char *p = gguf ? t->gguf : without_prefix(f, t->hf);
 		const char *rest = pattern_match(p, name, layer);
 
 		if (!rest)
@@ -246,7 +261,7 @@ const struct family_tensor *family_match_hf(const struct family *f,
 					    const char *name, size_t *layer,
 					    const char **suffix)
 {
-	return match(f, 0, without_model(name), layer, suffix);
+	return match(f, 0, without_prefix(f, name), layer, suffix);
 }
 
 const struct family_tensor *family_match_gguf(const struct family *f,

@@ -15,20 +15,26 @@
 #include <stddef.h>
 
 enum { FAMILY_NAME = 32, FAMILY_PATH = 128, FAMILY_INPUTS = 4,
-       FAMILY_KEYS = 4 };
+       FAMILY_OUTPUTS = 4, FAMILY_KEYS = 4, FAMILY_WHEN = 96 };
 
 enum family_part { FAMILY_HEAD, FAMILY_BLOCK, FAMILY_TAIL, FAMILY_PARTS };
 
-/* "rope q -> q theta": op, inputs, output, and what it names besides. */
+/* "rope q -> q theta if kind=full": op, inputs, outputs, what it names
+ * besides, and where it is done. */
 struct family_step {
 	char op[FAMILY_NAME];
 	char in[FAMILY_INPUTS][FAMILY_NAME];
 	size_t nin;
-	char out[FAMILY_NAME];
+	char out[FAMILY_OUTPUTS][FAMILY_NAME];
+	size_t nout;
 	char tensor[FAMILY_NAME];       /* of family_tensor; "" for none */
 	char key[FAMILY_KEYS][FAMILY_NAME]; /* numbers that the op reads; a
-					 * name of a group: "rope" */
+					 * name of a group: "rope"; "0.5" */
 	size_t nkey;
+	char when[FAMILY_NAME];         /* done where this is set; "": always */
+	char values[FAMILY_WHEN];       /* ... to one of these: "a|b"; "": to
+					 * anything but 0 */
+	int unless;                     /* done where that does not hold */
 	int line;
 };
 
@@ -44,6 +50,8 @@ struct family_tensor {
 	char tied[FAMILY_NAME];         /* the tensor that stands in for it */
 	int gguf_permuted;              /* rows permuted by llama.cpp ... */
 	char permute_heads[FAMILY_NAME]; /* ... for that many heads (config) */
+	int plus1;                      /* a gain of 1 + w; GGUF has the sum */
+	int transposed;                 /* the checkpoint stores (in, out) */
 };
 
 struct family;          /* opaque: steps, tensors, config rules */
@@ -63,6 +71,7 @@ const struct family *family_find_gguf(const char *architecture);
 const struct family *family_at(size_t i);       /* NULL: past the last */
 
 const char *family_name(const struct family *f);
+const char *family_prefix(const struct family *f);      /* "model." */
 const struct family_step *family_steps(const struct family *f,
 				       enum family_part part, size_t *n);
 const struct family_tensor *family_tensors(const struct family *f, size_t *n);
@@ -72,6 +81,9 @@ const struct family_tensor *family_tensors(const struct family *f, size_t *n);
 /* config.json's numbers under the family's own names, with its fallbacks:
  * layers hidden heads kv_heads head_dim ffn vocab eps theta window ... */
 struct family_config;
+
+/* Layers that a model may have at most. */
+enum { FAMILY_LAYERS = 4096 };
 
 /* E_DATA: a key that is needed is missing, or one that changes the
  * mathematics is not named by the family. */
@@ -96,6 +108,23 @@ int family_is_group(const struct family *f, const char *name);
 double family_member(const struct family_config *c, const char *group,
 		     const char *name, double none);
 
+/* The list rope.theta: its numbers, *n of them; NULL: there is none. */
+const double *family_list(const struct family_config *c, const char *group,
+			  const char *name, size_t *n);
+
+/* Is the step done in this layer (SIZE_MAX: in the head or the tail)? */
+int family_when(const struct family_config *c, const struct family_step *s,
+		size_t layer);
+
+/* Does a step that is done name the tensor? layer as above. */
+int family_uses(const struct family_config *c, const struct family_tensor *t,
+		size_t layer);
+
+/* A number that a layer has of its own, else family_real(). *x is NAN where it
+ * is absent. E_DATA: not a number. */
+int family_real_at(double *x, const struct family_config *c, const char *name,
+		   size_t layer) MUST_CHECK;
+
 /* A size: one name or a product of names ("heads*head_dim"). E_DATA: not a
  * whole number of 1 to 2^31. */
 int family_size(size_t *size, const struct family_config *c,
@@ -105,7 +134,8 @@ int family_size(size_t *size, const struct family_config *c,
 
 /* Which tensor of the family is this checkpoint name, and of which layer?
  * Matches "<hf>.weight", "<hf>.bias" and bare names; a name may lack or have
- * the prefix "model.". NULL: not the family's. suffix: "weight", "bias". */
+ * the family's prefix ("model."). NULL: not the family's. suffix: "weight",
+ * "bias". */
 const struct family_tensor *family_match_hf(const struct family *f,
 					    const char *name, size_t *layer,
 					    const char **suffix);

@@ -86,6 +86,9 @@ static int is_named(const struct family *f, const char *path)
 	for (size_t i = 0; i < f->nrule; i++)
 		if (family_expr_names(f->rule[i].expr, path))
 			return 1;
+	for (size_t i = 0; i < f->nlayer; i++)
+		if (family_expr_names(f->layer[i].expr, path))
+			return 1;
 	for (size_t i = 0; i < f->nrequire; i++)
 		if (!strcmp(f->require[i].name, path))
 			return 1;
@@ -110,29 +113,40 @@ static int refuse(const char *path)
 		       "computes, and this family does not know it", path);
 }
 
-/* Every member of an object that the family reads must be named. */
-static int check_members(const struct family *f, const char *key, json_t *o)
+/* The same under the name that "also" has for the object. */
+static int is_named_also(const struct family *f, const char *path)
 {
-	const struct family_words *also = &f->also;
+	for (size_t i = 0; i + 1 < f->also.n; i += 2) {
+		size_t n = strlen(f->also.at[i + 1]);
+		char other[4 * FAMILY_PATH];
+
+		if (strncmp(f->also.at[i + 1], path, n) || path[n] != '.')
+			continue;
+		snprintf(other, sizeof(other), "%s%s", f->also.at[i],
+			 path + n);
+		if (is_named(f, other))
+			return 1;
+	}
+	return is_named(f, path);
+}
+
+/* Every member of an object that the family reads must be named; depth: of
+ * objects in it. */
+static int check_members(const struct family *f, const char *key, json_t *o,
+			 int depth)
+{
 	const char *name;
 	json_t *v;
 
 	json_object_foreach(o, name, v) {
 		char path[2 * FAMILY_PATH];
-		int named = 0;
 
 		snprintf(path, sizeof(path), "%s.%s", key, name);
-		named = is_named(f, path);
-		for (size_t i = 0; i + 1 < also->n && !named; i += 2) {
-			if (strcmp(also->at[i + 1], key))
-				continue;
-			snprintf(path, sizeof(path), "%s.%s", also->at[i],
-				 name);
-			named = is_named(f, path);
-		}
-		snprintf(path, sizeof(path), "%s.%s", key, name);
-		if (!named && !is_off(name, v))
+		if (is_named_also(f, path) || is_off(name, v))
+			continue;
+		if (!json_is_object(v) || !depth)
 			return refuse(path);
+		TRY(check_members(f, path, v, depth - 1));
 	}
 	return 0;
 }
@@ -146,7 +160,7 @@ int family_check_keys(const struct family *f, json_t *config)
 		if (is_named(f, key) || is_off(key, v))
 			continue;
 		if (json_is_object(v) && holds_named(f, key))
-			TRY(check_members(f, key, v));
+			TRY(check_members(f, key, v, 1));
 		else if (holds_named(f, key) ||
 			 (is_telling(key) && !is_harmless(key)))
 			return refuse(key);

@@ -1,25 +1,9 @@
 #include "arch/family_text.h"
 
-#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct family_config {
-	const struct family *f;
-	json_t *json;           /* only while it is made */
-	struct family_value at[FAMILY_RULES];
-};
-
-static const struct family_value *value_find(const struct family_config *c,
-					     const char *name)
-{
-	for (size_t i = 0; i < c->f->nrule; i++)
-		if (!strcmp(c->f->rule[i].name, name))
-			return &c->at[i];
-	return NULL;
-}
 
 /* ---- reading config.json ---- */
 
@@ -68,6 +52,29 @@ static int json_value(struct family_value *v, json_t *j, const char *key)
 	return 0;
 }
 
+/* A list is the config's, which frees it. */
+static int list_of(struct family_config *c, struct family_value *v, json_t *j,
+		   const char *key)
+{
+	size_t n = json_array_size(j), i;
+	struct family_list *l = malloc(sizeof(*l) + n * sizeof(double));
+	json_t *e;
+
+	if (!l)
+		return err_set(E_NOMEM, "config.json: out of memory");
+	l->next = c->list;
+	c->list = l;
+	json_array_foreach(j, i, e) {
+		l->at[i] = json_number_value(e);
+		if (!json_is_number(e) || !isfinite(l->at[i]))
+			return err_set(E_DATA, "config.json: element %zu of "
+				       "%s is not a number", i, key);
+	}
+	*v = (struct family_value){ .kind = FAMILY_LIST, .list = l->at,
+				    .n = n };
+	return 0;
+}
+
 struct lookup {
 	struct family_config *c;
 	size_t n;               /* rules that are known already */
@@ -83,12 +90,12 @@ static int lookup(void *ctx, const char *word, struct family_value *v)
 			*v = l->c->at[i];
 			return 0;
 		}
+	*v = (struct family_value){ 0 };
 	j = path_find(l->c, word);
-	if (!j) {
-		*v = (struct family_value){ 0 };
+	if (!j)
 		return 0;
-	}
-	return json_value(v, j, word);
+	return json_is_array(j) ? list_of(l->c, v, j, word)
+				: json_value(v, j, word);
 }
 
 /* "..., none" makes an absent value right. */
@@ -118,24 +125,87 @@ static int read_rules(struct family_config *c)
 	return 0;
 }
 
-/* ---- the values that a key may have ---- */
+/* ---- numbers of a layer ---- */
 
-static int word_is(const struct family_value *v, const char *word, size_t n)
+struct layer_lookup {
+	struct lookup of;
+	size_t layer, n;        /* rules of the layer that are known */
+};
+
+/* "layer_types[i]" */
+static int element(const struct layer_lookup *l, const char *word, size_t n,
+		   struct family_value *v)
 {
-	char text[FAMILY_NAME], *end;
-	double x;
+	char path[FAMILY_PATH];
+	json_t *j;
 
-	if (n >= sizeof(text))
+	*v = (struct family_value){ 0 };
+	snprintf(path, sizeof(path), "%.*s", (int)n, word);
+	j = path_find(l->of.c, path);
+	if (!j)
 		return 0;
-	memcpy(text, word, n);
-	text[n] = 0;
-	if (v->kind == FAMILY_TEXT)
-		return !strcmp(v->text, text);
-	if (!strcmp(text, "true") || !strcmp(text, "false"))
-		return v->number == (text[0] == 't');
-	x = strtod(text, &end);
-	return !*end && v->number == x;
+	if (!json_is_array(j) || l->layer >= json_array_size(j))
+		return err_set(E_DATA, "config.json: %s is not a list with an "
+			       "entry for layer %zu", path, l->layer);
+	return json_value(v, json_array_get(j, l->layer), path);
 }
+
+static int layer_lookup(void *ctx, const char *word, struct family_value *v)
+{
+	struct layer_lookup *l = ctx;
+	const struct family *f = l->of.c->f;
+	size_t n = strcspn(word, "[");
+
+	for (size_t i = 0; i < l->n; i++)
+		if (!strcmp(f->layer[i].name, word)) {
+			*v = l->of.c->layer[l->layer * f->nlayer + i];
+			return 0;
+		}
+	if (word[n])
+		return element(l, word, n, v);
+	if (strcmp(word, "i"))
+		return lookup(&l->of, word, v);
+	*v = (struct family_value){ .kind = FAMILY_NUMBER,
+				    .number = (double)l->layer };
+	return 0;
+}
+
+static int read_layer(struct family_config *c, size_t layer)
+{
+	const struct family *f = c->f;
+
+	for (size_t i = 0; i < f->nlayer; i++) {
+		const struct family_rule *r = &f->layer[i];
+		struct layer_lookup l = { { c, f->nrule }, layer, i };
+		struct family_value *v = &c->layer[layer * f->nlayer + i];
+		int err = family_expr_eval(v, r->expr, layer_lookup, &l);
+
+		if (err)
+			return err_at(err, "%s", r->name);
+		if (v->kind == FAMILY_NONE && !may_lack(r->expr))
+			return err_set(E_DATA, "config.json: no %s (%s)",
+				       r->name, r->expr);
+	}
+	return 0;
+}
+
+static int read_layers(struct family_config *c)
+{
+	if (!c->f->nlayer)
+		return 0;
+	TRY(family_size(&c->layers, c, "layers"));
+	if (c->layers > FAMILY_LAYERS)
+		return err_set(E_DATA, "config.json: %zu layers, and at most "
+			       "%d are supported", c->layers, FAMILY_LAYERS);
+	c->layer = calloc(c->layers * c->f->nlayer, sizeof(*c->layer));
+	if (!c->layer)
+		return err_set(E_NOMEM, "config.json: out of memory");
+	for (size_t i = 0; i < c->layers; i++)
+		TRY(read_layer(c, i));
+	return 0;
+}
+
+/* ---- the values that a key may have ---- */
 
 static int require_one(const struct family_rule *r, json_t *j)
 {
@@ -145,7 +215,7 @@ static int require_one(const struct family_rule *r, json_t *j)
 	for (const char *s = r->expr; *s;) {
 		size_t n = strcspn(s, " \t");
 
-		if (word_is(&v, s, n))
+		if (family_value_is(&v, s, n))
 			return 0;
 		s += n;
 		s += strspn(s, " \t");
@@ -190,6 +260,8 @@ int family_configure(struct family_config **to, const struct family *f,
 	c->json = config;
 	err = read_rules(c);
 	if (!err)
+		err = read_layers(c);
+	if (!err)
 		err = check_required(c);
 	if (!err)
 		err = family_check_keys(f, config);
@@ -199,83 +271,4 @@ int family_configure(struct family_config **to, const struct family *f,
 	else
 		*to = c;
 	return err;
-}
-
-void family_config_free(struct family_config *c)
-{
-	free(c);
-}
-
-/* ---- asking ---- */
-
-int family_has(const struct family_config *c, const char *name)
-{
-	const struct family_value *v = value_find(c, name);
-
-	return v && v->kind != FAMILY_NONE;
-}
-
-double family_number(const struct family_config *c, const char *name)
-{
-	const struct family_value *v = value_find(c, name);
-
-	assert(v && v->kind == FAMILY_NUMBER);
-	return v->number;
-}
-
-const char *family_text(const struct family_config *c, const char *name)
-{
-	const struct family_value *v = value_find(c, name);
-
-	assert(v && v->kind != FAMILY_NONE);
-	return v->kind == FAMILY_TEXT ? v->text : NULL;
-}
-
-int family_real(double *x, const struct family_config *c, const char *name)
-{
-	const struct family_value *v = value_find(c, name);
-
-	if (!v || v->kind != FAMILY_NUMBER)
-		return err_set(E_DATA, "config.json: %s is not a number",
-			       name);
-	*x = v->number;
-	return 0;
-}
-
-double family_member(const struct family_config *c, const char *group,
-		     const char *name, double none)
-{
-	char whole[2 * FAMILY_NAME];
-	const struct family_value *v;
-
-	snprintf(whole, sizeof(whole), "%s.%s", group, name);
-	v = value_find(c, whole);
-	return v && v->kind == FAMILY_NUMBER ? v->number : none;
-}
-
-int family_size(size_t *size, const struct family_config *c,
-		const char *product)
-{
-	const double most = 2147483648.0;
-	double n = 1;
-
-	for (const char *s = product; *s;) {
-		size_t len = strcspn(s, "*");
-		char name[FAMILY_NAME] = { 0 };
-		const struct family_value *v;
-
-		if (len < sizeof(name))
-			memcpy(name, s, len);
-		v = value_find(c, name);
-		if (!v || v->kind != FAMILY_NUMBER)
-			return err_set(E_DATA, "config.json: %s is not a "
-				       "number", product);
-		n *= v->number;
-		s += len + (s[len] == '*');
-	}
-	if (!(n >= 1 && n <= most) || n != floor(n))
-		return err_set(E_DATA, "config.json: %s is %.17g, and must be "
-			       "a whole number from 1 to 2^31", product, n);
-	*size = (size_t)n;
-	return 0;
 }

@@ -2,8 +2,13 @@
  * An expression is alternatives, the first of which that is there counts:
  *
  *     expr  = alt { "|" alt }
- *     alt   = atom { ("*" | "/") atom }
- *     atom  = number | "text" | none | word | sqrt(word) | rsqrt(word)
+ *     alt   = term { "+" term }
+ *     term  = atom { ("*" | "/") atom }
+ *     atom  = number | "text" | none | word | sqrt(word) | rsqrt(word) |
+ *            not(word)
+ *
+ * and, for the numbers of a layer, word[i] and every(word): 1 in every n-th
+ * layer, else 0.
  */
 #include "arch/family_text.h"
 
@@ -21,7 +26,7 @@ struct scan {
 
 static int is_word(int c)
 {
-	return isalnum(c) || c == '_' || c == '.' || c == '-';
+	return isalnum(c) || (c && strchr("_.-[]", c));
 }
 
 static void blanks(struct scan *s)
@@ -59,11 +64,20 @@ static int scan_text(struct scan *s)
 }
 
 enum atom { ATOM_BAD, ATOM_NUMBER, ATOM_TEXT, ATOM_NONE, ATOM_WORD,
-	    ATOM_SQRT, ATOM_RSQRT };
+	    ATOM_SQRT, ATOM_RSQRT, ATOM_NOT, ATOM_EVERY };
+
+/* Words with brackets are "word[i]". */
+static enum atom brackets(const struct scan *s)
+{
+	const char *at = strpbrk(s->word, "[]");
+
+	return !at || (at > s->word && !strcmp(at, "[i]")) ? ATOM_WORD
+							   : ATOM_BAD;
+}
 
 static enum atom scan_atom(struct scan *s)
 {
-	int root;
+	enum atom a;
 
 	blanks(s);
 	if (*s->at == '"')
@@ -79,14 +93,31 @@ static enum atom scan_atom(struct scan *s)
 	if (!strcmp(s->word, "none"))
 		return ATOM_NONE;
 	if (*s->at != '(')
-		return ATOM_WORD;
-	root = !strcmp(s->word, "sqrt") ? ATOM_SQRT :
-	       !strcmp(s->word, "rsqrt") ? ATOM_RSQRT : ATOM_BAD;
+		return brackets(s);
+	a = !strcmp(s->word, "sqrt") ? ATOM_SQRT :
+	    !strcmp(s->word, "rsqrt") ? ATOM_RSQRT :
+	    !strcmp(s->word, "not") ? ATOM_NOT :
+	    !strcmp(s->word, "every") ? ATOM_EVERY : ATOM_BAD;
 	s->at++;
-	if (root == ATOM_BAD || scan_word(s))
+	if (a == ATOM_BAD || scan_word(s) || brackets(s) == ATOM_BAD)
 		return ATOM_BAD;
 	blanks(s);
-	return *s->at++ == ')' ? (enum atom)root : ATOM_BAD;
+	return *s->at++ == ')' ? a : ATOM_BAD;
+}
+
+/* v: n; is the layer the last of n? */
+static int every(struct family_value *v, const struct scan *s,
+		 family_lookup_fn *lookup, void *ctx)
+{
+	struct family_value i;
+
+	if (v->kind == FAMILY_NONE)
+		return 0;
+	if (v->kind != FAMILY_NUMBER || !(v->number >= 1))
+		return err_set(E_DATA, "%s is no number of layers", s->word);
+	TRY(lookup(ctx, "i", &i));
+	v->number = fmod(i.number + 1, floor(v->number)) == 0;
+	return 0;
 }
 
 static int atom_value(struct family_value *v, const struct scan *s,
@@ -106,8 +137,15 @@ static int atom_value(struct family_value *v, const struct scan *s,
 		return 0;
 	}
 	TRY(lookup(ctx, s->word, v));
+	if (a == ATOM_EVERY)
+		return every(v, s, lookup, ctx);
 	if (a == ATOM_WORD || v->kind == FAMILY_NONE)
 		return 0;
+	if (a == ATOM_NOT) {
+		*v = (struct family_value){ .kind = FAMILY_NUMBER,
+			.number = v->kind == FAMILY_NUMBER && v->number == 0 };
+		return 0;
+	}
 	if (v->kind != FAMILY_NUMBER || v->number <= 0)
 		return err_set(E_DATA, "%s has no square root", s->word);
 	v->number = sqrt(v->number);
@@ -127,14 +165,14 @@ static int combine(struct family_value *v, const struct family_value *b,
 		return err_set(E_DATA, "%s is not a number", word);
 	if (op == '/' && b->number == 0)
 		return err_set(E_DATA, "%s is 0", word);
-	v->number = op == '*' ? v->number * b->number
-			      : v->number / b->number;
+	v->number = op == '*' ? v->number * b->number :
+		    op == '/' ? v->number / b->number : v->number + b->number;
 	return 0;
 }
 
-/* One alternative; leaves s->at behind it. */
-static int eval_alt(struct family_value *v, struct scan *s,
-		    family_lookup_fn *lookup, void *ctx)
+/* Each leaves s->at behind what it read. */
+static int eval_term(struct family_value *v, struct scan *s,
+		     family_lookup_fn *lookup, void *ctx)
 {
 	char op;
 
@@ -152,6 +190,20 @@ static int eval_alt(struct family_value *v, struct scan *s,
 	}
 }
 
+static int eval_alt(struct family_value *v, struct scan *s,
+		    family_lookup_fn *lookup, void *ctx)
+{
+	TRY(eval_term(v, s, lookup, ctx));
+	while (*s->at == '+') {
+		struct family_value b;
+
+		s->at++;
+		TRY(eval_term(&b, s, lookup, ctx));
+		TRY(combine(v, &b, '+', s->word));
+	}
+	return 0;
+}
+
 int family_expr_eval(struct family_value *v, const char *expr,
 		     family_lookup_fn *lookup, void *ctx)
 {
@@ -164,17 +216,22 @@ int family_expr_eval(struct family_value *v, const char *expr,
 	}
 }
 
-int family_expr_check(const char *expr)
+int family_expr_check(const char *expr, int layer)
 {
 	struct scan s = { .at = expr };
 
 	for (;; s.at++) {
-		if (scan_atom(&s) == ATOM_BAD)
+		enum atom a = scan_atom(&s);
+
+		if (a == ATOM_BAD)
+			return 1;
+		if (!layer && (a == ATOM_EVERY ||
+			       (a >= ATOM_WORD && strchr(s.word, '['))))
 			return 1;
 		blanks(&s);
 		if (!*s.at)
 			return 0;
-		if (!strchr("|*/", *s.at))
+		if (!strchr("|*/+", *s.at))
 			return 1;
 	}
 }
@@ -186,8 +243,11 @@ int family_expr_names(const char *expr, const char *word)
 	for (;; s.at++) {
 		enum atom a = scan_atom(&s);
 
-		if (a >= ATOM_WORD && !strcmp(s.word, word))
-			return 1;
+		if (a >= ATOM_WORD) {
+			s.word[strcspn(s.word, "[")] = 0;
+			if (!strcmp(s.word, word))
+				return 1;
+		}
 		blanks(&s);
 		if (!*s.at)
 			return 0;

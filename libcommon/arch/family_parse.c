@@ -77,22 +77,24 @@ static char *head_of(char *line, char **rest)
 	return name;
 }
 
-static int entry_config(struct parser *p, char *line)
+static int rule_add(struct parser *p, char *line, struct family_rule *rule,
+		    size_t *n, int layer)
 {
 	struct family *f = p->f;
 	char *expr, *name = head_of(line, &expr);
 
-	if (f->nrule == FAMILY_RULES)
+	if (*n == FAMILY_RULES)
 		return fault(p, "too many numbers", name);
 	if (strlen(name) >= FAMILY_NAME)
 		return fault(p, "name too long", name);
+	if (family_defines_layer(f, name))
+		return fault(p, "defined twice", name);
 	for (size_t i = 0; i < f->nrule; i++)
 		if (!strcmp(f->rule[i].name, name))
 			return fault(p, "defined twice", name);
-	if (family_expr_check(expr))
+	if (family_expr_check(expr, layer))
 		return fault(p, "not an expression", expr);
-	f->rule[f->nrule++] =
-		(struct family_rule){ name, expr, p->entry_line };
+	rule[(*n)++] = (struct family_rule){ name, expr, p->entry_line };
 	return 0;
 }
 
@@ -113,10 +115,12 @@ static int entry_require(struct parser *p, char *line)
 static int attribute(struct parser *p, struct family_tensor *t,
 		     const char *word)
 {
-	if (!strcmp(word, "optional")) {
-		t->optional = 1;
-		return 0;
-	}
+	if (!strcmp(word, "optional"))
+		return t->optional = 1, 0;
+	if (!strcmp(word, "plus1"))
+		return t->plus1 = 1, 0;
+	if (!strcmp(word, "transposed"))
+		return t->transposed = 1, 0;
 	if (!strncmp(word, "tied=", 5)) {
 		t->optional = 1;
 		return name_copy(p, t->tied, sizeof(t->tied), word + 5);
@@ -172,41 +176,18 @@ static int entry_tensor(struct parser *p, char *line)
 	return 0;
 }
 
-/* "op in ... -> out  name ..."; tensors and numbers are defined above. */
 static int entry_step(struct parser *p, char *line, enum family_part part)
 {
 	struct family *f = p->f;
-	struct family_step s = { .line = p->entry_line };
 	struct words w;
-	size_t i;
 
 	TRY(cut(p, &w, line));
 	if (f->nstep[part] == FAMILY_STEPS)
 		return fault(p, "too many steps", w.at[0]);
-	TRY(name_copy(p, s.op, sizeof(s.op), w.at[0]));
-	for (i = 1; i < w.n && strcmp(w.at[i], "->"); i++) {
-		if (s.nin == FAMILY_INPUTS)
-			return fault(p, "too many inputs", w.at[i]);
-		TRY(name_copy(p, s.in[s.nin++], FAMILY_NAME, w.at[i]));
-	}
-	if (i + 1 >= w.n)
-		return fault(p, "want: op input ... -> output name ...",
-			     s.op);
-	TRY(name_copy(p, s.out, sizeof(s.out), w.at[i + 1]));
-	for (i += 2; i < w.n; i++) {
-		int key = family_defines(f, w.at[i]);
-
-		if (!key && !s.tensor[0] && family_tensor_find(f, w.at[i]))
-			TRY(name_copy(p, s.tensor, FAMILY_NAME, w.at[i]));
-		else if (!key)
-			return fault(p, "no such tensor or number", w.at[i]);
-		else if (s.nkey == FAMILY_KEYS)
-			return fault(p, "too many names", w.at[i]);
-		else
-			TRY(name_copy(p, s.key[s.nkey++], FAMILY_NAME,
-				      w.at[i]));
-	}
-	f->step[part][f->nstep[part]++] = s;
+	if (family_step_parse(&f->step[part][f->nstep[part]], f, w.at, w.n))
+		return err_at(E_DATA, "%s: line %d", p->origin,
+			      p->entry_line);
+	f->step[part][f->nstep[part]++].line = p->entry_line;
 	return 0;
 }
 
@@ -217,7 +198,9 @@ static int entry(struct parser *p, char *line)
 	if (!p->section)
 		return fault(p, "indented, but in no section", line);
 	if (!strcmp(p->section, "config"))
-		return entry_config(p, line);
+		return rule_add(p, line, p->f->rule, &p->f->nrule, 0);
+	if (!strcmp(p->section, "layer"))
+		return rule_add(p, line, p->f->layer, &p->f->nlayer, 1);
 	if (!strcmp(p->section, "require"))
 		return entry_require(p, line);
 	if (!strcmp(p->section, "tensors"))
@@ -232,8 +215,9 @@ static int entry(struct parser *p, char *line)
 
 static int directive(struct parser *p, char *line)
 {
-	static const char *const sections[] = { "config", "require", "tensors",
-						"head", "block", "tail" };
+	static const char *const sections[] = { "config", "layer", "require",
+						"tensors", "head", "block",
+						"tail" };
 	struct family *f = p->f;
 	struct words w;
 
@@ -251,6 +235,8 @@ static int directive(struct parser *p, char *line)
 		f->name = w.at[1];
 		return 0;
 	}
+	if (!strcmp(w.at[0], "prefix") && w.n == 2)
+		return name_copy(p, f->prefix, sizeof(f->prefix), w.at[1]);
 	if (!strcmp(w.at[0], "architectures"))
 		return list_add(p, &f->architectures, &w);
 	if (!strcmp(w.at[0], "model_type"))
@@ -318,7 +304,8 @@ static int check_names(const struct parser *p)
 	for (size_t i = 0; i < f->ntensor; i++) {
 		const struct family_tensor *t = &f->tensor[i];
 
-		if (family_defines(f, t->name))
+		if (family_defines(f, t->name) ||
+		    family_defines_layer(f, t->name))
 			return err_set(E_DATA, "%s: %s is a tensor and a "
 				       "number", p->origin, t->name);
 		if (t->tied[0] && !family_tensor_find(f, t->tied))
@@ -378,6 +365,7 @@ int family_parse(struct family **f, const char *text, size_t size,
 		family_free(p.f);
 		return err_set(E_NOMEM, "%s: out of memory", origin);
 	}
+	strcpy(p.f->prefix, "model.");
 	memcpy(p.f->text, text, size);
 	p.f->text[size] = 0;
 	err = parse(&p, size);

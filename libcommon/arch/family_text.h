@@ -29,10 +29,13 @@ struct family_rule {
 struct family {
 	char *text;
 	const char *name;
+	char prefix[FAMILY_NAME];       /* that names may lack: "model." */
 	struct family_words architectures, types, gguf, ignore;
 	struct family_words also;       /* pairs */
 	struct family_rule rule[FAMILY_RULES];
 	size_t nrule;
+	struct family_rule layer[FAMILY_RULES]; /* of each layer */
+	size_t nlayer;
 	struct family_rule require[FAMILY_RULES]; /* key, allowed values */
 	size_t nrequire;
 	struct family_tensor tensor[FAMILY_TENSORS];
@@ -47,23 +50,51 @@ const struct family_tensor *family_tensor_find(const struct family *f,
 /* Is it a config name, or the name of a group of them? */
 int family_defines(const struct family *f, const char *name);
 
+/* Is it a number of each layer? */
+int family_defines_layer(const struct family *f, const char *name);
+
+/* "op in ... -> out ...  name ... if NAME=VALUE": family_step.c. E_DATA, of
+ * one line without its place. */
+int family_step_parse(struct family_step *s, const struct family *f,
+		      char *const *word, size_t n) MUST_CHECK;
+
 /* ---- expressions: family_expr.c ---- */
 
-enum family_kind { FAMILY_NONE, FAMILY_NUMBER, FAMILY_TEXT };
+enum family_kind { FAMILY_NONE, FAMILY_NUMBER, FAMILY_TEXT, FAMILY_LIST };
 
 struct family_value {
 	enum family_kind kind;
 	double number;
 	char text[FAMILY_NAME];
+	double *list;           /* (n) */
+	size_t n;
 };
 
-/* A word of an expression: a number's name or a path in config.json. E_DATA:
- * it is there and is no value. */
+/* Is it the number or the text that the n bytes of word say? */
+int family_value_is(const struct family_value *v, const char *word, size_t n);
+
+struct family_list {
+	struct family_list *next;
+	double at[];
+};
+
+struct family_config {
+	const struct family *f;
+	json_t *json;           /* only while it is made */
+	struct family_value at[FAMILY_RULES];
+	size_t layers;          /* 0: they have no numbers of their own */
+	struct family_value *layer; /* (layers, f->nlayer) */
+	struct family_list *list; /* of all values */
+};
+
+/* A word of an expression: a number's name or a path in config.json, which
+ * may end in "[i]" where a layer is meant; "i" is its number. E_DATA: it is
+ * there and is no value. */
 typedef int family_lookup_fn(void *ctx, const char *word,
 			     struct family_value *v);
 
-/* 1: not an expression. */
-int family_expr_check(const char *expr);
+/* 1: not an expression. layer: may it say what only a layer has? */
+int family_expr_check(const char *expr, int layer);
 
 int family_expr_eval(struct family_value *v, const char *expr,
 		     family_lookup_fn *lookup, void *ctx) MUST_CHECK;

@@ -13,9 +13,9 @@ static int sizes(struct program *p)
 	TRY(family_size(&p->layers, p->c, "layers"));
 	TRY(family_size(&p->hidden, p->c, "hidden"));
 	TRY(family_size(&p->vocab, p->c, "vocab"));
-	if (p->layers > PROGRAM_LAYERS)
+	if (p->layers > FAMILY_LAYERS)
 		return err_set(E_DATA, "config.json: %zu layers, and at most "
-			       "%d are supported", p->layers, PROGRAM_LAYERS);
+			       "%d are supported", p->layers, FAMILY_LAYERS);
 	return 0;
 }
 
@@ -159,6 +159,18 @@ size_t program_vocab(const struct program *p)
 	return p->vocab;
 }
 
+size_t program_longest(const struct program *p)
+{
+	size_t n = SIZE_MAX;
+
+	for (size_t i = 0; i < p->nangles; i++)
+		n = size_min(n, p->angles[i].longest);
+	for (size_t i = 0; i < p->nnode; i++)
+		if (p->node[i].op.op == &op_position)
+			n = size_min(n, p->node[i].op.module[0].weight->rows);
+	return n;
+}
+
 double program_flops(const struct program *p)
 {
 	double flops = 0;
@@ -243,6 +255,21 @@ static size_t weight_bytes(const struct program *p)
 	return all;
 }
 
+int program_keeps_out(const struct program *p, const struct program_need *n)
+{
+	const struct op_node *last =
+		p->nafter ? &p->after[p->nafter - 1] : NULL;
+
+	return n->train && last && last->op->reads;
+}
+
+static size_t head_out_bytes(const struct program *p,
+			     const struct program_need *need)
+{
+	return program_keeps_out(p, need) ?
+	       need->rows * p->vocab * sizeof(float) : 0;
+}
+
 /* What the plan takes of the arena, in the order it is taken. */
 static size_t arena_bytes(const struct plan *plan, const struct program *p,
 			  size_t *activations)
@@ -252,6 +279,7 @@ static size_t arena_bytes(const struct plan *plan, const struct program *p,
 
 	arena_plan(&all, plan->activations);
 	arena_plan(&all, head);
+	arena_plan(&all, head_out_bytes(p, &plan->need));
 	*activations = all;
 	arena_plan(&all, plan->space);
 	arena_plan(&all, plan->scratch);
@@ -287,6 +315,7 @@ static void lay_out(struct program *p)
 	p->pieces = arena_get(a, plan->activations);
 	p->head_aux = arena_get(a, plan->need.rows * p->head.op.aux *
 					sizeof(float));
+	p->head_out = arena_get(a, head_out_bytes(p, &plan->need));
 	p->run.space = arena_get(a, plan->space);
 	p->run.scratch = arena_get(a, plan->scratch);
 	angles_fill(p, p->table, arena_get(a, plan->tables),

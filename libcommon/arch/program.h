@@ -63,6 +63,8 @@ int program_adapt(struct program *p, const struct adapter_set *s) MUST_CHECK;
 size_t program_layers(const struct program *p);
 size_t program_hidden(const struct program *p);
 size_t program_vocab(const struct program *p);
+size_t program_longest(const struct program *p); /* sequence that the model has
+						* positions for; SIZE_MAX */
 double program_flops(const struct program *p); /* of the frozen products, a
 						* token, forward only */
 
@@ -113,7 +115,7 @@ struct mat program_forward(struct program *p, const struct program_pass *pass);
 void program_logits(struct program *p, struct mat x, struct mat logits);
 
 /* dx (n, hidden) = dlogits W; adds to the gradients of a trained head.
- * Overwrites dlogits. x: what program_logits() was given. */
+ * Overwrites dlogits. x: what the last program_logits() was given. */
 void program_logits_backward(struct program *p, struct mat x,
 			     struct mat dlogits, struct mat dx);
 

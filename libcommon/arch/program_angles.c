@@ -138,6 +138,35 @@ static int scale_yarn(const struct scaling *s, struct angles *a)
 	return 0;
 }
 
+/* Ding et al. 2024, arXiv:2402.13753: each frequency has a divisor, for as
+ * long as the original length; beyond it there are others, which no sequence
+ * of ours reaches (program_longest()). */
+static int scale_longrope(const struct scaling *s, struct angles *a)
+{
+	size_t n = 0;
+	const double *by = family_list(s->p->c, s->group, "short_factor", &n);
+	double factor = s->factor;
+
+	TRY(needs(s, "original"));
+	if (!by || n != a->half)
+		return err_set(E_DATA, "config.json: the rope scaling has %zu "
+			       "short_factor, want %zu", n, a->half);
+	for (size_t i = 0; i < n; i++) {
+		float e = (float)(2 * i) / (float)s->dim;
+
+		if (!(by[i] > 0))
+			return lacks(s, "short_factor above 0");
+		a->freq[i] = 1 / ((float)by[i] *
+				  (float)math_pow64(s->theta, e));
+	}
+	if (!(factor > 0))
+		factor = member(s, "longest", s->original) / s->original;
+	a->scale = (float)member(s, "attention", factor <= 1 ? 1 :
+		sqrt(1 + math_log64(factor) / math_log64(s->original)));
+	a->longest = (size_t)fmin(s->original, 1e9);
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int (*scale)(const struct scaling *s, struct angles *a);
@@ -146,6 +175,8 @@ static const struct {
 	{ "linear", scale_linear },
 	{ "llama3", scale_llama3 },
 	{ "yarn", scale_yarn },
+	{ "longrope", scale_longrope },
+	{ "su", scale_longrope },
 };
 
 static int scale_by_type(const struct scaling *s, struct angles *a)
@@ -171,6 +202,7 @@ static int fill(const struct scaling *s, struct angles *a)
 {
 	a->half = s->dim / 2;
 	a->scale = 1;
+	a->longest = SIZE_MAX;
 	a->freq = malloc(a->half * sizeof(*a->freq));
 	if (!a->freq)
 		return err_set(E_NOMEM, "out of memory");
@@ -187,7 +219,7 @@ int program_angles(struct program *p, const char *group, double head_dim,
 {
 	struct scaling s = { .p = p, .group = group };
 	struct angles *a = &p->angles[p->nangles];
-	double dim = family_member(p->c, group, "dim", head_dim);
+	double dim = floor(family_member(p->c, group, "dim", head_dim));
 
 	for (*at = 0; *at < p->nangles; ++*at)
 		if (!strcmp(p->angles[*at].group, group))

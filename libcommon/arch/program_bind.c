@@ -4,17 +4,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A checkpoint's names may lack "model." in front. */
+/* A checkpoint's names may lack the family's prefix. */
 static const struct tensor *find(const struct program *p, const char *name,
 				 const char *suffix)
 {
+	const char *prefix = family_prefix(p->f);
 	char whole[TENSOR_NAME];
 	const struct tensor *t;
 
 	snprintf(whole, sizeof(whole), "%s.%s", name, suffix);
 	t = tensor_set_find(p->base, whole);
-	if (!t && !strncmp(whole, "model.", 6))
-		t = tensor_set_find(p->base, whole + 6);
+	if (!t && !strncmp(whole, prefix, strlen(prefix)))
+		t = tensor_set_find(p->base, whole + strlen(prefix));
 	return t;
 }
 
@@ -126,6 +127,8 @@ int program_bind(struct program *p, const struct family_tensor *f,
 		return bind_matrix(p, f, b, t, layer);
 	b->size = t->count;
 	TRY(vector_of(&b->vector, t, t->count));
+	for (size_t k = 0; source->plus1 && k < b->size; k++)
+		b->vector[k] += 1;
 	t = find(p, name, "bias");
 	return t ? vector_of(&b->bias, t, b->size) : 0;
 }

@@ -1,5 +1,6 @@
 #include "arch/program_parts.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +51,22 @@ static int slot_set(struct builder *b, const char *name, size_t value)
 	return 0;
 }
 
+/* What a layer wrote is nothing to the next one, but for what it leaves. */
+static void slots_leave(struct builder *b, size_t layer)
+{
+	struct slots *s = &b->slots;
+
+	for (size_t i = s->n; i-- > 0;) {
+		size_t v = s->value[i];
+
+		if (b->p->value[v].layer != layer || v == b->p->state[layer])
+			continue;
+		s->n--;
+		s->value[i] = s->value[s->n];
+		memmove(s->name[i], s->name[s->n], FAMILY_NAME);
+	}
+}
+
 /* ---- what a step names ---- */
 
 static int number_of(const struct builder *b, size_t i, struct op_node *n)
@@ -60,9 +77,11 @@ static int number_of(const struct builder *b, size_t i, struct op_node *n)
 	n->number[i] = NAN;
 	if (family_is_group(b->p->f, key))
 		return program_angles(b->p, key, n->number[0], &n->table);
-	if (!family_has(c, key))
+	if (isdigit((unsigned char)key[key[0] == '-'])) {
+		n->number[i] = strtod(key, NULL);
 		return 0;
-	return family_real(&n->number[i], c, key);
+	}
+	return family_real_at(&n->number[i], c, key, b->layer);
 }
 
 static const struct family_tensor *tensor_of(const struct builder *b)
@@ -105,24 +124,32 @@ static void value_add(struct builder *b, struct node *n, size_t i)
 	};
 }
 
-static int node_fill(struct builder *b, struct node *n, const struct op *op,
-		     const size_t *in, const struct bound *w)
+/* What a node has of its step alone. */
+static int node_numbers(struct builder *b, struct node *n, const struct op *op)
 {
 	const struct family_step *s = b->step;
 
 	n->op.op = op;
 	n->op.nin = op->nin;
+	n->op.nout = s->nout;
 	n->op.layer = b->layer;
 	n->op.table = SIZE_MAX;
 	n->line = s->line;
-	for (size_t i = 0; i < op->nin; i++) {
-		n->in[i] = in[i];
-		n->op.in_cols[i] = b->p->value[in[i]].cols;
-	}
 	for (size_t i = 0; i < OP_NUMBERS; i++) {
 		n->op.number[i] = NAN;
 		if (i < s->nkey)
 			TRY(number_of(b, i, &n->op));
+	}
+	return 0;
+}
+
+static int node_fill(struct builder *b, struct node *n, const struct op *op,
+		     const size_t *in, const struct bound *w)
+{
+	TRY(node_numbers(b, n, op));
+	for (size_t i = 0; i < op->nin; i++) {
+		n->in[i] = in[i];
+		n->op.in_cols[i] = b->p->value[in[i]].cols;
 	}
 	if (w && w->vector) {
 		n->op.gain = w->vector;
@@ -139,10 +166,16 @@ static int node_fill(struct builder *b, struct node *n, const struct op *op,
 
 static int shape_of(const struct builder *b, struct node *n)
 {
-	int err = n->op.op->shape(&n->op);
+	const struct op *op = n->op.op;
+	int err = op->shape(&n->op);
 
-	return err ? err_at(err, "family %s: line %d",
-			    family_name(b->p->f), b->step->line) : 0;
+	if (err)
+		return err_at(err, "family %s: line %d",
+			      family_name(b->p->f), b->step->line);
+	if (b->step->nout != (op == &op_linear ? 1 : n->op.nout))
+		return fault(b, "another number of outputs than it has",
+			     op->name);
+	return 0;
 }
 
 static int is_head(const struct builder *b, const struct family_tensor *t)
@@ -160,7 +193,7 @@ static int step_add(struct builder *b, const struct op *op, const size_t *in,
 		module_set(&n->op.module[n->op.nout++], w);
 		TRY(shape_of(b, n));
 		value_add(b, n, n->op.nout - 1);
-		return slot_set(b, b->step->out, n->out[n->op.nout - 1]);
+		return slot_set(b, b->step->out[0], n->out[n->op.nout - 1]);
 	}
 	if (!n)
 		n = &p->node[p->nnode++];
@@ -172,8 +205,33 @@ static int step_add(struct builder *b, const struct op *op, const size_t *in,
 		p->last = in[0];
 		return 0;
 	}
-	value_add(b, n, 0);
-	return slot_set(b, b->step->out, n->out[0]);
+	for (size_t i = 0; i < n->op.nout; i++) {
+		value_add(b, n, i);
+		TRY(slot_set(b, b->step->out[i], n->out[i]));
+	}
+	return 0;
+}
+
+/* A step on the logits: it may read what it wrote, but only the last. */
+static int after_add(struct builder *b, const struct op *op)
+{
+	const unsigned inplace = OP_INPLACE | OP_INPLACE_GRAD;
+	struct program *p = b->p;
+	struct node n = { .op = { .in_cols = { p->vocab } } };
+	const struct op_node *last =
+		p->nafter ? &p->after[p->nafter - 1] : NULL;
+
+	if (b->step->nin != 1 || op->nin != 1 || b->step->tensor[0] ||
+	    (op->flags & inplace) != inplace)
+		return fault(b, "cannot stand behind the head", op->name);
+	if (p->nafter == PROGRAM_AFTER || (last && last->op->reads))
+		return fault(b, "too much behind the head", op->name);
+	TRY(node_numbers(b, &n, op));
+	TRY(shape_of(b, &n));
+	if (n.op.aux || (op->reads && op->reads(&n.op) != OP_READS_OUT))
+		return fault(b, "cannot stand behind the head", op->name);
+	p->after[p->nafter++] = n.op;
+	return 0;
 }
 
 static int step_build(struct builder *b)
@@ -184,10 +242,10 @@ static int step_build(struct builder *b)
 	struct bound *w = NULL;
 	size_t in[OP_IN];
 
-	if (b->p->head.op.op)
-		return fault(b, "a step after the head", s->op);
 	if (!op)
 		return fault(b, "no such op", s->op);
+	if (b->p->head.op.op)
+		return after_add(b, op);
 	if (s->nin != op->nin)
 		return fault(b, "another number of inputs than it has",
 			     s->op);
@@ -197,9 +255,10 @@ static int step_build(struct builder *b)
 		TRY(program_bind(b->p, t, b->layer == SIZE_MAX ? 0 : b->layer,
 				 &w));
 	if (w && !w->name) /* without its tensor the step does nothing */
-		return s->nin == 1 ? slot_set(b, s->out, in[0])
+		return s->nin == 1 ? slot_set(b, s->out[0], in[0])
 				   : fault(b, "its tensor is absent", s->op);
-	if ((op == &op_linear || op == &op_embed) && (!w || w->vector))
+	if ((op == &op_linear || op == &op_embed || op == &op_position) &&
+	    (!w || w->vector))
 		return fault(b, "wants a matrix", s->op);
 	return step_add(b, op, in, t, w);
 }
@@ -212,7 +271,8 @@ static int part_build(struct builder *b, enum family_part part, size_t layer)
 	b->layer = layer;
 	for (size_t i = 0; i < n; i++) {
 		b->step = &s[i];
-		TRY(step_build(b));
+		if (family_when(b->p->c, b->step, layer))
+			TRY(step_build(b));
 	}
 	return 0;
 }
@@ -266,7 +326,7 @@ static int room(struct program *p)
 	family_tensors(p->f, &ntensor);
 	steps = n[0] + n[1] * p->layers + n[2];
 	p->node = calloc(steps, sizeof(*p->node));
-	p->value = calloc(steps, sizeof(*p->value));
+	p->value = calloc(steps * OP_OUT, sizeof(*p->value));
 	p->state = calloc(p->layers, sizeof(*p->state));
 	p->bound = calloc(ntensor * p->layers, sizeof(*p->bound));
 	p->module = calloc(ntensor * p->layers, sizeof(*p->module));
@@ -284,6 +344,7 @@ int program_build(struct program *p)
 	for (size_t i = 0; i < p->layers; i++) {
 		TRY(part_build(&b, FAMILY_BLOCK, i));
 		p->state[i] = p->nvalue - 1;
+		slots_leave(&b, i);
 	}
 	TRY(part_build(&b, FAMILY_TAIL, SIZE_MAX));
 	TRY(check_ends(&b));

@@ -6,7 +6,7 @@
 #include "base/arena.h"
 #include "op/op.h"
 
-enum { PROGRAM_LAYERS = 4096, PROGRAM_TABLES = 8, NONE = -1 };
+enum { PROGRAM_TABLES = 8, PROGRAM_AFTER = 4, NONE = -1 };
 
 /* A tensor of the family in one layer, found in the base. */
 struct bound {
@@ -37,6 +37,7 @@ struct angles {
 	float *freq;            /* (half) */
 	size_t half;
 	float scale;
+	size_t longest;         /* sequence that they are for */
 };
 
 /* ---- the plan: program_plan.c, program_walk.c, program_place.c ---- */
@@ -106,6 +107,8 @@ struct program {
 	size_t nvalue;
 	size_t last;                    /* the value that the head reads */
 	struct node head;
+	struct op_node after[PROGRAM_AFTER]; /* on the logits, in place */
+	size_t nafter;
 	size_t *state;                  /* (layers) what each block leaves */
 	size_t ncache;                  /* attends */
 	int keep_states;
@@ -115,6 +118,7 @@ struct program {
 	struct arena arena;
 	unsigned char *pieces;
 	float *head_aux;
+	float *head_out;                /* (need.rows, vocab): see keeps_out */
 	struct op_run run;
 	struct op_rope_table table[PROGRAM_TABLES];
 	uint32_t *pos;
@@ -129,6 +133,9 @@ int program_bind(struct program *p, const struct family_tensor *t,
 /* E_DATA: the base has a weight that the model would not read. */
 int program_check_used(const struct program *p) MUST_CHECK;
 void program_unbind(struct program *p);
+
+/* Does backward read the logits as forward left them? */
+int program_keeps_out(const struct program *p, const struct program_need *n);
 
 /* program_build.c: steps to nodes. */
 int program_build(struct program *p) MUST_CHECK;

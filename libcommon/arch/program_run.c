@@ -156,19 +156,43 @@ static struct op_call head_call(struct program *p, struct mat x)
 	};
 }
 
+static struct op_call after_call(struct program *p, size_t i, struct mat m)
+{
+	return (struct op_call){
+		.node = &p->after[i], .run = &p->run, .rows = m.rows,
+		.in = { m }, .out = { m }, .dout = { m }, .din = { m },
+	};
+}
+
 void program_logits(struct program *p, struct mat x, struct mat logits)
 {
 	struct op_call c = head_call(p, x);
 
 	c.out[0] = logits;
 	timed(p, &c, TURN_FORWARD);
+	for (size_t i = 0; i < p->nafter; i++) {
+		c = after_call(p, i, logits);
+		timed(p, &c, TURN_FORWARD);
+	}
+	if (program_keeps_out(p, &p->plan->need))
+		for (size_t i = 0; i < x.rows; i++)
+			memcpy(p->head_out + i * p->vocab, mat_row(logits, i),
+			       p->vocab * sizeof(float));
 }
 
 void program_logits_backward(struct program *p, struct mat x,
 			     struct mat dlogits, struct mat dx)
 {
-	struct op_call c = head_call(p, x);
+	struct op_call c;
 
+	p->run.train = 0;
+	for (size_t i = p->nafter; i-- > 0;) {
+		c = after_call(p, i, dlogits);
+		if (i + 1 == p->nafter)
+			c.out[0] = mat_of(p->head_out, x.rows, p->vocab);
+		timed(p, &c, TURN_BACKWARD);
+	}
+	c = head_call(p, x);
 	c.dout[0] = dlogits;
 	c.din[0] = dx;
 	timed(p, &c, TURN_BACKWARD);

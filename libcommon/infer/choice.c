@@ -36,6 +36,11 @@ static int check(struct scorer *s, const struct choice_sequence *seq,
 			return err_set(E_DATA, "choice %zu: %zu tokens, room "
 				       "for %zu", i + 1, seq[i].n,
 				       scorer_feed(s)->tokens);
+		if (seq[i].n > program_longest(scorer_program(s)))
+			return err_set(E_DATA, "choice %zu: %zu tokens, the "
+				       "model has positions for %zu", i + 1,
+				       seq[i].n,
+				       program_longest(scorer_program(s)));
 		for (size_t t = 0; t < seq[i].n; t++)
 			if (seq[i].id[t] >= vocab)
 				return err_set(E_DATA, "token %u, the "

@@ -131,6 +131,7 @@ static int run_all(struct job *j, const struct samples *data, size_t tokens)
 		for (; at < end && j->sum.tokens < tokens; at += n) {
 			n = size_min(size_min(end - at, COMPARE_LENGTH),
 				     tokens - j->sum.tokens);
+			n = size_min(n, program_longest(j->program[0]));
 			TRY(check_tokens(j, data->id + at, n));
 			feed_clear(&j->feed, NULL);
 			feed_add(&j->feed, data->id + at, NULL, n, 0, 0);

@@ -39,6 +39,10 @@ static int check(struct scorer *s, const uint32_t *prompt, size_t n)
 
 	if (!n)
 		return err_set(E_DATA, "the prompt is empty");
+	if (n > program_longest(scorer_program(s)))
+		return err_set(E_DATA, "a prompt of %zu tokens, the model has "
+			       "positions for %zu", n,
+			       program_longest(scorer_program(s)));
 	for (size_t i = 0; i < n; i++)
 		if (prompt[i] >= vocab)
 			return err_set(E_DATA, "token %u, the vocabulary has "
@@ -61,6 +65,8 @@ int decode(struct scorer *s, struct sampler *sampler, const uint32_t *prompt,
 	memcpy(all, prompt, n * sizeof(*all));
 	kv_cache_truncate(scorer_cache(s), 0, 0);
 	for (size_t i = 0; i < need->most && !err; i++, n++) {
+		if (i && n > program_longest(scorer_program(s)))
+			break;
 		if (i) {
 			feed_clear(f, scorer_cache(s));
 			feed_add(f, &all[n - 1], NULL, 1, n - 1, 0);

@@ -219,6 +219,10 @@ static int check_sample(const struct scorer *s, const struct samples *data,
 	if (n > s->feed.tokens)
 		return err_set(E_DATA, "sample %zu: %zu tokens, room for %zu",
 			       i + 1, n, s->feed.tokens);
+	if (n > program_longest(s->program))
+		return err_set(E_DATA, "sample %zu: %zu tokens, the model has "
+			       "positions for %zu", i + 1, n,
+			       program_longest(s->program));
 	for (size_t t = data->start[i]; t < data->start[i + 1]; t++)
 		if (data->id[t] >= vocab || data->label[t] >= (int64_t)vocab)
 			return err_set(E_DATA, "sample %zu: token %u, the "

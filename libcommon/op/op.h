@@ -99,8 +99,9 @@ struct op {
 	size_t nin;
 	unsigned flags;
 
-	/* From nin, in_cols, modules, gain, numbers: checks them, and sets
-	 * out_cols and aux. E_DATA. Called again after adapters are set. */
+	/* From nin, in_cols, modules, gain, numbers, and nout as the step has
+	 * it: checks them, and sets nout, out_cols and aux. E_DATA. Called
+	 * again after adapters are set. */
 	int (*shape)(struct op_node *n) MUST_CHECK;
 
 	/* OP_READS_ bits. NULL: none. */
@@ -134,7 +135,9 @@ void op_rows(const struct op_call *c, op_rows_fn *fn);
 /* The weight in use: the base's, or the one that is trained in its place. */
 const struct weight *op_weight(const struct op_module *m);
 
-extern const struct op op_add, op_attend, op_embed, op_linear, op_rmsnorm,
-	op_rope, op_swiglu;
+extern const struct op op_add, op_attend, op_embed, op_geglu, op_geglu_tanh,
+	op_gelu, op_gelu_tanh, op_layernorm, op_linear, op_position,
+	op_rmsnorm, op_rope, op_scale, op_silu, op_softcap, op_split,
+	op_swiglu;
 
 #endif

@@ -8,6 +8,18 @@
 #include "kernel/gemm.h"
 #include "train/trainer.h"
 
+static int check_lengths(const struct samples *s, size_t longest,
+			 const char *what)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->start[i + 1] - s->start[i] > longest)
+			return err_set(E_DATA, "%s: sample %zu has %zu "
+				       "tokens, the model has positions for "
+				       "%zu", what, i + 1,
+				       s->start[i + 1] - s->start[i], longest);
+	return 0;
+}
+
 static int check_tokens(const struct samples *s, size_t vocab,
 			const char *what)
 {
@@ -132,10 +144,15 @@ int trainer_make_plan(struct trainer *t)
 {
 	const struct trainer_options *o = &t->options;
 	size_t vocab = program_vocab(t->program);
+	size_t longest = program_longest(t->program);
 
 	TRY(check_tokens(t->data.samples, vocab, "data"));
-	if (t->has_eval)
+	TRY(check_lengths(t->data.samples, longest, "data"));
+	if (t->has_eval) {
 		TRY(check_tokens(t->eval.samples, vocab, "evaluation data"));
+		TRY(check_lengths(t->eval.samples, longest,
+				  "evaluation data"));
+	}
 	TRY(count_steps(t));
 	count_tokens(t);
 	t->state.steps = t->plan.steps;

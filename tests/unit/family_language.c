@@ -35,7 +35,7 @@ static void faults_name_the_line(void **state)
 		{ "config now\n", "line 1: words after" },
 		{ "ignore\n", "line 1: nothing named" },
 		{ "family f\nconfig\n\tlayers a |\n", "line 3: not an expr" },
-		{ "family f\nconfig\n\tlayers a + b\n", "line 3: not an" },
+		{ "family f\nconfig\n\tlayers a % b\n", "line 3: not an" },
 		{ "family f\nconfig\n\tlayers \"a\n", "line 3: not an" },
 		{ "family f\nconfig\n\tlayers cube(a)\n", "line 3: not an" },
 		{ "family f\nconfig\n\tlayers 1x\n", "line 3: not an" },

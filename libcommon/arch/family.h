@@ -51,7 +51,6 @@ struct family_tensor {
 	int gguf_permuted;              /* rows permuted by llama.cpp ... */
 	char permute_heads[FAMILY_NAME]; /* ... for that many heads (config) */
 	int plus1;                      /* a gain of 1 + w; GGUF has the sum */
-	int transposed;                 /* the checkpoint stores (in, out) */
 };
 
 struct family;          /* opaque: steps, tensors, config rules */

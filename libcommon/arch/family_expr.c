@@ -136,7 +136,11 @@ static int atom_value(struct family_value *v, const struct scan *s,
 		memcpy(v->text, s->word, strlen(s->word));
 		return 0;
 	}
-	TRY(lookup(ctx, s->word, v));
+	if (isdigit((unsigned char)s->word[0]))
+		*v = (struct family_value){ .kind = FAMILY_NUMBER,
+			.number = strtod(s->word, NULL) };
+	else
+		TRY(lookup(ctx, s->word, v));
 	if (a == ATOM_EVERY)
 		return every(v, s, lookup, ctx);
 	if (a == ATOM_WORD || v->kind == FAMILY_NONE)

@@ -119,8 +119,6 @@ static int attribute(struct parser *p, struct family_tensor *t,
 		return t->optional = 1, 0;
 	if (!strcmp(word, "plus1"))
 		return t->plus1 = 1, 0;
-	if (!strcmp(word, "transposed"))
-		return t->transposed = 1, 0;
 	if (!strncmp(word, "tied=", 5)) {
 		t->optional = 1;
 		return name_copy(p, t->tied, sizeof(t->tied), word + 5);

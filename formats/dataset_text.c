@@ -53,12 +53,16 @@ static int rows(struct reading *r, struct ids *ids, int last)
 	return 0;
 }
 
+/* end: bytes of the file up to the text's end. */
 static int block(struct reading *r, struct text *text, struct ids *ids,
-		 int last, int first)
+		 int last, size_t end)
 {
 	size_t n = last ? text->n : cut_at(text->at, text->n);
+	size_t at = end - text->n, valid = unicode_valid(text->at, n);
 
-	TRY(tokenizer_encode(r->t, text->at, n, first, ids));
+	if (valid < n)
+		return err_set(E_DATA, "byte %zu is no UTF-8", at + valid);
+	TRY(tokenizer_encode(r->t, text->at, n, !at, ids));
 	memmove(text->at, text->at + n, text->n - n);
 	text->n -= n;
 	return ids->n ? rows(r, ids, last) : 0;
@@ -67,20 +71,19 @@ static int block(struct reading *r, struct text *text, struct ids *ids,
 static int read_blocks(struct reading *r, struct io_in *in, struct text *text,
 		       struct ids *ids)
 {
-	size_t got, before;
-	int first = 1;
+	size_t got, before, end = 0;
 
 	do {
 		before = text->n;
 		TRY(text_room(text, BLOCK));
 		TRY(io_in_read(in, text->at + before, BLOCK, &got));
 		text->n += got;
-		if (!text->n && first)
+		end += got;
+		if (!end)
 			return err_set(E_DATA, "there is no text");
 		if (r->o->eval_text && got == BLOCK)
 			continue;
-		TRY(block(r, text, ids, got < BLOCK, first));
-		first = 0;
+		TRY(block(r, text, ids, got < BLOCK, end));
 	} while (got == BLOCK);
 	return 0;
 }

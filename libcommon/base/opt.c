@@ -71,15 +71,15 @@ static int set_choice(const struct opt *o, const char *text)
 	const char *c = o->choices;
 	int i = 0;
 
-	for (;; i++) {
-		size_t n = strcspn(c, "|");
+	for (;; i += *c++ == '|') {
+		size_t n = strcspn(c, "|,");
 
 		if (strlen(text) == n && !strncmp(c, text, n)) {
 			*(int *)o->at = i;
 			return 0;
 		}
 		c += n;
-		if (!*c++)
+		if (!*c)
 			return err_set(E_USAGE, "--%s: '%s' is none of %s",
 				       o->name, text, o->choices);
 	}

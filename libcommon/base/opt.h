@@ -29,7 +29,8 @@ enum opt_type {
 	OPT_REAL,       /* double, finite */
 	OPT_BYTES,      /* uint64_t; 512M, 8G: powers of 1024 */
 	OPT_TEXT,       /* const char * */
-	OPT_CHOICE,     /* int, the index in choices "a|b|c" */
+	OPT_CHOICE,     /* int, the index in choices "a|b|c"; in "a,x|b" x is
+			 * another way to say a */
 	OPT_LIST,       /* struct opt_list; the option may be repeated */
 };
 

@@ -39,7 +39,7 @@ static void print_choice(char *buf, size_t size, const struct opt *o)
 
 	for (int i = 0; i < *(int *)o->at; i++)
 		c += strcspn(c, "|") + 1;
-	snprintf(buf, size, "%.*s", (int)strcspn(c, "|"), c);
+	snprintf(buf, size, "%.*s", (int)strcspn(c, "|,"), c);
 }
 
 const char *opt_value_text(const struct opt *o, char *buf, size_t size)

@@ -160,3 +160,12 @@ setup() {
 		status=$?
 	[ "$status" -eq 74 ]
 }
+
+@test "a text that is no UTF-8 is refused, and where is said" {
+	{ printf 'a line\n%.0s' $(seq 200000); printf 'caf\351\n'; } > latin.txt
+	run -65 --separate-stderr tokenize --base tokenizer.json \
+		--length 64 --jsonl latin.txt
+	[ "$stderr" = "tokenize: latin.txt: byte 1400003 is no UTF-8" ]
+	printf 'caf\303\251\n' > utf8.txt
+	tokenize --base tokenizer.json --jsonl utf8.txt
+}

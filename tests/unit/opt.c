@@ -24,7 +24,8 @@ static struct opt own[] = {
 	{ "rank", 'r', OPT_COUNT, &rank, "N", "rank", .alias = "lora-r" },
 	{ "learning-rate", 0, OPT_REAL, &rate, "X", "rate" },
 	{ "fast", 'f', OPT_FLAG, &fast, NULL, "fast" },
-	{ "how", 0, OPT_CHOICE, &how, NULL, "how", .choices = "cpu|cuda" },
+	{ "how", 0, OPT_CHOICE, &how, NULL, "how",
+	  .choices = "cpu,host|cuda,gpu" },
 	{ "seed", 0, OPT_SEED, &seed, "N", "seed" },
 	{ "name", 'n', OPT_TEXT, &name, "S", "name" },
 	{ "skip", 0, OPT_LIST, &skip, "RE", "skip" },
@@ -81,7 +82,7 @@ static void every_form_of_an_option_is_read(void **state)
 	assert_int_equal(parse("--lora_r 4 --learning_rate 1 --no-fast"), 0);
 	assert_int_equal(rank, 4);
 	assert_false(fast);
-	assert_int_equal(parse("--how cuda --skip a --skip b -- -r"), 0);
+	assert_int_equal(parse("--how gpu --skip a --skip b -- -r"), 0);
 	assert_int_equal(how, 1);
 	assert_int_equal(skip.n, 2);
 	assert_string_equal(skip.at[1], "b");
@@ -92,7 +93,7 @@ static void what_is_wrong_is_said(void **state)
 {
 	static const char *const bad[] = {
 		"--nope", "-x", "-r", "-r 8x", "-r -1", "--rank=", "--fast=2",
-		"--learning-rate nan", "--learning-rate 1e999", "--how gpu",
+		"--learning-rate nan", "--learning-rate 1e999", "--how gp",
 		"--seed 99999999999999999999", "--no-rank", "--how cp",
 	};
 

@@ -86,8 +86,7 @@ static const struct opt_program program = {
 	"merge-adapter --requantise base.nf4.st adapter/ > merged.nf4.st",
 	.see = "LoRA, arXiv:2106.09685; peft-step(1), st-export(1), st(5)",
 	.own = own,
-	.shared = opt_shared,
-	.without = "memory",
+	.shared = opt_shared, .without = "memory",
 };
 
 struct work {

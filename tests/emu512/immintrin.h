@@ -171,9 +171,12 @@ EMU(__m128, __m128, 4, _maskz_loadu_ps4, (__mmask8 k, const void *p),
 
 static inline void emu_mask_storeu_ps(void *p, __mmask16 k, __m512 a)
 {
-	for (int i = 0; i < 16; i++)
+	for (int i = 0; i < 16; i++) {
+		float x = a[i];
+
 		if (ON)
-			memcpy((float *)p + i, &a[i], sizeof(float));
+			memcpy((float *)p + i, &x, sizeof(x));
+	}
 }
 
 static inline int emu_compare(float a, float b, int how)

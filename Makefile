@@ -101,7 +101,7 @@ check-long: deps-check
 parity: tests
 	@O=$(O) bash tests/parity.sh
 # Against the packages that we want to agree with; PYTHON is one that has them.
-PYTHON  = python3
+PYTHON ?= python3
 check-peers: all
 	@O=$(O) PYTHON=$(PYTHON) bash tests/peers/run.sh
 check-asan:

@@ -1,7 +1,8 @@
 #!/bin/bash
 # peers.sh - the same work here and in PyTorch's stack, A B A B in one run
 #
-# PYTHON has torch, transformers, peft (and bitsandbytes, for its rows);
+# PYTHON has torch, transformers, peft (and bitsandbytes and llama-cpp-python, for
+# their rows);
 # WEFT_MODEL is the GGUF file. Writes the tables of docs/performance.md, between
 # its marks. TURNS: how often each; STEPS: of a training row; RECORDS: of the
 # instruction rows. PAGE: another file to write.
@@ -54,6 +55,10 @@ transformers() {
 	"$PYTHON" tests/bench/peers_infer.py "$tmp/hf" 3 2> "$tmp/err" ||
 		{ tail -n 3 "$tmp/err" >&2; return 1; }
 }
+llama() {
+	"$PYTHON" tests/bench/peers_llama.py "$WEFT_MODEL" 3 2> "$tmp/err" ||
+		{ tail -n 1 "$tmp/err" >&2; return 1; }
+}
 
 # "GROUP NAME best median MB"; a peer that fails has no row.
 row() { # group name command ...
@@ -90,6 +95,7 @@ for ((turn = 0; turn < turns; turn++)); do
 	speed "Weft, NF4" infer nf4
 	speed "transformers, f32" transformers
 	speed "Weft, bf16" infer bf16
+	speed "llama.cpp, Q4_1" llama
 done
 
 table() { # group: best and median over the turns, ratios to the first row
@@ -139,7 +145,7 @@ tables() {
 		"\`TURNS=$turns STEPS=$steps RECORDS=$records make bench-peers\`."
 	"$PYTHON" -c 'import importlib.metadata as m
 print("Peers: " + ", ".join(f"{n} {m.version(n)}" for n in ("torch",
-      "transformers", "peft", "bitsandbytes") if n in {d.name for d in
+      "transformers", "peft", "bitsandbytes", "llama_cpp_python") if n in {d.name for d in
       m.distributions()}) + ".")'
 	printf '\n### Training: 4 sequences of 256 tokens a step, tokens/s\n\n'
 	table step "$(awk -v g="$peak" -v p="$parameters" \

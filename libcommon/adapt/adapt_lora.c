@@ -159,7 +159,7 @@ static int lora_merge(const struct adapter *a, const struct weight *w,
 	size_t bytes = size_align(count * sizeof(float), 64);
 	const float *b = a->param[B].at + row * a->rank;
 	char *room = aligned_alloc(64, size_align(bytes + gemm_space(NULL, n,
-							a->rank), 64));
+							a->rank, 1), 64));
 	float *sb = (float *)room;
 	struct gemm_output o = { .y = dst, .stride = a->in, .n = a->in,
 				 .add = 1 };

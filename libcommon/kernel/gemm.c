@@ -16,6 +16,8 @@ enum {
 	MC = 256,                       /* rows: MC x KC of X stays in L2 */
 	NC_PANELS = 8,                  /* panels in a chunk, at most */
 	X_FLOATS = 4 << 20,
+	PIECE_FLOATS = 2 << 20,         /* of X, where its k is cut ... */
+	PIECE_LEAST = 5 * GEMM_KC,      /* ... to so many at least */
 	PACK_ROWS = 64,                 /* rows of X that a task packs */
 	XS = GEMM_OUTPUTS * GEMM_TERMS,
 };
@@ -57,9 +59,10 @@ static size_t block_rows(size_t m, size_t ksum)
 	return size_min(padded(m), size_max(rows, MC));
 }
 
-size_t gemm_space(const struct pool *pool, size_t m, size_t ksum)
+size_t gemm_space(const struct pool *pool, size_t m, size_t ksum, size_t nout)
 {
-	size_t x = size_min(padded(m) * ksum, size_max(X_FLOATS, MC * ksum));
+	size_t most = nout == 1 ? X_FLOATS : size_max(X_FLOATS, MC * ksum);
+	size_t x = size_min(padded(m) * ksum, most);
 	size_t w = pool_lanes(pool) * wbuf_floats;
 
 	return (size_align(x, 16) + w) * sizeof(float);
@@ -255,7 +258,7 @@ static void run_area(const struct job *job, const struct area *a, float *w)
 			continue;
 		}
 		for (size_t k = 0; k < term->k; k += GEMM_KC) {
-			term->pack(term->w, w, k,
+			term->pack(term->w, w, term->k0 + k, term->k0 +
 				   size_min(k + GEMM_KC, term->k), a->n0,
 				   a->n1, term->use);
 			multiply(job, p, a, k, w, first);
@@ -311,8 +314,8 @@ static void run_turn(struct job *job, struct pool *pool, int early, int late)
 		       size_ceil(job->rows, job->part), area_task, job);
 }
 
-void gemm(struct pool *pool, void *space, size_t m,
-	  const struct gemm_output *out, size_t nout)
+static void gemm_rows(struct pool *pool, void *space, size_t m,
+		      const struct gemm_output *out, size_t nout)
 {
 	struct job job = { .out = out, .nout = nout };
 	size_t ksum = collect_x(&job), most = block_rows(m, ksum);
@@ -327,4 +330,62 @@ void gemm(struct pool *pool, void *space, size_t m,
 			run_turn(&job, pool, 1, 0);
 		run_turn(&job, pool, 0, early);
 	}
+}
+
+static size_t all_k(const struct gemm_output *o)
+{
+	size_t k = 0;
+
+	for (size_t t = 0; t < o->nterm; t++)
+		k += o->term[t].k;
+	return k;
+}
+
+/* The next k of out's terms from (t, k) on, at most so many, in whole blocks. */
+static void next_piece(struct gemm_output *part, const struct gemm_output *out,
+		       size_t *t, size_t *k, size_t most)
+{
+	for (part->nterm = 0; *t < out->nterm; ++*t, *k = 0) {
+		struct gemm_term to = out->term[*t];
+		size_t left = to.k - *k;
+
+		to.x += *k;
+		to.k0 += *k;
+		to.k = left <= most ? left : most / GEMM_KC * GEMM_KC;
+		if (to.k)
+			part->term[part->nterm++] = to;
+		*k += to.k;
+		most -= to.k;
+		if (to.k < left)
+			return;
+	}
+}
+
+/*
+ * One output of a long k, such as a head's dx: all rows, or many, of a piece
+ * of k at a time. So W is decoded once for them, and X is multiplied while it
+ * is still near. The blocks of k are the same ones, in the same order.
+ */
+static void gemm_pieces(struct pool *pool, void *space, size_t m,
+			const struct gemm_output *out)
+{
+	size_t rows = size_min(padded(m), PIECE_FLOATS / PIECE_LEAST);
+	size_t most = PIECE_FLOATS / rows / GEMM_KC * GEMM_KC;
+	struct gemm_output part = *out;
+	size_t t = 0, k = 0;
+
+	while (t < out->nterm) {
+		next_piece(&part, out, &t, &k, most);
+		gemm_rows(pool, space, m, &part, 1);
+		part.add = 1;
+	}
+}
+
+void gemm(struct pool *pool, void *space, size_t m,
+	  const struct gemm_output *out, size_t nout)
+{
+	if (nout == 1 && padded(m) * all_k(out) > X_FLOATS)
+		gemm_pieces(pool, space, m, out);
+	else
+		gemm_rows(pool, space, m, out, nout);
 }

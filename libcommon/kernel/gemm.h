@@ -62,6 +62,8 @@ struct gemm_term {
 	const void *w;
 	enum gemm_use use;
 	gemm_dot_fn *dot;       /* or NULL: one row goes through pack, too */
+	size_t k0;              /* of W's k, the one that x begins with; a
+				 * multiple of GEMM_KC, mostly 0 */
 };
 
 enum { GEMM_TERMS = 16, GEMM_OUTPUTS = 8 };
@@ -78,8 +80,9 @@ struct gemm_output {
 };
 
 /* Bytes of work space that gemm() needs, for any product whose m is at most m
- * and whose distinct X have at most ksum columns together. */
-size_t gemm_space(const struct pool *pool, size_t m, size_t ksum);
+ * and whose distinct X have at most ksum columns together, and which has at
+ * most nout outputs: for one alone, a long k is packed piece by piece. */
+size_t gemm_space(const struct pool *pool, size_t m, size_t ksum, size_t nout);
 
 /* The outputs may not overlap each other nor any x, but for an early one's y.
  * space: 64-byte aligned. */

@@ -61,6 +61,18 @@ INLINE void put(float *y, const __m512 s[3], size_t n, int first)
 	put_some(y, part, n, first);
 }
 
+/* Asks for the tile's place before its sums are made: y is larger than the
+ * caches, and a store that waits holds up the next tile. */
+INLINE void ask(struct place p, size_t rows)
+{
+	for (size_t r = 0; r < rows && r < p.m; r++) {
+		const float *y = p.y + r * p.stride;
+
+		for (size_t j = 0; j < 2 * GEMM_NR && j < p.n; j += 16)
+			__builtin_prefetch(y + j, 1);
+	}
+}
+
 /* Row r of X at some k; a tile may have two panels of it. */
 INLINE float x_at(struct factors f, size_t k, size_t r)
 {
@@ -80,6 +92,7 @@ INLINE void tile(struct place p, size_t rows, struct factors f)
 	const float *w = f.w, *next = w + GEMM_NR * f.kc;
 	__m512 s[ROWS][3];
 
+	ask(p, rows);
 #pragma GCC unroll 8
 	for (size_t r = 0; r < rows; r++)
 		s[r][0] = s[r][1] = s[r][2] = _mm512_setzero_ps();

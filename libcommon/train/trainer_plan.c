@@ -177,7 +177,7 @@ static int time_product(struct pool *pool, const struct weight *w, size_t n,
 			double *seconds)
 {
 	struct arena memory;
-	size_t bytes = 0, space = gemm_space(pool, n, w->cols);
+	size_t bytes = 0, space = gemm_space(pool, n, w->cols, 1);
 	struct gemm_output o = { .n = w->rows, .stride = w->rows, .nterm = 1 };
 	void *at;
 

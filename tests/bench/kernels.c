@@ -153,13 +153,13 @@ static void time_product(struct pool *pool, const char *kind, size_t m,
 		o->term[0] = weight_term(&p.w[i], p.x, k, use);
 		t.work += 2.0 * (double)m * (double)rows[i] * (double)cols;
 	}
-	p.space = room(gemm_space(pool, m, k));
+	p.space = room(gemm_space(pool, m, k, nout));
 	line(name, &t, pool);
 	for (size_t i = 0; i < nout; i++) {
 		os_pages_free(p.out[i].y, m * p.out[i].n * 4 + 64);
 		tensor_release(&p.t[i]);
 	}
-	os_pages_free(p.space, gemm_space(pool, m, k) + 64);
+	os_pages_free(p.space, gemm_space(pool, m, k, nout) + 64);
 	os_pages_free(p.x, m * k * sizeof(float) + 64);
 }
 

@@ -57,7 +57,7 @@ static void setup(struct bench *b, const char *kind, double dropout)
 	assert_int_equal(adapter_set_place(&b->set, 1), 0);
 	b->set.at[0].seed = 5;
 	b->set.at[0].kind->init(&b->set.at[0], &b->weight, 42);
-	space = gemm_space(NULL, ROWS, 4 * (OUT + IN));
+	space = gemm_space(NULL, ROWS, 4 * (OUT + IN), 2);
 	b->space = aligned_alloc(64, (space + 63) / 64 * 64);
 	b->pass = (struct adapt_pass){
 		.space = b->space, .batch = &batch, .step = 3,

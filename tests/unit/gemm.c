@@ -128,7 +128,7 @@ static void check_run(struct product *p, const struct shape *s, size_t lanes)
 	void *space;
 
 	assert_int_equal(pool_new(&pool, lanes), 0);
-	space = aligned(gemm_space(pool, s->m, ksum));
+	space = aligned(gemm_space(pool, s->m, ksum, s->nout));
 	for (size_t o = 0; o < s->nout; o++) {
 		struct gemm_output *out = &p->out[o];
 		size_t bytes = s->m * out->stride * sizeof(float);
@@ -284,13 +284,33 @@ static void test_many_lanes_share_the_rows(void **arg)
 /* Wide enough that rows are multiplied block by block. */
 static void test_many_rows_are_cut(void **arg)
 {
-	const struct shape s = { 600, 1, { 9 }, 1, { 16390 }, { GEMM_NT } };
+	const struct shape s = { 600, 2, { 9, 4 }, 1, { 16390 }, { GEMM_NT },
+				 .share = 1 };
 	struct product p;
 
 	(void)arg;
 	build(&p, &s);
 	check_run(&p, &s, 2);
 	destroy(&p, &s);
+}
+
+/* One output: so wide, or so high, that k goes piece by piece. */
+static void test_a_long_k_is_cut(void **arg)
+{
+	static const struct shape wide[] = {
+		{ 65, 1, { 7 }, 2, { 70001, 500 }, { GEMM_NN, GEMM_NT }, 0, 1 },
+		{ 65, 1, { 3 }, 2, { 500, 70001 }, { GEMM_NT, GEMM_NN } },
+		{ 2500, 1, { 3 }, 1, { 2000 }, { GEMM_NT } },
+	};
+
+	(void)arg;
+	for (size_t i = 0; i < NELEM(wide); i++) {
+		struct product p;
+
+		build(&p, &wide[i]);
+		check_run(&p, &wide[i], 2);
+		destroy(&p, &wide[i]);
+	}
 }
 
 static void check_tn(size_t a, size_t b, size_t m, size_t lanes)
@@ -346,6 +366,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_product_is_accurate),
 		cmocka_unit_test(test_many_lanes_share_the_rows),
 		cmocka_unit_test(test_many_rows_are_cut),
+		cmocka_unit_test(test_a_long_k_is_cut),
 		cmocka_unit_test(test_gradient_is_its_definition),
 	};
 

@@ -153,8 +153,7 @@ static int is_dot(const struct job *job, const struct gemm_term *t)
 	return job->rows == 1 && t->dot && t->use == GEMM_NT && t->k;
 }
 
-/* Is nothing packed at all? Then a lane should have columns that lie together,
- * and as many as the others. */
+/* Is nothing packed at all? */
 static int all_dot(const struct job *job)
 {
 	for (size_t o = 0; o < job->nout; o++)
@@ -170,7 +169,7 @@ static void choose_tasks(struct job *job, size_t lanes)
 {
 	size_t least = SIZE_MAX, rows = padded(job->rows), part = rows;
 
-	if (all_dot(job)) {
+	if (all_dot(job)) { /* a lane has columns that lie together */
 		job->part = rows;
 		job->panels = size_max(size_ceil(all_chunks(job, 1), lanes), 1);
 		return;
@@ -308,8 +307,10 @@ static void run_turn(struct job *job, struct pool *pool, int early, int late)
 	job->early = early;
 	job->late = late;
 	choose_tasks(job, pool_lanes(pool));
-	pool_run(job->rows > GEMM_MR ? pool : NULL,
-		 job->nx * size_ceil(job->rows, PACK_ROWS), pack_x_task, job);
+	if (!all_dot(job))
+		pool_run(job->rows > GEMM_MR ? pool : NULL,
+			 job->nx * size_ceil(job->rows, PACK_ROWS),
+			 pack_x_task, job);
 	pool_run(pool, all_chunks(job, job->panels) *
 		       size_ceil(job->rows, job->part), area_task, job);
 }

@@ -183,7 +183,7 @@ INLINE void dots(__m512 sum[DOT_VECTORS], const float *x, __m512 book,
 	__m512i odd[DOT_VECTORS], even[DOT_VECTORS];
 
 	for (int g = 0; g < DOT_VECTORS; g++) {
-		odd[g] = _mm512_load_si512(code + 16 * g);
+		odd[g] = _mm512_loadu_si512(code + 16 * g);
 		even[g] = _mm512_srli_epi32(odd[g], 4);
 	}
 #pragma GCC unroll 4

@@ -137,6 +137,25 @@ void adapter_set_clear(struct adapter_set *s)
 		memset(s->grads.base, 0, s->grads.size);
 }
 
+/* The head's rows are labelled positions, and not a sequence's. */
+int adapter_set_by_sequence(const struct adapter_set *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (!s->at[i].kind->by_sequence || s->at[i].role == ROLE_HEAD)
+			return 0;
+	return 1;
+}
+
+void adapter_gradient(const struct adapt_pass *p, float *g, size_t stride,
+		      struct mat a, struct mat b)
+{
+	const size_t whole[] = { 0, a.rows };
+	const size_t *start = p->batch ? p->batch->start : whole;
+
+	gemm_tn(p->pool, g, stride, a.at, a.stride, a.cols, b.at, b.stride,
+		b.cols, start, p->batch ? p->batch->nseq : 1);
+}
+
 static int init(struct adapter *a, const struct tensor_set *base,
 		uint64_t seed)
 {

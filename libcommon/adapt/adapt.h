@@ -122,6 +122,9 @@ struct adapter_kind {
 	 * on entry, W' on return. scale multiplies the update (1: all). */
 	int (*merge)(const struct adapter *a, const struct weight *w,
 		     float scale, float *dst, size_t row, size_t n) MUST_CHECK;
+	/* Its gradients are sums over rows by adapter_gradient() alone, so that
+	 * the sequences of a batch may come in several. */
+	int by_sequence;
 	int merge_adds;         /* it adds to dst what does not depend on it */
 
 	/* The PEFT name of parameter i ("lora_A.weight"). */
@@ -174,6 +177,10 @@ int adapter_set_init(struct adapter_set *s, const struct tensor_set *base,
 /* Sets every gradient to 0. */
 void adapter_set_clear(struct adapter_set *s);
 
+/* Are the gradients of a batch, bit for bit, those of its sequences one after
+ * the other? */
+int adapter_set_by_sequence(const struct adapter_set *s);
+
 /* "<module>.<param>" into buf of TENSOR_NAME bytes. */
 const char *adapter_param_name(char *buf, const struct adapter *a, size_t i);
 
@@ -204,6 +211,11 @@ int adapter_drops(const struct adapter *a, const struct adapt_pass *p);
 /* drop(x), in p->scratch; x itself where there is none. */
 struct mat adapter_drop(const struct adapter *a, const struct adapt_pass *p,
 			struct mat x);
+
+/* g (a.cols, b.cols) += a^T b, whose rows are the pass's, sequence by sequence;
+ * stride is g's. */
+void adapter_gradient(const struct adapt_pass *p, float *g, size_t stride,
+		      struct mat a, struct mat b);
 
 /* dx += add through the same mask. */
 void adapter_undrop(const struct adapter *a, const struct adapt_pass *p,

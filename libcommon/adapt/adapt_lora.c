@@ -110,8 +110,7 @@ static void gradient_a(const struct adapter *a, const struct adapt_pass *p,
 {
 	struct mat h = kept(a, p, x.rows), xd = adapter_drop(a, p, x);
 
-	gemm_tn(p->pool, a->param[A].grad, a->in, h.at, h.stride, a->rank,
-		xd.at, xd.stride, a->in, x.rows);
+	adapter_gradient(p, a->param[A].grad, a->in, h, xd);
 }
 
 static void lora_backward(const struct adapter *a, const struct adapt_pass *p,
@@ -120,8 +119,7 @@ static void lora_backward(const struct adapter *a, const struct adapt_pass *p,
 	struct mat h = kept(a, p, x.rows);
 	struct adapt_pass own = dx && !adapter_drops(a, p) ? *p : alone(p);
 
-	gemm_tn(p->pool, a->param[B].grad, a->rank, dy.at, dy.stride, a->out,
-		h.at, h.stride, a->rank, x.rows);
+	adapter_gradient(p, a->param[B].grad, a->rank, dy, h);
 	scaled_product(a, &own, h, dy, B, GEMM_NN);
 	if (!own.early)
 		gradient_a(a, p, x);
@@ -190,6 +188,7 @@ const struct adapter_kind adapt_lora = {
 	.backward = lora_backward,
 	.finish = lora_finish,
 	.merge = lora_merge,
+	.by_sequence = 1,
 	.merge_adds = 1,
 	.peft_name = lora_peft_name,
 };

@@ -342,7 +342,7 @@ static size_t all_k(const struct gemm_output *o)
 	return k;
 }
 
-/* The next k of out's terms from (t, k) on, at most so many, in whole blocks. */
+/* The next k of out's terms from (t, k) on: at most so many, whole blocks. */
 static void next_piece(struct gemm_output *part, const struct gemm_output *out,
 		       size_t *t, size_t *k, size_t most)
 {

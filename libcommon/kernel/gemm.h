@@ -98,15 +98,16 @@ struct gemm_dense {
 gemm_pack_fn gemm_pack_dense;
 
 /*
- * The weight gradient: g (a, b) += P^T Q with P (m, a) and Q (m, b), one of a
- * and b small (LoRA's rank). Sums run over blocks of GEMM_TN_ROWS rows that
- * start at the batch's first row, each block one chain of fma from 0 upward,
- * the blocks added to g in order.
+ * The weight gradient: g (a, b) += P^T Q with P (start[n], a) and Q (start[n],
+ * b), one of a and b small (LoRA's rank). Sums run over blocks of GEMM_TN_ROWS
+ * rows that begin at every start[i], i < n, each block one chain of fma from 0
+ * upward, the blocks added to g in order. So it is the same whether sequences
+ * come together or one after the other.
  */
 enum { GEMM_TN_ROWS = 256 };
 
 void gemm_tn(struct pool *pool, float *g, size_t gstride, const float *p,
 	     size_t pstride, size_t a, const float *q, size_t qstride,
-	     size_t b, size_t m);
+	     size_t b, const size_t *start, size_t n);
 
 #endif

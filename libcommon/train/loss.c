@@ -141,12 +141,11 @@ static size_t sequence_of(const struct batch *b, size_t t)
 	return seq;
 }
 
-double loss_run(struct loss *l, const struct batch *b, struct mat last,
-		int train, size_t *bad)
+void loss_run(struct loss *l, const struct batch *b, struct mat last,
+	      int train, double *sum, size_t *bad)
 {
 	size_t most = turn_rows(l, b);
 	struct job job = { l, train };
-	double sum = 0;
 
 	*bad = SIZE_MAX;
 	if (train)
@@ -157,12 +156,11 @@ double loss_run(struct loss *l, const struct batch *b, struct mat last,
 			       mat_rows(l->logits, 0, n));
 		pool_run(l->pool, n, row_task, &job);
 		for (size_t i = 0; i < n; i++) {
-			sum += l->nll[i];
+			*sum += l->nll[i];
 			if (*bad == SIZE_MAX && !isfinite(l->nll[i]))
 				*bad = sequence_of(b, l->at[i]);
 		}
 		if (train)
 			backward(l, n);
 	}
-	return sum;
 }

@@ -24,20 +24,19 @@ static const struct batch *next_batch(struct trainer *t, struct pack *from)
 	return b;
 }
 
-static double loss_of(struct trainer *t, const struct batch *b,
-		      struct mat last, int train, size_t *bad)
+static void loss_of(struct trainer *t, const struct batch *b,
+		    struct mat last, int train, double *nll, size_t *bad)
 {
 	double start = os_seconds();
-	double nll = loss_run(&t->loss, b, last, train, bad);
 
+	loss_run(&t->loss, b, last, train, nll, bad);
 	spend(&t->time.loss, start);
-	return nll;
 }
 
 /* ---- a step ---- */
 
 /* Forward, loss, backward; adds to the gradients. */
-static int run_batch(struct trainer *t, const struct batch *b, double *nll)
+static int run_part(struct trainer *t, const struct batch *b, double *nll)
 {
 	struct program_pass pass = {
 		.batch = b, .train = 1, .step = (uint32_t)t->state.step,
@@ -45,12 +44,10 @@ static int run_batch(struct trainer *t, const struct batch *b, double *nll)
 	struct mat last;
 	size_t bad;
 
-	t->last.tokens += b->n;
-	t->last.labels += b->ntarget;
 	if (!b->ntarget)
 		return 0;
 	last = program_forward(t->program, &pass);
-	*nll += loss_of(t, b, last, 1, &bad);
+	loss_of(t, b, last, 1, nll, &bad);
 	if (bad != SIZE_MAX)
 		return err_set(E_DATA, "step %llu: the loss of sample %llu is "
 			       "not finite",
@@ -58,6 +55,19 @@ static int run_batch(struct trainer *t, const struct batch *b, double *nll)
 			       (unsigned long long)b->sample[bad] + 1);
 	program_backward(t->program, &pass,
 			 mat_rows(t->loss.dlast, 0, b->n));
+	return 0;
+}
+
+/* In as many parts as the plan has room for. */
+static int run_batch(struct trainer *t, const struct batch *b, double *nll)
+{
+	size_t next = 0, most = t->plan.need.tokens;
+	struct batch part;
+
+	t->last.tokens += b->n;
+	t->last.labels += b->ntarget;
+	while (batch_part(&part, b, &next, most, t->part_start))
+		TRY(run_part(t, &part, nll));
 	return 0;
 }
 
@@ -128,27 +138,37 @@ static int step(struct trainer *t)
 
 /* ---- evaluation ---- */
 
+static int evaluate_part(struct trainer *t, const struct batch *b, double *nll)
+{
+	struct program_pass pass = { .batch = b };
+	struct mat last;
+	size_t bad;
+
+	if (!b->ntarget)
+		return 0;
+	last = program_forward(t->program, &pass);
+	loss_of(t, b, last, 0, nll, &bad);
+	if (bad != SIZE_MAX)
+		return err_set(E_DATA, "evaluation: the loss of sample %llu is "
+			       "not finite",
+			       (unsigned long long)b->sample[bad] + 1);
+	return 0;
+}
+
 int trainer_evaluate(struct trainer *t, double *loss)
 {
-	size_t count = pack_count(&t->eval, 0), labels = 0, bad;
+	size_t count = pack_count(&t->eval, 0), labels = 0;
+	size_t most = t->plan.need.tokens;
 	double nll = 0;
 
 	while (count--) {
-		struct program_pass pass = {
-			.batch = next_batch(t, &t->eval),
-		};
-		struct mat last;
+		const struct batch *b = next_batch(t, &t->eval);
+		struct batch part;
+		size_t next = 0;
 
-		if (!pass.batch->ntarget)
-			continue;
-		last = program_forward(t->program, &pass);
-		nll += loss_of(t, pass.batch, last, 0, &bad);
-		labels += pass.batch->ntarget;
-		if (bad != SIZE_MAX)
-			return err_set(E_DATA, "evaluation: the loss of sample "
-				       "%llu is not finite",
-				       (unsigned long long)
-				       pass.batch->sample[bad] + 1);
+		while (batch_part(&part, b, &next, most, t->part_start))
+			TRY(evaluate_part(t, &part, &nll));
+		labels += b->ntarget;
 	}
 	*loss = nll / (double)labels;
 	return 0;
@@ -268,75 +288,6 @@ double trainer_epoch(const struct trainer *t)
 	       (double)at->sample / (double)t->data.samples->n;
 }
 
-/* ---- state ---- */
-
-json_t *trainer_state(const struct trainer *t)
-{
-	const struct train_state *s = &t->state;
-	json_t *j = json_pack(
-		"{s:b, s:I, s:I, s:I, s:f, s:I, s:I}", "finished", s->finished,
-		"step", (json_int_t)s->step, "steps", (json_int_t)s->steps,
-		"num_input_tokens_seen", (json_int_t)s->tokens, "epoch",
-		trainer_epoch(t), "at_epoch", (json_int_t)s->place.epoch,
-		"at_sample", (json_int_t)s->place.sample);
-
-	if (j && s->best_step &&
-	    (json_object_set_new(j, "best_eval_loss", json_real(s->best)) ||
-	     json_object_set_new(j, "best_step",
-				 json_integer((json_int_t)s->best_step)) ||
-	     json_object_set_new(j, "evals_since_best",
-				 json_integer((json_int_t)s->worse)))) {
-		json_decref(j);
-		return NULL;
-	}
-	return j;
-}
-
-static int get_count(json_t *state, const char *key, uint64_t *to)
-{
-	json_t *v = json_object_get(state, key);
-
-	if (!json_is_integer(v) || json_integer_value(v) < 0)
-		return err_set(E_DATA, "the state of training has no %s", key);
-	*to = (uint64_t)json_integer_value(v);
-	return 0;
-}
-
-int trainer_restore(struct trainer *t, json_t *state,
-		    const struct tensor_set *tensors)
-{
-	struct train_state s = { 0 };
-	uint64_t sample;
-
-	TRY(get_count(state, "step", &s.step));
-	TRY(get_count(state, "steps", &s.steps));
-	TRY(get_count(state, "num_input_tokens_seen", &s.tokens));
-	TRY(get_count(state, "at_epoch", &s.place.epoch));
-	TRY(get_count(state, "at_sample", &sample));
-	s.place.sample = (size_t)sample;
-	if (json_object_get(state, "best_step")) {
-		TRY(get_count(state, "best_step", &s.best_step));
-		TRY(get_count(state, "evals_since_best", &s.worse));
-		s.best = json_number(state, "best_eval_loss", 0);
-	}
-	if (s.steps != t->plan.steps || s.step >= s.steps)
-		return err_set(E_DATA, "the state is at step %llu of %llu, "
-			       "this run has %llu",
-			       (unsigned long long)s.step,
-			       (unsigned long long)s.steps,
-			       (unsigned long long)t->plan.steps);
-	TRY(pack_seek(&t->data, s.place));
-	TRY(optim_load(&t->optim, tensors));
-	t->optim.t = s.step;
-	t->state = s;
-	return 0;
-}
-
-int trainer_tensors(const struct trainer *t, adapter_tensor_fn *fn, void *ctx)
-{
-	return optim_tensors(&t->optim, fn, ctx);
-}
-
 /* ---- life ---- */
 
 int trainer_new(struct trainer **trainer, struct program *p,
@@ -370,7 +321,10 @@ int trainer_start(struct trainer *t)
 	TRY(pack_plan(&t->data, &t->plan.most));
 	if (t->has_eval)
 		TRY(pack_plan(&t->eval, &t->plan.most));
-	TRY(loss_init(&t->loss, t->program, t->pool, t->plan.most.tokens, 1));
+	t->part_start = calloc(t->plan.most.sequences + 1, sizeof(size_t));
+	if (!t->part_start)
+		return err_set(E_NOMEM, "out of memory");
+	TRY(loss_init(&t->loss, t->program, t->pool, t->plan.need.tokens, 1));
 	return optim_init(&t->optim, t->options.optim, &t->options.move,
 			  t->set);
 }
@@ -382,6 +336,7 @@ void trainer_free(struct trainer *t)
 	pack_release(&t->data);
 	pack_release(&t->eval);
 	loss_release(&t->loss);
+	free(t->part_start);
 	optim_release(&t->optim);
 	free(t);
 }

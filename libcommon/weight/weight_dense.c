@@ -134,9 +134,12 @@ static int is_f16(const struct tensor *t)
 	return is_raw(t, DTYPE_F16);
 }
 
-const struct weight_format weight_f32 = { "f32", is_f32, bind_f32, pack_f32,
-					  rows_f32 };
-const struct weight_format weight_bf16 = { "bf16", is_bf16, bind_bf16, pack_bf16,
-					   rows_bf16 };
-const struct weight_format weight_f16 = { "f16", is_f16, bind_f16, pack_f16,
-					  rows_f16 };
+const struct weight_format weight_f32 = {
+	"f32", is_f32, bind_f32, pack_f32, rows_f32
+};
+const struct weight_format weight_bf16 = {
+	"bf16", is_bf16, bind_bf16, pack_bf16, rows_bf16
+};
+const struct weight_format weight_f16 = {
+	"f16", is_f16, bind_f16, pack_f16, rows_f16
+};

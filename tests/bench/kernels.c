@@ -197,8 +197,10 @@ struct gradient {
 static void run_gradient(void *ctx)
 {
 	struct gradient *g = ctx;
+	const size_t start[] = { 0, g->m };
 
-	gemm_tn(g->pool, g->g, g->b, g->p, g->a, g->a, g->q, g->b, g->b, g->m);
+	gemm_tn(g->pool, g->g, g->b, g->p, g->a, g->a, g->q, g->b, g->b, start,
+		1);
 }
 
 static void time_gradient(struct pool *pool, size_t a, size_t b, size_t m)

@@ -313,26 +313,37 @@ static void test_a_long_k_is_cut(void **arg)
 	}
 }
 
+/* g and the sums of one sequence's rows. */
+static float column_tn(float g, const float *p, size_t pstride, const float *q,
+		       size_t qstride, size_t row, size_t end)
+{
+	for (size_t r0 = row; r0 < end; r0 += GEMM_TN_ROWS) {
+		float sum = 0;
+
+		for (size_t r = r0; r < end && r < r0 + GEMM_TN_ROWS; r++)
+			sum = fmaf(p[r * pstride], q[r * qstride], sum);
+		g += sum;
+	}
+	return g;
+}
+
 static void check_tn(size_t a, size_t b, size_t m, size_t lanes)
 {
 	float *p = numbers(m * (a + 1)), *q = numbers(m * (b + 2));
 	float *g = numbers(a * (b + 3)), *want = malloc(a * (b + 3) * 4 + 1);
+	const size_t start[] = { 0, m / 3, m / 3, m }; /* one is empty */
 	struct pool *pool;
 
 	assert_int_equal(pool_new(&pool, lanes), 0);
 	memcpy(want, g, a * (b + 3) * 4);
 	for (size_t i = 0; i < a; i++)
 		for (size_t j = 0; j < b; j++)
-			for (size_t r0 = 0; r0 < m; r0 += GEMM_TN_ROWS) {
-				float sum = 0;
-
-				for (size_t r = r0;
-				     r < m && r < r0 + GEMM_TN_ROWS; r++)
-					sum = fmaf(p[r * (a + 1) + i],
-						   q[r * (b + 2) + j], sum);
-				want[i * (b + 3) + j] += sum;
-			}
-	gemm_tn(pool, g, b + 3, p, a + 1, a, q, b + 2, b, m);
+			for (size_t s = 0; s < 3; s++)
+				want[i * (b + 3) + j] =
+					column_tn(want[i * (b + 3) + j], p + i,
+						  a + 1, q + j, b + 2,
+						  start[s], start[s + 1]);
+	gemm_tn(pool, g, b + 3, p, a + 1, a, q, b + 2, b, start, 3);
 	assert_memory_equal(g, want, a * (b + 3) * 4);
 	pool_free(pool);
 	free(p);

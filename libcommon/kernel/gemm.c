@@ -15,9 +15,10 @@
 enum {
 	MC = 256,                       /* rows: MC x KC of X stays in L2 */
 	NC_PANELS = 8,                  /* panels in a chunk, at most */
-	X_FLOATS = 4 << 20,
-	PIECE_FLOATS = 2 << 20,         /* of X, where its k is cut ... */
-	PIECE_LEAST = 5 * GEMM_KC,      /* ... to so many at least */
+	X_FLOATS = 16 << 20,
+	ONE_FLOATS = 4 << 20,           /* of X for one output; above, k is ... */
+	PIECE_FLOATS = 2 << 20,         /* ... cut, to pieces of this ... */
+	PIECE_LEAST = 5 * GEMM_KC,      /* ... of so many k at least */
 	PACK_ROWS = 64,                 /* rows of X that a task packs */
 	XS = GEMM_OUTPUTS * GEMM_TERMS,
 };
@@ -61,7 +62,7 @@ static size_t block_rows(size_t m, size_t ksum)
 
 size_t gemm_space(const struct pool *pool, size_t m, size_t ksum, size_t nout)
 {
-	size_t most = nout == 1 ? X_FLOATS : size_max(X_FLOATS, MC * ksum);
+	size_t most = nout == 1 ? ONE_FLOATS : size_max(X_FLOATS, MC * ksum);
 	size_t x = size_min(padded(m) * ksum, most);
 	size_t w = pool_lanes(pool) * wbuf_floats;
 
@@ -385,7 +386,7 @@ static void gemm_pieces(struct pool *pool, void *space, size_t m,
 void gemm(struct pool *pool, void *space, size_t m,
 	  const struct gemm_output *out, size_t nout)
 {
-	if (nout == 1 && padded(m) * all_k(out) > X_FLOATS)
+	if (nout == 1 && padded(m) * all_k(out) > ONE_FLOATS)
 		gemm_pieces(pool, space, m, out);
 	else
 		gemm_rows(pool, space, m, out, nout);

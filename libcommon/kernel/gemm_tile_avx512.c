@@ -81,8 +81,17 @@ INLINE float x_at(struct factors f, size_t k, size_t r)
 
 INLINE __m512 join(const float *low, const float *high)
 {
-	return _mm512_insertf32x8(_mm512_castps256_ps512(_mm256_load_ps(low)),
-				  _mm256_load_ps(high), 1);
+	return _mm512_insertf32x8(_mm512_castps256_ps512(_mm256_loadu_ps(low)),
+				  _mm256_loadu_ps(high), 1);
+}
+
+/* All of a tile is read before any is written: rows a power of two apart look
+ * to the processor like the same place. */
+INLINE void add_old(__m512 s[3], const float *y)
+{
+	s[0] = _mm512_add_ps(_mm512_loadu_ps(y), s[0]);
+	s[1] = _mm512_add_ps(_mm512_loadu_ps(y + GEMM_NR), s[1]);
+	s[2] = _mm512_add_ps(join(y + 16, y + GEMM_NR + 16), s[2]);
 }
 
 /* rows is a constant: 8 x 3 is 24 sums, 3 of W and a broadcast, of 32
@@ -108,6 +117,13 @@ INLINE void tile(struct place p, size_t rows, struct factors f)
 			s[r][1] = _mm512_fmadd_ps(x, w1, s[r][1]);
 			s[r][2] = _mm512_fmadd_ps(x, w2, s[r][2]);
 		}
+	}
+	if (!p.first && p.n >= 2 * GEMM_NR) {
+#pragma GCC unroll 8
+		for (size_t r = 0; r < rows; r++)
+			if (r < p.m)
+				add_old(s[r], p.y + r * p.stride);
+		p.first = 1;
 	}
 #pragma GCC unroll 8
 	for (size_t r = 0; r < rows; r++)

@@ -26,6 +26,11 @@ const char *family_prefix(const struct family *f)
 	return f->prefix;
 }
 
+const char *family_architecture(const struct family *f)
+{
+	return f->architectures.n ? f->architectures.at[0] : "";
+}
+
 const struct family_step *family_steps(const struct family *f,
 				       enum family_part part, size_t *n)
 {

@@ -51,6 +51,7 @@ struct family_tensor {
 	int gguf_permuted;              /* rows permuted by llama.cpp ... */
 	char permute_heads[FAMILY_NAME]; /* ... for that many heads (config) */
 	int plus1;                      /* a gain of 1 + w; GGUF has the sum */
+	int transposed;                 /* checkpoints have it (cols, rows) */
 };
 
 struct family;          /* opaque: steps, tensors, config rules */
@@ -71,6 +72,7 @@ const struct family *family_at(size_t i);       /* NULL: past the last */
 
 const char *family_name(const struct family *f);
 const char *family_prefix(const struct family *f);      /* "model." */
+const char *family_architecture(const struct family *f); /* the first; "" */
 const struct family_step *family_steps(const struct family *f,
 				       enum family_part part, size_t *n);
 const struct family_tensor *family_tensors(const struct family *f, size_t *n);

@@ -15,7 +15,7 @@
 #include "infer/task.h"
 
 static struct opt_list tasks, data, require;
-static const char *adapter, *arch, *chat_template, *per_token, *log_samples;
+static const char *adapter, *chat_template, *per_token, *log_samples;
 static int train_on_prompt;
 static const struct task *chosen[8];    /* each once: there are fewer */
 static size_t nchosen;
@@ -49,7 +49,6 @@ static struct opt own[] = {
 	  "loss, ppl: losses of label tokens, a JSON array a sequence" },
 	{ "log-samples", 0, OPT_TEXT, &log_samples, "FILE",
 	  "mc, exact: a JSON object a record" },
-	{ "arch", 0, OPT_TEXT, &arch, "FILE", "a model family of your own" },
 	{ 0 }
 };
 
@@ -130,7 +129,6 @@ struct session {
 	int text_err;           /* why there is none */
 	struct model model;
 	struct pool *pool;
-	char *arch_text;
 	struct lines per_token, log;
 };
 
@@ -243,15 +241,12 @@ static int check_options(void)
 static int open_session(struct session *s, char **operands)
 {
 	const struct collected *a;
-	size_t size;
 
+	TRY(family_bring(opt_common.arch));
 	TRY(inputs_collect(&s->in, operands, adapter));
 	TRY(inputs_one_model(&s->in, &a));
-	if (arch)
-		TRY(io_read_file(&s->arch_text, &size, arch, 1 << 20));
 	TRY(model_open(&s->model, &s->in.base.tensors, a ? &a->tensors : NULL,
-		       a ? json_object_get(a->meta, "adapter") : NULL,
-		       s->arch_text));
+		       a ? json_object_get(a->meta, "adapter") : NULL));
 	s->text_err = base_text_open(&s->text, &s->in.base, chat_template);
 	TRY(pool_new(&s->pool, opt_common.threads ? opt_common.threads
 						  : os_cpus()));
@@ -301,7 +296,6 @@ static int run(char **operands)
 	base_text_free(s.text);
 	collection_release(&s.in);
 	pool_free(s.pool);
-	free(s.arch_text);
 	return err;
 }
 

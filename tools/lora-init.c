@@ -6,6 +6,7 @@
 #include "adapt/adapter_choice.h"
 #include "adapt/match.h"
 #include "adapt/spec.h"
+#include "arch/family.h"
 #include "base/opt.h"
 #include "base/sig.h"
 #include "formats/collect.h"
@@ -215,6 +216,7 @@ static int run(struct work *w, char *const *operands)
 {
 	char *paths[] = { (char *)from, NULL };
 
+	TRY(family_bring(opt_common.arch));
 	TRY(adapter_choice_config(&w->config, &choice));
 	if (from) {
 		TRY(check_from());

@@ -362,6 +362,7 @@ static int run(struct work *w, char *const *operands)
 
 	TRY(pool_new(&w->pool, opt_common.threads ? opt_common.threads :
 						    os_cpus()));
+	TRY(family_bring(opt_common.arch));
 	TRY(gather(&w->in, &adapters, operands));
 	TRY(take_adapters(w));
 	TRY(run_log_open(&w->log, opt_common.log, 0));

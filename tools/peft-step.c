@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "adapt/spec.h"
+#include "arch/family.h"
 #include "base/io.h"
 #include "base/os.h"
 #include "base/sig.h"
@@ -23,7 +24,7 @@ struct work {
 	struct adapter_set set;
 	struct program *program;
 	struct pool *pool;
-	char *arch_text, *checkpoint;
+	char *checkpoint;
 	struct trainer *trainer;
 	struct progress progress;
 	struct run_log log;
@@ -134,11 +135,7 @@ static int open_adapter(struct work *w)
 
 static int open_program(struct work *w)
 {
-	size_t size;
-
-	if (arch)
-		TRY(io_read_file(&w->arch_text, &size, arch, 1 << 20));
-	TRY(program_open(&w->program, &w->in.in.base.tensors, w->arch_text));
+	TRY(program_open(&w->program, &w->in.in.base.tensors, NULL));
 	return program_adapt(w->program, &w->set);
 }
 
@@ -329,6 +326,7 @@ static int start(struct work *w)
 
 static int run(struct work *w, char *const *operands)
 {
+	TRY(family_bring(opt_common.arch));
 	TRY(read_inputs(w, operands));
 	TRY(settle_options(w));
 	TRY(start(w));
@@ -355,7 +353,6 @@ static void release(struct work *w)
 	train_inputs_release(&w->in);
 	pool_free(w->pool);
 	json_decref(w->options);
-	free(w->arch_text);
 	free(w->checkpoint);
 }
 

@@ -10,7 +10,7 @@
 
 static struct adapter_choice choice = ADAPTER_CHOICE;
 static struct opt_list data, eval_data;
-static const char *adapter, *arch, *chat_template;
+static const char *adapter, *chat_template;
 static const char *checkpoint, *resume, *best;
 static int optim, scheduler = 4, pack = 1, shuffle = 1, train_on_prompt;
 static int drop_long, fresh, dry_run, log_times, profile;
@@ -103,7 +103,6 @@ static struct opt own[] = {
 	  "put speed and memory into the log, which then is never the same" },
 	{ "profile", 0, OPT_FLAG, &profile, NULL,
 	  "print the seconds of a step by operation at the end" },
-	{ "arch", 0, OPT_TEXT, &arch, "FILE", "a model family of your own" },
 	{ 0 }
 };
 #undef R

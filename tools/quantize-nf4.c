@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "arch/family.h"
 #include "base/opt.h"
 #include "base/os.h"
 #include "base/par.h"
@@ -119,6 +120,7 @@ static int run(struct work *w, char *const *operands)
 	w->how = (struct quant_nf4){ block, nested, (enum quant_rule)bnb };
 	if (skip)
 		TRY(regex_new(&w->skip, skip, strlen(skip), E_USAGE));
+	TRY(family_bring(opt_common.arch));
 	TRY(pool_new(&w->pool, opt_common.threads ? opt_common.threads :
 						    os_cpus()));
 	return filter_run(&f, &program, operands, w->pool);

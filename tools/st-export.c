@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "arch/family.h"
 #include "base/opt.h"
 #include "base/sig.h"
 #include "base/size.h"
@@ -119,6 +120,7 @@ static int run(char *const *operands)
 	if (o.dtype && export == export_bnb)
 		return err_set(E_USAGE, "--to bnb keeps the weights' types; "
 			       "--dtype cannot change them");
+	TRY(family_bring(opt_common.arch));
 	TRY(source_open(&from, operands + 1));
 	err = export(from, operands[0], &o);
 	source_close(from);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "arch/family.h"
 #include "base/opt.h"
 #include "base/os.h"
 #include "base/par.h"
@@ -122,6 +123,7 @@ static int run(char *const *operands)
 	struct pool *pool;
 	int err;
 
+	TRY(family_bring(opt_common.arch));
 	TRY(pool_new(&pool, opt_common.threads ? opt_common.threads :
 						 os_cpus()));
 	err = filter_run(&f, &program, operands, pool);

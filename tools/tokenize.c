@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "arch/family.h"
 #include "base/opt.h"
 #include "base/safe.h"
 #include "base/sig.h"
@@ -221,6 +222,7 @@ static int run(struct work *w, char *const *path)
 	const char *no_colour = getenv("NO_COLOR");
 
 	w->colour = isatty(STDOUT_FILENO) && !(no_colour && *no_colour);
+	TRY(family_bring(opt_common.arch));
 	if (base)
 		TRY(tokenizer_open(&w->t, base));
 	if (!(show || report) || opt_common.output)

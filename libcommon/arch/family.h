@@ -61,9 +61,14 @@ int family_parse(struct family **f, const char *text, size_t size,
 		 const char *origin) MUST_CHECK;
 void family_free(struct family *f);
 
-/* The built-in family for a config.json: by "architectures", else
- * "model_type". E_DATA: unknown, or a kind that cannot be expressed, by name.
- * Borrowed from the process: never freed. */
+/* From now on the process takes this file's family for every base, whatever
+ * its config.json says: --arch FILE. NULL: nothing changes. E_NOINPUT, E_IO,
+ * E_DATA. Call it before any thread is made. */
+int family_bring(const char *path) MUST_CHECK;
+
+/* The family for a config.json: the one that was brought, else a built-in one
+ * by "architectures", else "model_type". E_DATA: unknown, or a kind that cannot
+ * be expressed, by name. Borrowed from the process: never freed. */
 int family_find(const struct family **f, json_t *config) MUST_CHECK;
 
 /* The built-in family for a GGUF's general.architecture; NULL: none. */

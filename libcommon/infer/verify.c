@@ -72,11 +72,11 @@ int verify_run(struct verify *v, struct merger *m, struct samples *data,
 
 	if (!err)
 		err = model_open(&beside, &v->before, &last->tensors,
-				 last->config, NULL);
+				 last->config);
 	if (!err)
 		err = scale_adapters(&beside.adapters, last->scale);
 	if (!err)
-		err = model_open(&merged, &v->after, NULL, NULL, NULL);
+		err = model_open(&merged, &v->after, NULL, NULL);
 	if (!err)
 		err = run(v, &beside, &merged, data, tokens, seed, pool);
 	model_release(&beside);

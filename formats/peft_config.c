@@ -13,7 +13,8 @@
 static const char *const harmless[] = {
 	"alpha_pattern", "auto_mapping", "base_model_name_or_path", "bias",
 	"corda_config", "ensure_weight_tying", "eva_config",
-	"exclude_modules", "inference_mode", "init_lora_weights",
+	"exclude_modules", "fan_in_fan_out", "inference_mode",
+	"init_lora_weights",
 	"layers_pattern", "layers_to_transform", "loftq_config",
 	"lora_alpha", "lora_dropout", "lora_ga_config", "megatron_config",
 	"megatron_core", "modules_to_save", "peft_type", "peft_version",
@@ -233,6 +234,9 @@ int peft_config_end(struct peft_config *c, json_t *meta)
 		number(json_number(c->peft, "lora_dropout", 0))));
 	TRY(put(o, "rslora", json_boolean(
 		json_flag(c->peft, "use_rslora", 0))));
+	/* Of what lies turned in the base's own checkpoint: no number here. */
+	if (is_set(json_object_get(c->peft, "fan_in_fan_out")))
+		TRY(put(o, "fan_in_fan_out", json_true()));
 	TRY(put(o, "target_modules", targets(c)));
 	TRY(put(o, "rank_pattern", json_incref(c->ranks)));
 	TRY(put(o, "alpha_pattern", json_incref(c->alphas)));

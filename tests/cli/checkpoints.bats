@@ -172,6 +172,33 @@ whole() {
 	refuses 65 'state space' st-import bad
 }
 
+@test "a key that changes the mathematics is refused by its name" {
+	while read -r model key value; do
+		copy "$golden/A/$model/model"
+		config "$key = $value"
+		refuses 65 "${key##*.}" st-import bad
+		[[ $stderr == *config.json* ]]
+	done << '	EOF'
+	gpt2 .scale_attn_by_inverse_layer_idx true
+	gpt2 .scale_attn_weights false
+	gpt2 .add_cross_attention true
+	gpt2 .activation_function "relu"
+	starcoder2 .norm_type "rms_norm"
+	starcoder2 .mlp_type "gated"
+	falcon .alibi true
+	falcon_old .apply_residual_connection_post_layernorm true
+	falcon .activation "silu"
+	granite .shared_intermediate_size 128
+	granite .position_embedding_type "nope"
+	cohere .use_qk_norm true
+	cohere .sliding_window 8
+	cohere .rope_parameters.new_trick 3
+	phi .qk_layernorm true
+	smollm3 .use_sliding_window true
+	llama .is_encoder_decoder true
+	EOF
+}
+
 @test "turned weights go in and out as they came" {
 	local gpt2=$golden/A/gpt2/model
 	st-import -o base.st "$gpt2"
@@ -197,4 +224,19 @@ whole() {
 	header 'with_entries(.key |= sub("^transformer\\."; ""))'
 	st-import -o want.st "$from"
 	st-import bad | cmp - want.st
+}
+
+@test "an adapter that PEFT trained on turned weights" {
+	st-import -o a.st "$golden/A/gpt2/adapter"
+	st-export --to peft out a.st
+	jq -e .fan_in_fan_out out/adapter_config.json
+	st-import out | st-diff - a.st
+	data > d.jsonl
+	peft-step -q -A out -n 2 -g 1 -d d.jsonl "$golden/A/gpt2/model" -o b.st
+	st-export --to peft trained b.st
+	jq -e .fan_in_fan_out trained/adapter_config.json
+	merge-adapter -q --verify 20 "$golden/A/gpt2/model" a.st -o merged.st
+	st-export --to hf merged merged.st
+	"$BIN/eval" -t loss -d d.jsonl merged.st > want
+	"$BIN/eval" -t loss -d d.jsonl merged | cmp - want
 }

@@ -236,8 +236,9 @@ static int configure(struct export_base *b, json_t *config, int *changed)
 			       "FP4; run quantize-nf4 first");
 	if (still_so(s))
 		return 0;
-	if (!b->head && json_array_append_new(s->skip,
-					      json_string("lm_head")))
+	/* A head that is tied, or that transformers calls otherwise. */
+	if (!names(s->skip, "lm_head") &&
+	    json_array_append_new(s->skip, json_string("lm_head")))
 		return err_set(E_NOMEM, "out of memory");
 	q = json_pack("{sb sb ss ss ss sb sb sb sO sf sb sb ss}",
 		      "_load_in_4bit", 1, "_load_in_8bit", 0,

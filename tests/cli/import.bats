@@ -227,7 +227,6 @@ header() {
 	try lora_bias '.lora_bias = true'
 	try bias '.bias = "all"'
 	try layer_replication '.layer_replication = [[0, 1]]'
-	try fan_in_fan_out '.fan_in_fan_out = true'
 	try new_option '.new_option = 3'
 	try pissa '.init_lora_weights = "pissa"'
 	try lora_alpha '.lora_alpha = -1'

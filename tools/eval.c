@@ -8,15 +8,15 @@
 #include "base/os.h"
 #include "base/sig.h"
 #include "formats/base_text.h"
-#include "formats/data_files.h"
+#include "formats/data_options.h"
 #include "formats/inputs.h"
 #include "infer/model.h"
 #include "infer/require.h"
 #include "infer/task.h"
 
 static struct opt_list tasks, data, require;
-static const char *adapter, *chat_template, *per_token, *log_samples;
-static int train_on_prompt;
+static struct data_options reading = DATA_OPTIONS;
+static const char *adapter, *per_token, *log_samples;
 static const struct task *chosen[8];    /* each once: there are fewer */
 static size_t nchosen;
 static struct task_options how = { .window = 2048, .most = 64 };
@@ -39,10 +39,7 @@ static struct opt own[] = {
 	  "ppl: from a window to the next; 0: the window" },
 	{ "max-new-tokens", 'n', OPT_COUNT, &how.most, "N",
 	  "exact: tokens of an answer at most", .alias = "max-gen-toks" },
-	{ "template", 0, OPT_TEXT, &chat_template, "NAME",
-	  "chat template instead of the model's", .alias = "chat-template" },
-	{ "train-on-prompt", 0, OPT_FLAG, &train_on_prompt, NULL,
-	  "loss: count the prompts too", .alias = "train-on-inputs" },
+	DATA_OPTIONS_READ(reading, .flags = 0),
 	{ "require", 0, OPT_LIST, &require, "'KEY<=NUMBER'",
 	  "status 1 unless it holds; < <= > >=; may be repeated" },
 	{ "per-token", 0, OPT_TEXT, &per_token, "FILE",
@@ -135,13 +132,16 @@ struct session {
 static int read_samples(struct session *s, const char *path,
 			struct samples *to)
 {
+	const struct data_files files = { &path, 1, NULL, 0 };
 	struct dataset_options o = {
-		.chat_template = chat_template,
-		.train_on_prompt = train_on_prompt, .length = how.window,
+		.chat_template = reading.chat_template,
+		.train_on_prompt = reading.train_on_prompt,
+		.format = reading.format, .columns = reading.columns,
+		.length = how.window,
 	};
 	struct dataset_stats stats = { 0 };
 
-	return data_files_read(to, &path, 1, base_text_tokenizer(s->text), &o,
+	return data_files_read(to, &files, base_text_tokenizer(s->text), &o,
 			       &stats);
 }
 
@@ -247,7 +247,8 @@ static int open_session(struct session *s, char **operands)
 	TRY(inputs_one_model(&s->in, &a));
 	TRY(model_open(&s->model, &s->in.base.tensors, a ? &a->tensors : NULL,
 		       a ? json_object_get(a->meta, "adapter") : NULL));
-	s->text_err = base_text_open(&s->text, &s->in.base, chat_template);
+	s->text_err = base_text_open(&s->text, &s->in.base,
+				     reading.chat_template);
 	TRY(pool_new(&s->pool, opt_common.threads ? opt_common.threads
 						  : os_cpus()));
 	TRY(lines_open(&s->per_token, per_token));

@@ -56,23 +56,30 @@ static int check_adapter_options(void)
 
 static int read_inputs(struct work *w, char *const *operands)
 {
-	const struct train_files files = {
-		adapter, resume, fresh, data.at, eval_data.at, data.n,
-		eval_data.n,
+	struct train_files files = {
+		.adapter = adapter, .resume = resume, .fresh = fresh,
+		.eval = { eval_data.at, eval_data.n, NULL, 0 },
+		.split = reading.split,
 	};
-	struct dataset_options o = {
-		.chat_template = chat_template,
-		.train_on_prompt = train_on_prompt, .drop_long = drop_long,
-	};
+	struct dataset_stats stats = { 0 };
+	char text[DATA_COUNTS];
 
+	if (reading.split > 0 && eval_data.n)
+		return err_set(E_USAGE, "--split and --eval-data: one of them");
 	TRY(train_inputs_read(&w->in, operands, &files));
 	if (w->in.state)
 		TRY(run_options_restore(&program, json_object_get(
 						w->in.state, "options")));
 	else if (w->in.adapter)
 		TRY(check_adapter_options());
-	o.length = how.pack.length;
-	return train_inputs_data(&w->in, &files, &o);
+	files.seed = choice.seed;
+	TRY(data_options_settle(&reading, &program, how.pack.length, data.n));
+	files.data = data_options_files(&reading, data.at, data.n);
+	TRY(train_inputs_data(&w->in, &files, &reading.read, &stats));
+	if (!opt_common.quiet)
+		fputs(data_counts_text(text, &stats, how.pack.length,
+				       program.name), stderr);
+	return 0;
 }
 
 /* What the options mean together. */
@@ -353,6 +360,7 @@ static void release(struct work *w)
 	train_inputs_release(&w->in);
 	pool_free(w->pool);
 	json_decref(w->options);
+	data_gate_release(&reading.gate);
 	free(w->checkpoint);
 }
 

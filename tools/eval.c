@@ -17,35 +17,39 @@
 static struct opt_list tasks, data, require;
 static struct data_options reading = DATA_OPTIONS;
 static const char *adapter, *per_token, *log_samples;
-static const struct task *chosen[8];    /* each once: there are fewer */
+static struct {
+	const struct task *task;        /* each once, unless a file has it */
+	char *description;              /* that file; or NULL */
+} chosen[32];
 static size_t nchosen;
 static struct task_options how = { .window = 2048, .most = 64 };
 
 static struct opt own[] = {
 	{ "tasks", 't', OPT_LIST, &tasks, "TASK,...",
-	  "loss or ppl, mc, exact; may be repeated (loss)" },
+	  "loss or ppl, mc, exact, or a description, FILE.json; may "
+	  "be repeated (loss)" },
 	{ "data", 'd', OPT_LIST, &data, "FILE",
 	  "the task's data, one for each -t; the last serves those left" },
 	{ "adapter", 'A', OPT_TEXT, &adapter, "FILE",
 	  "adapter stream or PEFT directory; as an operand" },
 	{ "num-fewshot", 'f', OPT_COUNT, &how.fewshot, "N",
-	  "mc: show the data's first N records solved before each other" },
+	  "mc, files: show N records solved before each other" },
 	{ "limit", 'L', OPT_COUNT, &how.limit, "N",
-	  "records at most (ppl: tokens); 0: all" },
+	  "records of a task at most (ppl: tokens); 0: all" },
 	{ "length", 0, OPT_COUNT, &how.window, "N",
 	  "tokens of a sequence at most, of a window of ppl",
 	  .alias = "max-length window" },
 	{ "stride", 0, OPT_COUNT, &how.stride, "N",
 	  "ppl: from a window to the next; 0: the window" },
 	{ "max-new-tokens", 'n', OPT_COUNT, &how.most, "N",
-	  "exact: tokens of an answer at most", .alias = "max-gen-toks" },
+	  "exact, files: tokens of an answer at most", .alias = "max-gen-toks" },
 	DATA_OPTIONS_READ(reading, .flags = 0),
 	{ "require", 0, OPT_LIST, &require, "'KEY<=NUMBER'",
 	  "status 1 unless it holds; < <= > >=; may be repeated" },
 	{ "per-token", 0, OPT_TEXT, &per_token, "FILE",
 	  "loss, ppl: losses of label tokens, a JSON array a sequence" },
 	{ "log-samples", 0, OPT_TEXT, &log_samples, "FILE",
-	  "mc, exact: a JSON object a record" },
+	  "mc, exact, files: a JSON object a record" },
 	{ 0 }
 };
 
@@ -72,11 +76,17 @@ static const struct opt_program program = {
 "those of lm-evaluation-harness.\n"
 "\n"
 "exact: the share of answers that, written greedily, are the wanted ones. A\n"
-"record is {\"prompt\", \"answer\"} or {\"messages\": [...]}.",
+"record is {\"prompt\", \"answer\"} or {\"messages\": [...]}.\n"
+"\n"
+"FILE.json: a task as lm-evaluation-harness describes them: multiple_choice,\n"
+"generate_until or loglikelihood_rolling over the records of a data file\n"
+"beside it, with templates, few-shot, metrics and filters. docs/eval.md has\n"
+"the keys. Results, standard errors and --log-samples are that harness'.",
 	.examples =
 "  weft-eval -t loss -d test.jsonl nf4.st adapter.st\n"
 "  weft-eval -t ppl -d text.txt --length 1024 --stride 512 base.st\n"
-"  weft-eval -t mc -d mmlu.jsonl --require 'acc>=0.3' base.st",
+"  weft-eval -t mc -d mmlu.jsonl --require 'acc>=0.3' base.st\n"
+"  weft-eval -t tasks/capitals.json -f 3 --log-samples s.jsonl base.st",
 	.see = "peft-step(1), generate(1), st(5)",
 	.own = own,
 	.shared = opt_shared,
@@ -145,9 +155,10 @@ static int read_samples(struct session *s, const char *path,
 			       &stats);
 }
 
-static int run_task(struct session *s, const struct task *t, const char *path,
+static int run_task(struct session *s, size_t number, const char *path,
 		    json_t *result)
 {
+	const struct task *t = chosen[number].task;
 	struct task_options o = how;
 	struct samples own_samples = { 0 };
 	struct lines *lines = t->wants_samples || !strcmp(t->name, "ppl")
@@ -161,12 +172,15 @@ static int run_task(struct session *s, const struct task *t, const char *path,
 	int err = 0;
 
 	o.data = path;
+	o.description = chosen[number].description;
 	o.memory = opt_common.memory;
-	if (!path && !(t->wants_samples && s->in.has_data))
+	o.fewshot_given = opt_given(&program, "num-fewshot");
+	o.most_given = opt_given(&program, "max-new-tokens");
+	if (!path && !o.description && !(t->wants_samples && s->in.has_data))
 		return err_set(E_DATA, "no data for task %s: use -d", t->name);
 	if (!t->wants_samples && s->text_err)
 		return s->text_err;
-	if (!path)
+	if (!path && t->wants_samples)
 		run.samples = &s->in.data;
 	else if (t->wants_samples)
 		err = read_samples(s, path, &own_samples);
@@ -182,7 +196,7 @@ static int run_tasks(struct session *s, json_t *result)
 		const char *path = data.n == 0 ? NULL
 				   : data.at[i < data.n ? i : data.n - 1];
 
-		TRY(run_task(s, chosen[i], path, result));
+		TRY(run_task(s, i, path, result));
 	}
 	return 0;
 }
@@ -193,23 +207,42 @@ static int is_loss(const struct task *t)
 	return !strcmp(t->name, "loss") || !strcmp(t->name, "ppl");
 }
 
+/* A task of this name; or what a file describes, whose name is a path. */
+static int find(const char *name, size_t n, const struct task **t)
+{
+	size_t i;
+
+	*t = task_find("file");
+	if (memchr(name, '/', n) || (n > 5 && !memcmp(name + n - 5, ".json",
+						      5)))
+		return 0;
+	for (i = 0; (*t = task_at(i)); i++)
+		if (strlen((*t)->name) == n && !strncmp((*t)->name, name, n) &&
+		    strcmp((*t)->name, "file"))
+			return 0;
+	return err_set(E_USAGE, "no task '%.*s'; there are loss, ppl, mc, "
+		       "exact, and files, FILE.json", (int)n, name);
+}
+
 static int choose(const char *name, size_t n)
 {
 	const struct task *t;
-	size_t i;
+	int is_file;
 
-	for (i = 0; (t = task_at(i)); i++)
-		if (strlen(t->name) == n && !strncmp(t->name, name, n))
-			break;
-	if (!t)
-		return err_set(E_USAGE, "no task '%.*s'; there are "
-			       "loss, ppl, mc, exact", (int)n, name);
-	for (i = 0; i < nchosen; i++)
-		if (chosen[i] == t || (is_loss(t) && is_loss(chosen[i])))
+	TRY(find(name, n, &t));
+	is_file = !strcmp(t->name, "file");
+	for (size_t i = 0; i < nchosen && !is_file; i++)
+		if (chosen[i].task == t ||
+		    (is_loss(t) && is_loss(chosen[i].task)))
 			return err_set(E_USAGE, "%s after %s: one result has "
 				       "no place for both", t->name,
-				       chosen[i]->name);
-	chosen[nchosen++] = t;
+				       chosen[i].task->name);
+	if (nchosen == sizeof(chosen) / sizeof(*chosen))
+		return err_set(E_USAGE, "more than %zu tasks", nchosen);
+	chosen[nchosen].task = t;
+	if (is_file && !(chosen[nchosen].description = strndup(name, n)))
+		return err_set(E_NOMEM, "out of memory");
+	nchosen++;
 	return 0;
 }
 

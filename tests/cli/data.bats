@@ -2,6 +2,8 @@
 # data.bats - data from several files: tables, mixing, splitting, the gate
 bats_require_minimum_version 1.5.0
 
+load memory.sh
+
 setup_file() {
 	export T=$BATS_FILE_TMPDIR
 	jq -c '.models[0] as $model | .variants[0].parts + {model: $model,
@@ -186,4 +188,17 @@ from() { jq -r '.input_ids[0]' "$@" | tr -d '\n'; }
 	peft-step -r 2 --max-truncated 1 -d long.jsonl -n 1 -g 1 -o one.st \
 		"$model" 2> err
 	grep -q '^peft-step: 1 samples cut to 1024 tokens, 0 left out$' err
+}
+
+@test "more data take no more memory" {
+	case $O in *-asan | *-tsan) skip "a sanitizer takes memory of its own" ;;
+	esac
+	for how in "--jsonl" "--mix 1 --length 64 --split 0.5 --held-out /dev/null"; do
+		# shellcheck disable=SC2086
+		few=$(peak 'records 8000000' tokenize --base tokenizer.json $how)
+		# shellcheck disable=SC2086
+		many=$(peak 'records 24000000' tokenize --base tokenizer.json $how)
+		echo "$how: $few kB, then $many kB"
+		[ "$many" -lt $((few + 5000)) ]
+	done
 }

@@ -49,8 +49,8 @@ int data_gate_allows(const struct data_gate *g, enum data_fault fault)
 	return g && g->allowed >> fault & 1;
 }
 
-int data_gate_seen(struct data_gate *g, const uint32_t *id,
-		   const int32_t *label, size_t n, int *yes)
+int data_gate_seen(struct data_gate *g, const char *text, size_t size,
+		   const size_t *mark, size_t n, int *yes)
 {
 	uint64_t key[2], hash, *set;
 
@@ -61,8 +61,8 @@ int data_gate_seen(struct data_gate *g, const uint32_t *id,
 		g->seen = calloc((size_t)SETS * WAYS, sizeof(*g->seen));
 	if (!g->seen)
 		return err_set(E_NOMEM, "no memory to find duplicates with");
-	key[0] = digest_64(id, n * sizeof(*id));
-	key[1] = digest_64(label, n * sizeof(*label));
+	key[0] = digest_64(text, size);
+	key[1] = digest_64(mark, n * sizeof(*mark));
 	hash = digest_64(key, sizeof(key)) | 1; /* 0 is free */
 	set = g->seen + (hash >> 32 & (SETS - 1)) * WAYS;
 	for (int i = 0; i < WAYS; i++)

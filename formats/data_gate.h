@@ -42,7 +42,7 @@ struct dataset_stats {
 					 */
 	size_t empty;           /* nothing to learn but an end: left out */
 	size_t unlabelled;      /* left out */
-	size_t duplicates;      /* tokens and labels as another record's */
+	size_t duplicates;      /* text and labels as an earlier record's */
 	size_t ends;            /* samples that learn a stop token */
 	size_t longest;         /* tokens, before a cut */
 	size_t lengths[LENGTH_CLASSES]; /* [i]: of at most 2^i tokens, and more
@@ -63,12 +63,13 @@ void data_gate_release(struct data_gate *g);    /* safe on a zeroed one */
 int data_gate_allows(const struct data_gate *g, enum data_fault fault);
 
 /*
- * Has a record of these n tokens and labels been met? Remembers it. The
- * memory is 8 MiB, however many there are: of more than some hundred thousand
- * records the oldest are forgotten. *yes is 0 without a gate. E_NOMEM.
+ * Has a record of this text (size bytes) and these marks (n of them: where its
+ * loss begins and ends) been met? Remembers it. The memory is 8 MiB, however
+ * many there are: of more than some hundred thousand records the oldest are
+ * forgotten. *yes is 0 without a gate. E_NOMEM.
  */
-int data_gate_seen(struct data_gate *g, const uint32_t *id,
-		   const int32_t *label, size_t n, int *yes) MUST_CHECK;
+int data_gate_seen(struct data_gate *g, const char *text, size_t size,
+		   const size_t *mark, size_t n, int *yes) MUST_CHECK;
 
 /* All has been read: E_DATA with the first record's number where a share is
  * above its limit. g may be NULL. */

@@ -113,7 +113,8 @@ static int count(struct reading *r, size_t n)
 	int seen = 0;
 
 	if (r->kind && r->kind->tokenises && !r->o->again)
-		TRY(data_gate_seen(r->o->gate, r->ids.at, r->label, r->ids.n,
+		TRY(data_gate_seen(r->o->gate, r->text.at, r->text.n,
+				   (const size_t *)r->span, 2 * r->nspan,
 				   &seen));
 	if (seen)
 		note(r, &s->first_duplicate, &s->duplicates);

@@ -22,7 +22,8 @@ static struct {
 	char *description;              /* that file; or NULL */
 } chosen[32];
 static size_t nchosen;
-static struct task_options how = { .window = 2048, .most = 64 };
+static struct task_options how = { .window = 2048, .most = 64,
+				    .multiturn = 1 };
 
 static struct opt own[] = {
 	{ "tasks", 't', OPT_LIST, &tasks, "TASK,...",
@@ -42,8 +43,13 @@ static struct opt own[] = {
 	{ "stride", 0, OPT_COUNT, &how.stride, "N",
 	  "ppl: from a window to the next; 0: the window" },
 	{ "max-new-tokens", 'n', OPT_COUNT, &how.most, "N",
-	  "exact, files: tokens of an answer at most", .alias = "max-gen-toks" },
+	  "exact, files: tokens of an answer at most",
+	  .alias = "max-gen-toks" },
 	DATA_OPTIONS_READ(reading, .flags = 0),
+	{ "apply-chat-template", 0, OPT_FLAG, &how.chat, NULL,
+	  "files: ask through the chat template", .alias = "chat" },
+	{ "fewshot-as-multiturn", 0, OPT_FLAG, &how.multiturn, NULL,
+	  "files, in a chat: what is shown solved is turns of its own" },
 	{ "require", 0, OPT_LIST, &require, "'KEY<=NUMBER'",
 	  "status 1 unless it holds; < <= > >=; may be repeated" },
 	{ "per-token", 0, OPT_TEXT, &per_token, "FILE",

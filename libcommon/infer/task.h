@@ -21,6 +21,8 @@ struct task_options {
 				 * next; stride 0: the window */
 	size_t most;            /* exact: tokens of an answer at most */
 	int fewshot_given, most_given; /* they win over a description */
+	int chat, multiturn;    /* files: through the model's chat template;
+				 * what is shown as turns of its own */
 	uint64_t memory;        /* as a scorer's */
 };
 

@@ -142,7 +142,7 @@ static int score_all(struct file_run *f, struct asking *a)
 static int read_options(struct file_run *f, struct asking *a, json_t *choices,
 			const char *context)
 {
-	const char *gap = f->spec.target_delimiter;
+	const char *gap = f->chat ? "" : f->spec.target_delimiter;
 	int cut = 0;
 
 	a->n = json_array_size(choices);

@@ -25,17 +25,13 @@ static int read_docs(json_t **docs, const char *path, size_t limit)
 
 /* ---- contexts ---- */
 
-/* A record with its answer, as it is shown. */
-static int put_shot(FILE *to, const struct task_spec *s, json_t *doc)
+/* What is right, in words. Free *text. */
+static int answer_of(const struct task_spec *s, json_t *doc, char **text)
 {
 	json_t *choices = NULL, *targets = NULL, *right;
-	char *text;
-	int err;
+	int err = s->choices ? task_choices(s, doc, &choices) : 0;
 
-	TRY(task_render(&text, s->text, doc));
-	fprintf(to, "%s%s", text, s->target_delimiter);
-	free(text);
-	err = s->choices ? task_choices(s, doc, &choices) : 0;
+	*text = NULL;
 	if (!err)
 		err = task_targets(s, doc, choices, &targets);
 	if (!err) {
@@ -43,16 +39,39 @@ static int put_shot(FILE *to, const struct task_spec *s, json_t *doc)
 		if (choices)
 			right = json_array_get(choices, (size_t)
 					       json_integer_value(right));
-		fprintf(to, "%s%s", json_string_value(right),
-			s->fewshot_delimiter);
+		*text = strdup(json_string_value(right));
+		if (!*text)
+			err = err_set(E_NOMEM, "out of memory");
 	}
 	json_decref(choices);
 	json_decref(targets);
 	return err;
 }
 
+/* Appends a turn; after is what follows it in a text. text is consumed. */
+static int turn(json_t *turns, const char *role, char *text, const char *after)
+{
+	int failed = json_array_append_new(turns, json_pack(
+		"{s:s,s:s,s:s}", "role", role, "content", text, "after",
+		after));
+
+	free(text);
+	return failed ? err_set(E_NOMEM, "out of memory") : 0;
+}
+
+/* A record with its answer, as it is shown. */
+static int add_shot(json_t *turns, const struct task_spec *s, json_t *doc)
+{
+	char *text;
+
+	TRY(task_render(&text, s->text, doc));
+	TRY(turn(turns, "user", text, s->target_delimiter));
+	TRY(answer_of(s, doc, &text));
+	return turn(turns, "assistant", text, s->fewshot_delimiter);
+}
+
 /* Description, the first records but the one that is asked, its text. */
-static int put_context(FILE *to, struct file_run *f, json_t *doc)
+static int add_turns(json_t *turns, struct file_run *f, json_t *doc)
 {
 	const struct task_spec *s = &f->spec;
 	json_t *shots = f->shots ? f->shots : f->docs;
@@ -60,38 +79,71 @@ static int put_context(FILE *to, struct file_run *f, json_t *doc)
 	char *text;
 
 	TRY(task_expand(&text, s->description, doc));
-	fputs(text, to);
-	free(text);
+	if (*text)
+		TRY(turn(turns, "system", text, ""));
+	else
+		free(text);
 	for (size_t i = 0; n < s->fewshot && i < json_array_size(shots); i++) {
 		if (!f->shots && i == f->number)
 			continue;
-		TRY(put_shot(to, s, json_array_get(shots, i)));
+		TRY(add_shot(turns, s, json_array_get(shots, i)));
 		n++;
 	}
 	if (n < s->fewshot)
 		return err_set(E_DATA, "%zu records to show, want %zu", n,
 			       s->fewshot);
 	TRY(task_render(&text, s->text, doc));
-	fputs(text, to);
-	free(text);
-	return 0;
+	return turn(turns, "user", text, "");
+}
+
+/* Turns from first on as one text. Free *text. */
+static int as_text(json_t *turns, size_t first, char **text)
+{
+	size_t size;
+	FILE *to = open_memstream(text, &size);
+
+	if (!to)
+		return err_set(E_NOMEM, "out of memory");
+	for (size_t i = first; i < json_array_size(turns); i++) {
+		json_t *t = json_array_get(turns, i);
+
+		fputs(json_text(t, "content", ""), to);
+		fputs(json_text(t, "after", ""), to);
+	}
+	return fclose(to) ? err_set(E_NOMEM, "out of memory") : 0;
+}
+
+/* As the model's template has it, up to the opening of the answer. */
+static int as_chat(struct file_run *f, json_t *turns, char **text)
+{
+	const struct text_codec *t = f->run->text;
+	size_t first = !strcmp(json_text(json_array_get(turns, 0), "role", ""),
+			       "system");
+	char *joined;
+
+	if (!f->run->options->multiturn) {
+		TRY(as_text(turns, first, &joined));
+		while (json_array_size(turns) > first)
+			(void)json_array_remove(turns, first);
+		TRY(turn(turns, "user", joined, ""));
+	}
+	return t->render(t->ctx, turns, json_array_size(turns), text);
 }
 
 static int ask(struct file_run *f, json_t *doc)
 {
+	json_t *turns = json_array();
 	char *context = NULL;
-	size_t size;
-	FILE *to = open_memstream(&context, &size);
-	int err;
+	int err = turns ? add_turns(turns, f, doc)
+			: err_set(E_NOMEM, "out of memory");
 
-	if (!to)
-		return err_set(E_NOMEM, "out of memory");
-	err = put_context(to, f, doc);
-	if (fclose(to) && !err)
-		err = err_set(E_NOMEM, "out of memory");
+	if (!err)
+		err = f->chat ? as_chat(f, turns, &context)
+			      : as_text(turns, 0, &context);
 	if (!err)
 		err = f->spec.type->ask(f, doc, context);
 	free(context);
+	json_decref(turns);
 	return err;
 }
 
@@ -99,7 +151,7 @@ int file_encode(struct file_run *f, const char *text, struct text_ids *ids)
 {
 	const struct text_codec *t = f->run->text;
 
-	return t->encode(t->ctx, text, strlen(text), 0, ids);
+	return t->encode(t->ctx, text, strlen(text), f->chat, ids);
 }
 
 /* ---- results ---- */
@@ -262,8 +314,9 @@ static int run_file(struct file_run *f)
 static int file(const struct task_run *r)
 {
 	struct file_run f = {
-		.run = r, .window = size_min(r->options->window,
-					     program_longest(r->program)),
+		.run = r, .chat = r->options->chat,
+		.window = size_min(r->options->window,
+				   program_longest(r->program)),
 	};
 	int err = task_spec_read(&f.spec, r->options->description,
 				 r->options->data);

@@ -121,6 +121,7 @@ struct file_run {
 	size_t number;                  /* of the record, from 0 */
 	size_t window;                  /* tokens of a sequence at most */
 	size_t truncated;               /* records whose context was cut */
+	int chat;                       /* contexts are rendered chats */
 	struct scorer *s;
 	void *own;                      /* the type's */
 	struct tally tally[TASK_FILTERS][TASK_METRICS];
@@ -134,7 +135,7 @@ void file_count(struct file_run *f, size_t filter, size_t m, double value);
 int file_log(struct file_run *f, json_t *doc, json_t *target,
 	     size_t filter, json_t *o) MUST_CHECK;
 
-/* Encodes with what the tokenizer adds. */
+/* Encodes with what the tokenizer adds, unless it is a chat. */
 int file_encode(struct file_run *f, const char *text,
 		struct text_ids *ids) MUST_CHECK;
 

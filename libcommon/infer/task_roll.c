@@ -27,6 +27,7 @@ static int start(struct file_run *f)
 	struct rolling *r = calloc(1, sizeof(*r));
 
 	f->own = r;
+	f->chat = 0; /* nothing is asked */
 	if (f->run->text->prefix < 0)
 		return err_set(E_DATA, "the tokenizer has neither BOS nor end "
 			       "of text to begin with");

@@ -148,3 +148,24 @@ setup() {
 	jq '.doc_to_choice = "{{[right]}}"' tasks/sums.json > tasks/bad.json
 	refuse 65 "record 1: 1 choices, want 2" -t tasks/bad.json
 }
+
+@test "a chat is asked through the template, in turns or in one" {
+	set -- -t tasks/sums.json -f 1 -L 1 --template chatml --log-samples s "$M"
+	"$BIN/eval" --apply-chat-template "$@" > out
+	[ "$(jq -r '.arguments[0] | .[0] + .[1]' s)" = "<|im_start|>user
+1 and 1 =<|im_end|>
+<|im_start|>assistant
+2<|im_end|>
+<|im_start|>user
+0 and 1 =<|im_end|>
+<|im_start|>assistant
+1" ]
+	"$BIN/eval" --apply-chat-template --no-fewshot-as-multiturn "$@" > out
+	[ "$(jq -r '.arguments[0] | .[0] + .[1]' s)" = "<|im_start|>user
+1 and 1 = 2
+
+0 and 1 =<|im_end|>
+<|im_start|>assistant
+1" ]
+	run -78 "$BIN/eval" -t tasks/sums.json --apply-chat-template "$M"
+}

@@ -64,21 +64,22 @@ with open(tap.path("dev.jsonl"), "w") as f:
     f.writelines(json.dumps(d) + "\n" for d in DOCS[3:])
 
 
-def theirs(task, lm):
+def theirs(task, lm, chat, turns):
     files = {"test": tap.path("docs.jsonl"), "dev": tap.path("dev.jsonl")}
     spec = {**task, "dataset_path": "json", "dataset_kwargs": {"data_files": files},
             "test_split": "test", "fewshot_split": "dev",
             "fewshot_config": {"sampler": "first_n"}}
     return simple_evaluate(model=lm, tasks=[spec], limit=6, log_samples=True,
-                           bootstrap_iters=1000)
+                           bootstrap_iters=1000, apply_chat_template=chat,
+                           fewshot_as_multiturn=turns)
 
 
-def ours(task, window):
+def ours(task, window, *more):
     path = tap.path(task["task"] + ".json")
     with open(path, "w") as f:
         json.dump({**task, "data": "docs.jsonl", "fewshot_data": "dev.jsonl"}, f)
     out = tap.run("eval", "-t", path, "-L", 6, "--length", window, "--log-samples",
-                  tap.path("samples"), tap.path("base.st"))
+                  tap.path("samples"), *more, tap.path("base.st"))
     return json.loads(out), [json.loads(line) for line in open(tap.path("samples"))]
 
 
@@ -86,10 +87,12 @@ def numbers(responses):
     return [float(x[0] if isinstance(x, (list, tuple)) else x) for x in responses]
 
 
-def compare(task, window):
+def compare(task, window, chat=False, turns=False):
     name = task["task"]
     lm = HFLM(pretrained=model, tokenizer=None, max_length=window, batch_size=1)
-    want, (got, samples) = theirs(task, lm), ours(task, window)
+    want = theirs(task, lm, chat, turns)
+    got, samples = ours(task, window, *(["--apply-chat-template"] if chat else []),
+                        *([] if turns else ["--no-fewshot-as-multiturn"]))
     a, b = want["results"][name], got["results"][name]
     tap.check(f"{name}: the keys of the result are theirs",
               set(a) - {"name", "sample_len", "sample_count"} == set(b), f"{sorted(a)}")
@@ -125,5 +128,8 @@ from transformers import AutoModelForCausalLM
 model = AutoModelForCausalLM.from_pretrained(tap.path("hf"), dtype=torch.float32).eval()
 for task in TASKS:
     compare(task, WINDOW if task["task"] == "roll" else 512)
+for turns in (False, True):
+    compare(TASKS[0], 512, True, turns)
+    compare(TASKS[3], 512, True, turns)
 compare(TASKS[0], 40)   # contexts that lose their beginning
 tap.end()

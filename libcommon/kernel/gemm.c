@@ -16,8 +16,8 @@ enum {
 	MC = 256,                       /* rows: MC x KC of X stays in L2 */
 	NC_PANELS = 8,                  /* panels in a chunk, at most */
 	X_FLOATS = 16 << 20,
-	ONE_FLOATS = 4 << 20,           /* of X for one output; above, k is ... */
-	PIECE_FLOATS = 2 << 20,         /* ... cut, to pieces of this ... */
+	ONE_FLOATS = 4 << 20,           /* of X for one output; above, ... */
+	PIECE_FLOATS = 2 << 20,         /* ... k is cut to such pieces ... */
 	PIECE_LEAST = 5 * GEMM_KC,      /* ... of so many k at least */
 	PACK_ROWS = 64,                 /* rows of X that a task packs */
 	XS = GEMM_OUTPUTS * GEMM_TERMS,

@@ -1,14 +1,12 @@
 /* quantize-nf4 - store a model's linear weights as 4-bit NormalFloat */
 #include <stdio.h>
-#include <string.h>
 
 #include "arch/family.h"
 #include "base/opt.h"
 #include "base/os.h"
 #include "base/par.h"
-#include "base/regex.h"
 #include "base/sig.h"
-#include "formats/filter.h"
+#include "formats/linear_filter.h"
 #include "quant/quant_nf4.h"
 
 static size_t block = 64;
@@ -65,71 +63,36 @@ static const struct opt_program program = {
 };
 
 struct work {
-	struct regex *skip;
 	struct pool *pool;
 	struct quant_nf4 how;
-	size_t linear;          /* tensors seen, also those left alone */
-	size_t done;
-	uint64_t before, after; /* their bytes */
 };
 
-static int left_alone(const struct work *w, const char *name, int *yes)
+static int quantise(void *ctx, struct tensor *to, const struct tensor *from)
 {
-	size_t start, end;
+	const struct work *w = ctx;
 
-	*yes = 0;
-	if (!w->skip)
-		return 0;
-	return regex_search(w->skip, name, strlen(name), 0, yes, &start, &end);
+	return quant_nf4(to, from, &w->how, w->pool);
 }
 
-static int quantise(void *ctx, struct source *from, const struct item *item,
-		    struct sink *to)
+static int run(struct work *w, struct linear_filter *f, char *const *operands)
 {
-	struct work *w = ctx;
-	struct tensor t;
-	int err, alone;
-
-	if (item->tensor->role != ROLE_LINEAR)
-		return sink_pass(to, from, item);
-	w->linear++;
-	TRY(left_alone(w, item->tensor->name, &alone));
-	if (alone)
-		return sink_pass(to, from, item);
-	if (!tensor_is_plain(item->tensor))
-		return err_set(E_DATA, "%s: it is quantised already",
-			       item->tensor->name);
-	TRY(source_load(from));
-	TRY(quant_nf4(&t, item->tensor, &w->how, w->pool));
-	w->done++;
-	w->before += tensor_bytes(item->tensor);
-	w->after += tensor_bytes(&t);
-	err = sink_tensor(to, &t);
-	tensor_release(&t);
-	return err;
-}
-
-static int run(struct work *w, char *const *operands)
-{
-	struct filter f = { .kind = STREAM_BASE, .tensor = quantise, .ctx = w,
-			    .required = 1 };
-
 	if (!quant_nf4_block_ok(block))
 		return err_set(E_USAGE, "--block %zu: want a power of two from "
 			       "32 to 4096", block);
 	w->how = (struct quant_nf4){ block, nested, (enum quant_rule)bnb };
-	if (skip)
-		TRY(regex_new(&w->skip, skip, strlen(skip), E_USAGE));
+	f->skip = skip;
 	TRY(family_bring(opt_common.arch));
 	TRY(pool_new(&w->pool, opt_common.threads ? opt_common.threads :
 						    os_cpus()));
-	return filter_run(&f, &program, operands, w->pool);
+	return linear_filter_run(f, &program, operands, w->pool);
 }
 
 int main(int argc, char **argv)
 {
 	struct work w = { 0 };
-	char **operands;
+	struct linear_filter f = { .quantise = quantise, .ctx = &w };
+	char **operands, buf[200];
+	const char *text;
 	size_t noperand;
 	int done, err;
 
@@ -138,20 +101,10 @@ int main(int argc, char **argv)
 	if (done)
 		return err;
 	if (!err)
-		err = run(&w, operands);
-	if (err)
-		fprintf(stderr, "%s: %s\n", program.name, err_text());
-	else if (!w.linear && !opt_common.quiet)
-		fprintf(stderr, "%s: the base has no linear weight: nothing "
-			"was quantised\n", program.name);
-	else if (skip && w.done == w.linear && !opt_common.quiet)
-		fprintf(stderr, "%s: --skip %s: no linear weight has that in "
-			"its name\n", program.name, skip);
-	else if (opt_common.verbose)
-		fprintf(stderr, "%s: %zu of %zu linear weights, %.1f MB to "
-			"%.1f MB\n", program.name, w.done, w.linear,
-			(double)w.before * 1e-6, (double)w.after * 1e-6);
-	regex_free(w.skip);
+		err = run(&w, &f, operands);
+	text = err ? err_text() : linear_filter_text(&f, buf);
+	if (text && (err || !opt_common.quiet))
+		fprintf(stderr, "%s: %s\n", program.name, text);
 	pool_free(w.pool);
 	return err;
 }

@@ -1,7 +1,6 @@
 #include "quant/quant_nf4.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/size.h"
@@ -9,6 +8,7 @@
 #include "kernel/nf4.h"
 #include "kernel/table.h"
 #include "quant/cascade.h"
+#include "quant/quant_input.h"
 
 enum {
 	CHUNK = 16384,          /* elements in a task: whole blocks of any */
@@ -32,39 +32,14 @@ int quant_nf4_block_ok(size_t block)
 	       !(block & (block - 1));
 }
 
-/* Elements [first, first + n) as f32: where they are, or converted to room. */
-static const float *values(const struct tensor *t, float *room, size_t first,
-			   size_t n)
-{
-	const struct tensor_part *p = &t->part[t->node[0].part];
-	const char *at = (const char *)p->data +
-			 first * dtype_bits(p->dtype) / 8;
-
-	switch (p->dtype) {
-	case DTYPE_F32:
-		return (const float *)p->data + first;
-	case DTYPE_BF16:
-		kernels()->bf16_to_f32(room, (const uint16_t *)p->data + first,
-				       n);
-		break;
-	case DTYPE_F16:
-		kernels()->f16_to_f32(room, (const uint16_t *)p->data + first,
-				      n);
-		break;
-	default:
-		dtype_to_f32(room, p->dtype, at, n);
-		break;
-	}
-	return room;
-}
-
 static void encode(void *ctx, size_t task, size_t lane)
 {
 	const struct job *j = ctx;
 	size_t block = j->q->block, first = task * CHUNK;
 	size_t n = size_min(CHUNK, j->from->count - first);
 	size_t whole = n / block, rest = n % block;
-	const float *x = values(j->from, j->scratch + lane * CHUNK, first, n);
+	const float *x = quant_input(j->from, j->scratch + lane * CHUNK,
+				     first, n);
 	uint8_t *code = j->code + first / 2;
 	float *absmax = j->absmax + first / block;
 	int cpu = j->q->rule == QUANT_CPU;
@@ -90,40 +65,14 @@ static void encode_nested(void *ctx, size_t task, size_t lane)
 		    j->q->rule == QUANT_CPU ? DYN8_CPU : DYN8_NEAREST);
 }
 
-/* "[3, 17]" of element e. */
-static void place(char *buf, size_t size, const struct tensor *t, size_t e)
-{
-	size_t n = 0, inner = t->count;
-
-	for (int i = 0; i < t->rank && n < size; i++) {
-		inner /= t->shape[i];
-		n += (size_t)snprintf(buf + n, size - n, "%s%zu",
-				      i ? ", " : "[", e / inner);
-		e %= inner;
-	}
-	if (n < size)
-		snprintf(buf + n, size - n, t->rank ? "]" : "[]");
-}
-
 /* A scale is finite if all values of its block are. */
 static int check_finite(const struct job *j)
 {
-	char at[200];
-	size_t block = j->q->block, g = 0, e;
-	float x;
+	size_t g = 0;
 
 	while (g < j->ngroup && isfinite(j->absmax[g]))
 		g++;
-	if (g == j->ngroup)
-		return 0;
-	for (e = g * block;; e++) {
-		x = *values(j->from, j->scratch, e, 1);
-		if (!isfinite(x))
-			break;
-	}
-	place(at, sizeof(at), j->from, e);
-	return err_set(E_DATA, "%s: element %s is %s", j->from->name, at,
-		       isnan(x) ? "NaN" : x < 0 ? "-infinity" : "infinity");
+	return g == j->ngroup ? 0 : quant_input_bad(j->from, g * j->q->block);
 }
 
 /* The scales in 8 bits; leaves scale - offset in absmax. */
@@ -197,11 +146,7 @@ int quant_nf4(struct tensor *to, const struct tensor *from,
 	float *room;
 	int err;
 
-	if (!tensor_is_plain(from) || !dtype_is_float(from->part[0].dtype))
-		return err_set(E_DATA, "%s: not a plain array of floats",
-			       from->name);
-	if (!from->count)
-		return err_set(E_DATA, "%s: it is empty", from->name);
+	TRY(quant_input_check(from));
 	err = describe(to, from, q);
 	room = malloc((scratch + (q->nested ? j.ngroup : 0)) * sizeof(*room));
 	if (!err && !room)

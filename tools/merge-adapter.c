@@ -63,7 +63,7 @@ static const struct opt_program program = {
 	"which needs no adapter: W + scale (alpha / r) B A for LoRA, the "
 	"trained weight itself for a module that was trained whole. Sums are "
 	"made in f32 and rounded once. Bases and adapters come in any order. "
-	"A base goes through tensor by tensor, in constant memory.\n\n"
+	"One tensor of a base is in memory at a time.\n\n"
 	"A quantised base is dequantised: an adapter that was trained on 4-bit "
 	"weights belongs to these, not to the weights that they were made "
 	"from (a warning says when a base is not the adapter's). With "
@@ -73,13 +73,15 @@ static const struct opt_program program = {
 	"  delta      size of the update (Frobenius norm)\n"
 	"  survived   share that is left in the update's direction; 1: all\n"
 	"  error      size of what is wrong afterwards, in units of delta\n\n"
+	"QA-LoRA's adapter goes into the zeros of a base of quantize-int(1): "
+	"codes and scales stay, nothing is lost. --dtype makes it dense.\n\n"
 	"When head and embedding are one tensor and an adapter changes one, "
 	"the merged model has two, and tie_word_embeddings is false.\n\n"
 	"--verify runs both models, as they were read and as they are written, "
 	"over the same tokens and compares the logits; when they differ by "
 	"more than the tolerance, nothing is published and the status is 1. By "
-	"default the tolerance is 1e-4 for f32, 0.01 for f16, 0.05 for bf16 "
-	"and 0.5 with --requantise.",
+	"default the tolerance is 1e-4 for f32 and merged zeros, 0.01 for f16, "
+	"0.05 for bf16 and 0.5 with --requantise.",
 	.examples =
 	"merge-adapter -A adapter.st base.st -o merged.st\n"
 	"cat base.nf4.st adapter.st | merge-adapter | st-export --to hf out\n"
@@ -196,11 +198,9 @@ static int put_merged(struct work *w, const struct tensor *from)
 	struct tensor t;
 	int err;
 
-	if (requantise && !tensor_is_plain(from))
-		TRY(merge_again(w, &t, from));
-	else
-		TRY(merge_tensor(&t, from, &w->merger,
-				 merger_dtype(&w->merger, from), w->pool));
+	TRY(requantise && !tensor_is_plain(from) ?
+		    merge_again(w, &t, from) :
+		    merge_best(&t, from, &w->merger, w->pool));
 	err = sink_tensor(w->to, &t);
 	if (!err && verify)
 		err = verify_after(&w->verify, &t);
@@ -214,7 +214,7 @@ static int is_changed(const struct work *w, const struct tensor *t)
 	if (merger_changes(&w->merger, t->name))
 		return 1;
 	if (!tensor_is_plain(t))
-		return !requantise;
+		return !requantise && !merger_keeps_codes(&w->merger, t);
 	return w->merger.all && dtype_is_float(t->dtype) &&
 	       merger_dtype(&w->merger, t) != t->dtype;
 }

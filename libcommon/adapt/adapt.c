@@ -9,6 +9,7 @@
 static const struct adapter_kind *const kinds[] = {
 	&adapt_lora,
 	&adapt_full,
+	&adapt_qalora,
 };
 
 const struct adapter_kind *adapter_kind_at(size_t i)
@@ -64,7 +65,7 @@ int adapter_set_add(struct adapter_set *s, const struct adapter_site *site,
 		    const struct adapter_options *o)
 {
 	struct adapter a = { .out = site->out, .in = site->in,
-			     .role = site->role,
+			     .role = site->role, .group = site->group,
 			     .module = strdup(site->module) };
 	size_t room = s->room ? 2 * s->room : 64;
 	struct adapter *at = s->at;

@@ -44,6 +44,7 @@ struct adapter_options {
 	size_t rank;
 	double alpha, dropout;
 	int rslora;
+	size_t cols;            /* of a stored adapter's mark; 0: a new one */
 	json_t *extra;          /* a kind's own options, or NULL; borrowed */
 };
 
@@ -52,6 +53,7 @@ struct adapter {
 	char *module;           /* "model.layers.0.self_attn.q_proj" */
 	size_t out, in;         /* the weight's rows and cols */
 	enum tensor_role role;
+	size_t group;           /* the site's */
 	size_t rank;
 	double alpha;
 	float scale;            /* alpha / rank, or alpha / sqrt(rank) */
@@ -127,6 +129,17 @@ struct adapter_kind {
 	int by_sequence;
 	int merge_adds;         /* it adds to dst what does not depend on it */
 
+	/* For a kind whose update is the same number for all weights of a group
+	 * in a row: add (n, in / group), what rows [row, row + n) of the merged
+	 * update are. E_CONFIG: groups of that size have no such number, and
+	 * what can be done. NULL: no group has. */
+	int (*merge_groups)(const struct adapter *a, float scale, size_t group,
+			    float *add, size_t row, size_t n) MUST_CHECK;
+
+	/* Adds to the configuration what reading the adapter needs; NULL:
+	 * nothing. E_NOMEM. */
+	int (*describe)(const struct adapter *a, json_t *config) MUST_CHECK;
+
 	/* The PEFT name of parameter i ("lora_A.weight"). */
 	const char *(*peft_name)(const struct adapter *a, size_t i);
 
@@ -143,6 +156,8 @@ struct adapter_site {
 	const char *module;     /* "model.layers.0.self_attn.q_proj" */
 	size_t out, in;
 	enum tensor_role role;  /* linear, head or embed */
+	size_t group;           /* weights of a row that share a scale and a
+				 * zero (int storage); 0: there are none */
 };
 
 /* All adapters of a model, in the order of its modules. */
@@ -221,6 +236,9 @@ void adapter_gradient(const struct adapt_pass *p, float *g, size_t stride,
 void adapter_undrop(const struct adapter *a, const struct adapt_pass *p,
 		    struct mat dx, struct mat add);
 
-extern const struct adapter_kind adapt_lora, adapt_full;
+extern const struct adapter_kind
+	adapt_full,
+	adapt_lora,
+	adapt_qalora;
 
 #endif

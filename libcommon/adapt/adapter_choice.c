@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/size.h"
+
 static int out_of_memory(void)
 {
 	return err_set(E_NOMEM, "out of memory");
@@ -135,9 +137,41 @@ static json_t *number(double x)
 		       json_integer((json_int_t)x) : json_real(x);
 }
 
+/* What belongs to one kind stands in the configurations of that kind. */
+static int fill_qalora(json_t *j, const struct adapter_choice *c)
+{
+	static const char *const pools[] = { "mean", "sum", "peft" };
+
+	if (json_object_set_new(j, "qalora_pool",
+				json_string(pools[c->qalora_pool])))
+		return out_of_memory();
+	if (c->qalora_group &&
+	    json_object_set_new(j, "qalora_group_size", json_integer(
+				(json_int_t)c->qalora_group)))
+		return out_of_memory();
+	return 0;
+}
+
+static const struct {
+	const char *kind;
+	int (*fill)(json_t *j, const struct adapter_choice *c);
+} kinds[] = {
+	{ "lora", NULL },
+	{ "qalora", fill_qalora },
+};
+
+static int fill_kind(json_t *j, const struct adapter_choice *c)
+{
+	for (size_t i = 0; i < NELEM(kinds); i++)
+		if (!strcmp(kinds[i].kind, c->method))
+			return kinds[i].fill ? kinds[i].fill(j, c) : 0;
+	return err_set(E_USAGE, "--method %s: no such method", c->method);
+}
+
 static int fill(json_t *j, const struct adapter_choice *c)
 {
-	if (json_object_set_new(j, "kind", json_string("lora")) ||
+	TRY(fill_kind(j, c));
+	if (json_object_set_new(j, "kind", json_string(c->method)) ||
 	    json_object_set_new(j, "r", json_integer((json_int_t)c->rank)) ||
 	    json_object_set_new(j, "alpha",
 				number(c->alpha > 0 ? c->alpha :

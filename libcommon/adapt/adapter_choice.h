@@ -9,19 +9,31 @@
 #include "base/opt.h"
 
 struct adapter_choice {
+	const char *method;     /* an adapter kind */
 	size_t rank;
 	double alpha;           /* 0: twice the rank */
 	double dropout;
 	int rslora;
 	struct opt_list target, exclude, layers, save;
 	struct opt_list rank_pattern, alpha_pattern;
+	size_t qalora_group;    /* 0: the base's */
+	int qalora_pool;
 	uint64_t seed;
 };
 
-#define ADAPTER_CHOICE { .rank = 16, .seed = 42 }
+#define ADAPTER_CHOICE { .method = "lora", .rank = 16, .seed = 42 }
 
 /* The rows; c is the variable. */
 #define ADAPTER_OPTIONS(c)                                                   \
+	{ "method", 0, OPT_TEXT, &(c).method, "KIND",                        \
+	  "lora; qalora: pools its inputs by the base's groups",             \
+	  .flags = OPT_RECORD },                                             \
+	{ "qalora-group-size", 0, OPT_COUNT, &(c).qalora_group, "N",         \
+	  "qalora: inputs that are pooled; 0: as many as the base's groups " \
+	  "have", .flags = OPT_RECORD },                                     \
+	{ "qalora-pool", 0, OPT_CHOICE, &(c).qalora_pool, "KIND",            \
+	  "qalora: mean, sum, or PEFT's mean times groups",                  \
+	  .choices = "mean|sum|peft", .flags = OPT_RECORD },                 \
 	{ "rank", 'r', OPT_COUNT, &(c).rank, "N", "rank of the update",      \
 	  .alias = "lora-r lora-rank", .flags = OPT_RECORD },                \
 	{ "alpha", 0, OPT_REAL, &(c).alpha, "X",                             \

@@ -40,8 +40,8 @@ struct int_grid {
 				 * most */
 };
 
-/* The grid of n values, n <= ENTROPY_MOST with entropy. Its scale is not finite where
- * a value is not, or where the range overflows. */
+/* The grid of n values, n <= ENTROPY_MOST with entropy. Its scale is not finite
+ * where a value is not, or where the range overflows. */
 void int_grid_find(struct int_grid *g, const struct int_grid_rule *r,
 		   const float *w, size_t n);
 

@@ -10,6 +10,7 @@ static const struct adapter_kind *const kinds[] = {
 	&adapt_lora,
 	&adapt_full,
 	&adapt_qalora,
+	&adapt_iec,
 };
 
 const struct adapter_kind *adapter_kind_at(size_t i)

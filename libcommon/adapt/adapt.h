@@ -238,6 +238,7 @@ void adapter_undrop(const struct adapter *a, const struct adapt_pass *p,
 
 extern const struct adapter_kind
 	adapt_full,
+	adapt_iec,
 	adapt_lora,
 	adapt_qalora;
 

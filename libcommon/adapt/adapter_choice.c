@@ -158,6 +158,7 @@ static const struct {
 } kinds[] = {
 	{ "lora", NULL },
 	{ "qalora", fill_qalora },
+	{ "iec", NULL },
 };
 
 static int fill_kind(json_t *j, const struct adapter_choice *c)

@@ -26,7 +26,8 @@ struct adapter_choice {
 /* The rows; c is the variable. */
 #define ADAPTER_OPTIONS(c)                                                   \
 	{ "method", 0, OPT_TEXT, &(c).method, "KIND",                        \
-	  "lora; qalora: pools its inputs by the base's groups",             \
+	  "lora; qalora: pools its inputs by the base's groups; iec: "       \
+	  "IR-QLoRA's elastic connection",                                   \
 	  .flags = OPT_RECORD },                                             \
 	{ "qalora-group-size", 0, OPT_COUNT, &(c).qalora_group, "N",         \
 	  "qalora: inputs that are pooled; 0: as many as the base's groups " \

@@ -83,3 +83,53 @@ setup() {
 	cat base.st adapter.st | quantize-int > both.st
 	cat q.st adapter.st | cmp - both.st
 }
+
+@test "--gptq: data of -d or in the pipe, for any -j; other streams pass" {
+	data=$BATS_TEST_DIRNAME/../golden/B/data/data.jsonl
+	st-import -o base.st "$model"
+	tokenize -o data.st "$data"
+	quantize-int --gptq --bits 3 -d "$data" --log log.jsonl -o one.st base.st
+	quantize-int --gptq --bits 3 -d data.st -j1 base.st | cmp - one.st
+	quantize-int --gptq --bits 3 -j3 -d data.st < base.st | cmp - one.st
+	[ "$(wc -l < log.jsonl)" -eq 14 ]
+	jq -es 'all(.[]; .output_error > 0 and .damp == 0.01)' log.jsonl
+	quantize-int --bits 3 -o rounded.st base.st
+	run cmp -s one.st rounded.st
+	[ "$status" -eq 1 ]
+	cat base.st data.st | quantize-int --gptq --bits 3 > both.st
+	st-check -q both.st
+	cat data.st one.st | cmp - both.st
+	cat data.st base.st | quantize-int --gptq --bits 3 | cmp - both.st
+	peft-step -q -r 2 -n 2 -o a.st < both.st
+	quantize-int --gptq -v --skip 'layers\.0\.' -d data.st -o some.st base.st \
+		2> said
+	grep -q "7 of 14 linear weights" said
+	[ "$(st-ls some.st | grep -c int4)" -eq 7 ]
+}
+
+@test "--gptq: what it lacks, or what is wrong with it" {
+	data=$BATS_TEST_DIRNAME/../golden/B/data/data.jsonl
+	st-import -o base.st "$model"
+	run quantize-int --gptq -o out.st base.st
+	[ "$status" -eq 65 ]
+	[[ $output == *"no data to calibrate with"* ]]
+	[ ! -e out.st ]
+	for options in "-d $data" "--gptq -d $data --damp 0" \
+		"--gptq -d $data --calibration-tokens 0" "--gptq --damp x"; do
+		run quantize-int $options base.st
+		[ "$status" -eq 64 ]
+		[ "${#lines[@]}" -eq 1 ]
+	done
+	run quantize-int --gptq -d "$data" --group 40 -o out.st base.st
+	[ "$status" -eq 78 ]
+	run quantize-int --gptq -d nowhere -o out.st base.st
+	[ "$status" -eq 66 ]
+	cat base.st base.st > two.st
+	run quantize-int --gptq -d "$data" -o out.st two.st
+	[ "$status" -eq 65 ]
+	head -c 100000 base.st > cut.st
+	run bash -c "quantize-int --gptq -d '$data' < cut.st > out.st"
+	[ "$status" -eq 65 ]
+	run st-check out.st
+	[ "$status" -ne 0 ]
+}

@@ -19,6 +19,7 @@ struct work {
 	struct safetensors_out out;
 	json_t *adapter;        /* the stream's "adapter" meta */
 	json_t *provenance;
+	json_t *columns;        /* of each module's A */
 	int seen;
 };
 
@@ -45,6 +46,21 @@ static int peft_name(char **name, const char *ours)
 	return 0;
 }
 
+static int note_columns(struct work *w, const struct tensor *t)
+{
+	static const char end[] = ".lora_A";
+	size_t n = strlen(t->name), m = strlen(end);
+	char module[TENSOR_NAME];
+
+	if (n <= m || strcmp(t->name + n - m, end))
+		return 0;
+	memcpy(module, t->name, n - m);
+	module[n - m] = 0;
+	return json_object_set_new(w->columns, module, json_integer(
+				(json_int_t)tensor_cols(t))) ?
+		       err_set(E_NOMEM, "out of memory") : 0;
+}
+
 static int add(struct work *w, const struct tensor *t)
 {
 	enum dtype d = w->o->dtype ? w->o->dtype : DTYPE_F32;
@@ -52,6 +68,7 @@ static int add(struct work *w, const struct tensor *t)
 	void *data;
 	int err;
 
+	TRY(note_columns(w, t));
 	TRY(peft_name(&name, t->name));
 	err = safetensors_fits(&w->out, name) ?
 	      export_dense(&data, t, d) :
@@ -74,6 +91,7 @@ static int handle(struct work *w, const struct item *item)
 	if (item->kind == ITEM_META && !strcmp(item->key, "adapter")) {
 		json_decref(w->adapter);
 		w->adapter = json_deep_copy(item->value);
+		TRY(peft_config_can_write(w->adapter));
 	}
 	if (item->kind == ITEM_OTHER && !strcmp(item->type, "prov") &&
 	    json_array_append(w->provenance, item->value))
@@ -109,8 +127,10 @@ static int write_texts(struct work *w)
 	char *card;
 	int err;
 
-	TRY(peft_config_write(&peft, w->adapter, w->o->base_name));
-	err = export_dir_json(&w->dir, "adapter_config.json", peft);
+	err = peft_config_write(&peft, w->adapter, w->o->base_name,
+				w->columns);
+	if (!err)
+		err = export_dir_json(&w->dir, "adapter_config.json", peft);
 	if (!err)
 		err = export_card(&card, peft, w->provenance);
 	json_decref(peft);
@@ -127,7 +147,8 @@ static int run(struct work *w, const char *dir)
 	int err;
 
 	w->provenance = json_array();
-	if (!w->provenance)
+	w->columns = json_object();
+	if (!w->provenance || !w->columns)
 		return err_set(E_NOMEM, "out of memory");
 	TRY(export_dir_begin(&w->dir, dir, w->o->force));
 	path = export_dir_path(&w->dir, "adapter_model.safetensors");
@@ -152,5 +173,6 @@ int export_peft(struct source *from, const char *dir,
 	export_dir_release(&w.dir);
 	json_decref(w.adapter);
 	json_decref(w.provenance);
+	json_decref(w.columns);
 	return err;
 }

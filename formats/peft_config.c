@@ -19,7 +19,8 @@ static const char *const harmless[] = {
 	"lora_alpha", "lora_dropout", "lora_ga_config", "megatron_config",
 	"megatron_core", "modules_to_save", "peft_type", "peft_version",
 	"qalora_group_size", "r", "rank_pattern", "revision",
-	"runtime_config", "target_modules", "task_type", "use_rslora",
+	"runtime_config", "target_modules", "task_type", "use_qalora",
+	"use_rslora",
 };
 
 static int is_set(json_t *v)
@@ -219,6 +220,18 @@ static json_t *targets(const struct peft_config *c)
 	return sorted(c->modules);
 }
 
+static int put_qalora(json_t *o, json_t *peft)
+{
+	double size = json_number(peft, "qalora_group_size", 16);
+
+	if (!(size >= 1 && size <= 1 << 20) || floor(size) < size)
+		return err_set(E_DATA, "qalora_group_size is outside its "
+			       "range");
+	TRY(put(o, "kind", json_string("qalora")));
+	TRY(put(o, "qalora_pool", json_string("peft")));
+	return put(o, "qalora_group_size", json_integer((json_int_t)size));
+}
+
 int peft_config_end(struct peft_config *c, json_t *meta)
 {
 	json_t *base = json_object_get(c->peft, "base_model_name_or_path");
@@ -227,7 +240,10 @@ int peft_config_end(struct peft_config *c, json_t *meta)
 
 	if (!o || json_object_set_new(meta, "adapter", o))
 		return err_set(E_NOMEM, "out of memory");
-	TRY(put(o, "kind", json_string("lora")));
+	if (json_flag(c->peft, "use_qalora", 0))
+		TRY(put_qalora(o, c->peft));
+	else
+		TRY(put(o, "kind", json_string("lora")));
 	TRY(put(o, "r", json_integer(c->rank)));
 	TRY(put(o, "alpha", number(c->alpha)));
 	TRY(put(o, "dropout",

@@ -37,12 +37,17 @@ void peft_config_release(struct peft_config *c);
 /* Does modules_to_save name this module? */
 int peft_is_saved(json_t *saved, const char *module);
 
+/* E_DATA: PEFT does not have adapters of this "adapter" meta's kind. */
+int peft_config_can_write(json_t *adapter) MUST_CHECK;
+
 /*
  * adapter_config.json for the "adapter" meta, with the keys that every PEFT
- * since 0.11 knows. base: base_model_name_or_path, or NULL: the meta's.
- * E_DATA: a kind that PEFT does not have, or is not written yet.
+ * since 0.11 knows, and those of its kind. base: base_model_name_or_path, or
+ * NULL: the meta's. columns: how many each module's A has, by name. *peft is
+ * the caller's, also after a failure. E_DATA: a kind, or a form of it, that
+ * PEFT does not have.
  */
-int peft_config_write(json_t **peft, json_t *adapter,
-		      const char *base) MUST_CHECK;
+int peft_config_write(json_t **peft, json_t *adapter, const char *base,
+		      json_t *columns) MUST_CHECK;
 
 #endif

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/size.h"
+
 /* A key of the meta, or what stands for it. */
 static json_t *take(json_t *adapter, const char *key, json_t *none)
 {
@@ -21,14 +23,92 @@ static json_t *list_or_null(json_t *adapter, const char *key)
 	return json_array_size(v) ? json_incref(v) : json_null();
 }
 
-int peft_config_write(json_t **peft, json_t *adapter, const char *base)
+static int set(json_t *object, const char *key, json_t *value)
+{
+	if (json_object_set_new(object, key, value))
+		return err_set(E_NOMEM, "out of memory");
+	return 0;
+}
+
+static int add_nothing(json_t *peft, json_t *adapter, json_t *columns)
+{
+	(void)peft;
+	(void)adapter;
+	(void)columns;
+	return 0;
+}
+
+/*
+ * PEFT's use_qalora takes the mean of each group, times the number L of groups;
+ * A has L columns. For a mean or a sum of inputs that is another alpha, for
+ * each module its own.
+ */
+static int add_qalora(json_t *peft, json_t *adapter, json_t *columns)
+{
+	const char *pool = json_text(adapter, "qalora_pool", "mean"), *module;
+	double group = json_number(adapter, "qalora_group_size", 0);
+	json_t *alphas = json_deep_copy(json_object_get(peft,
+							"alpha_pattern"));
+	json_t *l;
+
+	if (!alphas || json_object_set_new(peft, "alpha_pattern", alphas))
+		return err_set(E_NOMEM, "out of memory");
+	if (!(group > 0))
+		return err_set(E_DATA, "QA-LoRA's groups are not of one size, "
+			       "which PEFT does not have; merge-adapter can "
+			       "merge the adapter");
+	json_object_foreach(columns, module, l) {
+		json_t *own = json_object_get(alphas, module);
+		double alpha = own ? json_number_value(own) :
+				     json_number(peft, "lora_alpha", 8);
+
+		if (!strcmp(pool, "mean"))
+			alpha /= json_number_value(l);
+		else if (!strcmp(pool, "sum"))
+			alpha *= group / json_number_value(l);
+		else
+			break;
+		TRY(set(alphas, module, json_real(alpha)));
+	}
+	TRY(set(peft, "use_qalora", json_true()));
+	return set(peft, "qalora_group_size", json_integer((json_int_t)group));
+}
+
+/* Kinds that PEFT has, and what their configurations say besides. */
+static const struct {
+	const char *kind;
+	int (*add)(json_t *peft, json_t *adapter, json_t *columns);
+} kinds[] = {
+	{ "lora", add_nothing },
+	{ "qalora", add_qalora },
+};
+
+static int find_kind(size_t *at, json_t *adapter)
 {
 	const char *kind = json_text(adapter, "kind", "lora");
-	json_t *name = json_object_get(adapter, "base_model_name_or_path");
 
-	if (strcmp(kind, "lora"))
-		return err_set(E_DATA, "adapters of the kind %.40s cannot be "
-			       "written for PEFT yet", kind);
+	for (*at = 0; *at < NELEM(kinds); ++*at)
+		if (!strcmp(kinds[*at].kind, kind))
+			return 0;
+	return err_set(E_DATA, "PEFT has no adapters of the kind %.40s; "
+		       "merge-adapter can merge it", kind);
+}
+
+int peft_config_can_write(json_t *adapter)
+{
+	size_t k;
+
+	return find_kind(&k, adapter);
+}
+
+int peft_config_write(json_t **peft, json_t *adapter, const char *base,
+		      json_t *columns)
+{
+	json_t *name = json_object_get(adapter, "base_model_name_or_path");
+	size_t k;
+
+	*peft = NULL;
+	TRY(find_kind(&k, adapter));
 	name = base ? json_string(base) :
 	       json_is_string(name) ? json_incref(name) : json_null();
 	*peft = json_pack(
@@ -48,5 +128,7 @@ int peft_config_write(json_t **peft, json_t *adapter, const char *base)
 		take(adapter, "target_modules", json_array()), "task_type",
 		"CAUSAL_LM", "use_dora", 0, "use_rslora",
 		take(adapter, "rslora", json_false()));
-	return *peft ? 0 : err_set(E_NOMEM, "out of memory");
+	if (!*peft)
+		return err_set(E_NOMEM, "out of memory");
+	return kinds[k].add(*peft, adapter, columns);
 }

@@ -63,9 +63,10 @@ static int choose_group(struct qalora *q, const struct adapter *a,
 
 	q->group = o->cols && a->in % o->cols == 0 ? a->in / o->cols :
 		   want > 0 ? (size_t)want : a->group;
-	if (o->cols && a->in % o->cols)
-		return err_set(E_DATA, "A has %zu columns, which do not "
-			       "divide %zu inputs", o->cols, a->in);
+	if (o->cols && (a->in % o->cols ||
+			(want > 0 && (double)q->group != want)))
+		return err_set(E_DATA, "A has %zu columns for %zu inputs in "
+			       "groups of %g", o->cols, a->in, want);
 	if (!q->group)
 		return err_set(E_CONFIG, "the base has no groups for QA-LoRA "
 			       "to pool over: quantise it with quantize-int, "

@@ -223,7 +223,7 @@ header() {
 	try LOHA '.peft_type = "LOHA"'
 	try peft_type 'del(.peft_type)'
 	try use_dora '.use_dora = true'
-	try use_qalora '.use_qalora = true'
+	try qalora_group_size '.use_qalora = true | .qalora_group_size = 1.5'
 	try lora_bias '.lora_bias = true'
 	try bias '.bias = "all"'
 	try layer_replication '.layer_replication = [[0, 1]]'

@@ -96,3 +96,26 @@ loss() { # STREAM ...
 	run lora-init --only --method qlora -o x.st int4.st
 	[ "$status" -eq 64 ]
 }
+
+@test "PEFT's form, there and back, says the same" {
+	for pool in mean sum peft; do
+		lora-init --only --method qalora --qalora-pool $pool -r 4 \
+			-o fresh.st int4.st
+		peft-step -q -n 12 -g 1 --learning-rate 1e-2 -d "$data" -A fresh.st \
+			-o a.st int4.st
+		st-export --force --to peft peft < a.st
+		jq -e '.use_qalora and .qalora_group_size == 32' \
+			peft/adapter_config.json
+		merge-adapter -q -A a.st -o one.st int4.st
+		merge-adapter -q -A peft -o two.st int4.st
+		st-diff --tolerance 1e-6 one.st two.st
+	done
+	jq '.qalora_group_size = 16' peft/adapter_config.json > other.json
+	mv other.json peft/adapter_config.json
+	run merge-adapter -q -A peft -o x.st int4.st
+	[ "$status" -eq 65 ]
+	lora-init --only --method iec -r 4 -o iec.st int4.st
+	run st-export --to peft none iec.st
+	[ "$status" -eq 65 ]
+	[[ $output == *merge-adapter* ]]
+}

@@ -59,17 +59,16 @@ static const struct opt_program program = {
 	.brief = "fold adapters into the model that they were trained on",
 	.usage = "[option ...] [base or adapter ...]",
 	.about =
-	"Reads a base and one or more adapters and writes the merged base, "
-	"which needs no adapter: W + scale (alpha / r) B A for LoRA, the "
-	"trained weight itself for a module that was trained whole. Sums are "
-	"made in f32 and rounded once. Bases and adapters come in any order. "
-	"One tensor of a base is in memory at a time.\n\n"
+	"Reads a base and one or more adapters, in any order, and writes the "
+	"merged base, which needs no adapter: W + scale (alpha / r) B A for "
+	"LoRA, the trained weight itself for a module that was trained whole. "
+	"Sums are made in f32 and rounded once. One tensor of a base is in "
+	"memory at a time.\n\n"
 	"A quantised base is dequantised: an adapter that was trained on 4-bit "
 	"weights belongs to these, not to the weights that they were made "
-	"from (a warning says when a base is not the adapter's). With "
-	"--requantise the merged weights are quantised again as they were. "
-	"This loses part of the update; for each tensor a line on standard "
-	"error says how much is left:\n\n"
+	"from (a warning says when a base is not the adapter's). --requantise "
+	"quantises the merged weights again. This loses part of the update; a "
+	"line for each tensor on standard error says how much is left:\n\n"
 	"  delta      size of the update (Frobenius norm)\n"
 	"  survived   share that is left in the update's direction; 1: all\n"
 	"  error      size of what is wrong afterwards, in units of delta\n\n"
@@ -198,7 +197,8 @@ static int put_merged(struct work *w, const struct tensor *from)
 	struct tensor t;
 	int err;
 
-	TRY(requantise && !tensor_is_plain(from) ?
+	TRY(requantise && !tensor_is_plain(from) &&
+			    !merger_keeps_codes(&w->merger, from) ?
 		    merge_again(w, &t, from) :
 		    merge_best(&t, from, &w->merger, w->pool));
 	err = sink_tensor(w->to, &t);

@@ -77,6 +77,10 @@ loss() { # STREAM ...
 	merge-adapter --requantise -A lora12.st -o lr.st int4.st 2> said
 	[ "$(codes lr.st)" -eq 14 ]
 	grep -q '^all ' said
+	merge-adapter -A a4.st -o one.st int4.st
+	merge-adapter --requantise -A a4.st -o two.st int4.st 2> said
+	st-diff one.st two.st # nothing is to be rounded
+	[ ! -s said ]
 }
 
 @test "what does not go together is refused, with what would" {

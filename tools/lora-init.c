@@ -44,6 +44,11 @@ static const struct opt_program program = {
 	"--modules-to-save trains a module's own weight (embed_tokens, "
 	"lm_head, a linear layer); a copy of it in f32 travels in the "
 	"adapter.\n\n"
+	"--method qalora makes QA-LoRA's adapter for a base of "
+	"quantize-int(1): A has a column for each group of weights that share "
+	"a scale, so that the update merges into the zeros and the base stays "
+	"as small as it is. --method iec adds IR-QLoRA's elastic connection: "
+	"means of the inputs beside A, and its outputs, repeated, beside B.\n\n"
 	"With --from the adapter is an old one's copy, without the state of "
 	"its training: its next training is a new one. The options that say "
 	"what the adapter is are then errors.\n\n"
@@ -54,7 +59,8 @@ static const struct opt_program program = {
 	"lora-init -r 8 base.st | peft-step -d chat.jsonl > adapter.st\n"
 	"lora-init --only -r 16 --target-modules q_proj,v_proj base.st > a.st\n"
 	"lora-init --only --layers 20-29 --modules-to-save lm_head base.st > a",
-	.see = "LoRA, arXiv:2106.09685; rsLoRA, arXiv:2312.03732; st(5), "
+	.see = "LoRA, arXiv:2106.09685; rsLoRA, arXiv:2312.03732; QA-LoRA, "
+	       "arXiv:2309.14717; IR-QLoRA, arXiv:2402.05445; st(5), "
 	       "peft-step(1), merge-adapter(1)",
 	.own = own,
 	.shared = opt_shared,

@@ -61,9 +61,8 @@ static const struct opt_program program = {
 	.about =
 	"Reads a base and one or more adapters, in any order, and writes the "
 	"merged base, which needs no adapter: W + scale (alpha / r) B A for "
-	"LoRA, the trained weight itself for a module that was trained whole. "
-	"Sums are made in f32 and rounded once. One tensor of a base is in "
-	"memory at a time.\n\n"
+	"LoRA, the trained weight itself for a module that was trained whole, "
+	"rounded once. One tensor of a base is in memory at a time.\n\n"
 	"A quantised base is dequantised: an adapter that was trained on 4-bit "
 	"weights belongs to these, not to the weights that they were made "
 	"from (a warning says when a base is not the adapter's). --requantise "

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "arch/family.h"
 #include "base/digest.h"
 #include "base/opt.h"
 #include "base/os.h"
@@ -247,6 +248,7 @@ static int run_gptq(struct work *w, char *const *operands)
 static int run(struct work *w, char *const *operands)
 {
 	TRY(choose(w));
+	TRY(family_bring(opt_common.arch));
 	TRY(run_log_open(&w->log, opt_common.log, 0));
 	TRY(pool_new(&w->pool, opt_common.threads ? opt_common.threads :
 						    os_cpus()));

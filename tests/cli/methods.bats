@@ -55,6 +55,19 @@ loss() { # STREAM ...
 	done
 }
 
+@test "how a step is cut into batches does not show" {
+	for method in lora qalora iec; do
+		for dropout in 0 0.2; do
+			set -- $(options $method) -r 4 -n 3 -d "$data" --no-pack \
+				--dropout $dropout
+			peft-step -q "$@" -b 4 -g 1 -o one.st int.st
+			peft-step -q "$@" -b 1 -g 4 -o two.st int.st
+			run st-diff one.st two.st # but for the options in "train"
+			[[ $output != *tensor* ]]
+		done
+	done
+}
+
 @test "lora-init and peft-step make the same adapter" {
 	for method in lora qalora iec; do
 		peft-step -q $(options $method) -r 4 -n 3 -d "$data" -o one.st int.st

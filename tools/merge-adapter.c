@@ -354,9 +354,7 @@ static int merge(struct work *w)
 
 static int run(struct work *w, char *const *operands)
 {
-	struct sink_options o = {
-		.level = opt_common.raw ? 0 : (int)opt_common.level,
-	};
+	struct sink_options o = { 0 };
 	int err;
 
 	TRY(pool_new(&w->pool, opt_common.threads ? opt_common.threads :
@@ -365,6 +363,7 @@ static int run(struct work *w, char *const *operands)
 	TRY(gather(&w->in, &adapters, operands));
 	TRY(take_adapters(w));
 	TRY(run_log_open(&w->log, opt_common.log, 0));
+	o.level = opt_common.raw ? 0 : (int)opt_common.level;
 	o.pool = w->pool;
 	TRY(sink_open(&w->to, opt_common.output, &o));
 	err = merge(w);

@@ -82,6 +82,7 @@ first() {
 @test "the other programs take it too" {
 	lora-init --arch loom.arch -r 2 loom > start.st
 	quantize-nf4 --arch loom.arch loom -o q.st
+	quantize-int --arch loom.arch --bits 4 loom -o i.st
 	merge-adapter -q --arch loom.arch --verify 20 loom start.st -o merged.st
 	"$BIN/eval" --arch loom.arch -t loss -d d.jsonl q.st > /dev/null
 }

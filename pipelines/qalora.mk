@@ -4,8 +4,10 @@
 #
 # The base is quantised by GPTQ, calibrated with the texts that it will be
 # trained on; the adapter pools its inputs by the base's groups; the merge
-# moves zeros and nothing else, and proves that the model says the same.
+# moves zeros and nothing else, and proves that the model says the same. A mean
+# of inputs is small, so it wants a larger learning rate than LoRA.
 NAME     = qalora
+RATE    ?= 1e-2
 BITS    ?= 4
 GROUP   ?= 32
 QUANTISE = $(BIN)/quantize-int --bits $(BITS) --group $(GROUP) --gptq \

@@ -8,6 +8,7 @@
 
 static const struct adapter_kind *const kinds[] = {
 	&adapt_lora,
+	&adapt_dora,
 	&adapt_full,
 };
 
@@ -137,6 +138,14 @@ void adapter_set_clear(struct adapter_set *s)
 		memset(s->grads.base, 0, s->grads.size);
 }
 
+void adapter_set_ratio(struct adapter_set *s, double ratio)
+{
+	for (size_t i = 0; i < s->n; i++)
+		for (size_t k = 0; k < s->at[i].nparam; k++)
+			if (s->at[i].param[k].plus)
+				s->at[i].param[k].lr_ratio = (float)ratio;
+}
+
 static int init(struct adapter *a, const struct tensor_set *base,
 		uint64_t seed)
 {
@@ -144,17 +153,14 @@ static int init(struct adapter *a, const struct tensor_set *base,
 	const struct tensor *t;
 	struct weight w;
 
-	if (!a->kind->needs_weight) {
-		a->kind->init(a, NULL, seed);
-		return 0;
-	}
+	if (!a->kind->needs_weight)
+		return a->kind->init(a, NULL, seed);
 	snprintf(name, sizeof(name), "%s.weight", a->module);
 	t = tensor_set_find(base, name);
 	if (!t)
 		return err_set(E_DATA, "the base has no %s", name);
 	TRY(weight_bind(&w, t));
-	a->kind->init(a, &w, seed);
-	return 0;
+	return a->kind->init(a, &w, seed);
 }
 
 int adapter_set_init(struct adapter_set *s, const struct tensor_set *base,

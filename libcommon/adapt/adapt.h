@@ -24,17 +24,20 @@
 #include "tensor/mat.h"
 #include "weight/weight.h"
 
-enum { ADAPT_PARAMS = 4 };
+enum { ADAPT_PARAMS = 12 };
 
 struct adapter_kind;
 
 struct adapter_param {
 	const char *name;       /* "lora_A": its tensor is "<module>.<name>" */
 	size_t rows, cols;
-	int state;              /* carried along, not trained */
+	int state;              /* not trained, and nothing to who uses the
+				 * adapter: carried while training is
+				 * unfinished, zeros at its beginning */
+	int plus;               /* LoRA+ moves it faster */
 	float *at, *grad;       /* (rows, cols), set by adapter_set_place() */
 	struct gemm_dense dense; /* at, as gemm() wants it */
-	float lr_ratio;         /* times the learning rate; LoRA+ */
+	float lr_ratio;         /* times the learning rate */
 };
 
 /* What the kinds are made from; adapt/spec.h reads it from options, PEFT's
@@ -89,9 +92,16 @@ struct adapter_kind {
 
 	/* First values; with them forward leaves y as it is. w: the base's;
 	 * kinds with needs_weight unset do not look at it, and it may be
-	 * NULL. */
-	void (*init)(struct adapter *a, const struct weight *w, uint64_t seed);
+	 * NULL. E_NOMEM. */
+	int (*init)(struct adapter *a, const struct weight *w,
+		    uint64_t seed) MUST_CHECK;
 	int needs_weight;
+
+	/* Before the passes of a step, after parameters changed: computes
+	 * what passes take for constant (DoRA's norms), from the base's
+	 * weight, which outlives the adapter's use. E_NOMEM. */
+	int (*refresh)(struct adapter *a, const struct weight *w,
+		       struct pool *pool) MUST_CHECK;
 
 	/* x (n, in). Adds at most two terms to y's output. */
 	void (*forward)(const struct adapter *a, const struct adapt_pass *p,
@@ -174,6 +184,10 @@ int adapter_set_init(struct adapter_set *s, const struct tensor_set *base,
 /* Sets every gradient to 0. */
 void adapter_set_clear(struct adapter_set *s);
 
+/* LoRA+ (Hayou et al. 2024, arXiv:2402.12354): the learning rate of the
+ * parameters that are zero at first (B, vectors) is ratio times A's. */
+void adapter_set_ratio(struct adapter_set *s, double ratio);
+
 /* "<module>.<param>" into buf of TENSOR_NAME bytes. */
 const char *adapter_param_name(char *buf, const struct adapter *a, size_t i);
 
@@ -209,6 +223,9 @@ struct mat adapter_drop(const struct adapter *a, const struct adapt_pass *p,
 void adapter_undrop(const struct adapter *a, const struct adapt_pass *p,
 		    struct mat dx, struct mat add);
 
-extern const struct adapter_kind adapt_lora, adapt_full;
+extern const struct adapter_kind
+	adapt_dora,
+	adapt_full,
+	adapt_lora;
 
 #endif

@@ -104,6 +104,7 @@ static int step(struct trainer *t)
 {
 	double nll, labels, start;
 
+	TRY(program_refresh(t->program, t->pool));
 	TRY(accumulate(t, &nll));
 	start = os_seconds();
 	labels = (double)size_max(t->last.labels, 1);
@@ -133,6 +134,7 @@ int trainer_evaluate(struct trainer *t, double *loss)
 	size_t count = pack_count(&t->eval, 0), labels = 0, bad;
 	double nll = 0;
 
+	TRY(program_refresh(t->program, t->pool));
 	while (count--) {
 		struct program_pass pass = {
 			.batch = next_batch(t, &t->eval),

@@ -38,6 +38,15 @@ static void random_fill(float *to, size_t n, const char *name, float size)
 		to[i] = (2 * rng_uniform(r, i) - 1) * size;
 }
 
+/* What the kind takes for constant: slopes are measured beside it. */
+static void refresh(struct bench *b)
+{
+	struct adapter *a = &b->set.at[0];
+
+	if (a->kind->refresh)
+		assert_int_equal(a->kind->refresh(a, &b->weight, NULL), 0);
+}
+
 static void setup(struct bench *b, const char *kind, double dropout)
 {
 	struct adapter_options o = { .kind = kind, .rank = RANK, .alpha = 8,
@@ -56,7 +65,9 @@ static void setup(struct bench *b, const char *kind, double dropout)
 	assert_int_equal(adapter_set_add(&b->set, &site, &o), 0);
 	assert_int_equal(adapter_set_place(&b->set, 1), 0);
 	b->set.at[0].seed = 5;
-	b->set.at[0].kind->init(&b->set.at[0], &b->weight, 42);
+	assert_int_equal(b->set.at[0].kind->init(&b->set.at[0], &b->weight,
+						 42), 0);
+	refresh(b);
 	space = gemm_space(NULL, ROWS, 4 * (OUT + IN));
 	b->space = aligned_alloc(64, (space + 63) / 64 * 64);
 	b->pass = (struct adapt_pass){
@@ -160,13 +171,16 @@ static void check_gradients(const char *kind, double dropout)
 {
 	struct bench b;
 	struct adapter *a;
-	static float dx0[ROWS * IN];
+	static float dx0[ROWS * IN], dy0[ROWS * OUT];
 
 	setup(&b, kind, dropout);
 	a = &b.set.at[0];
 	stir(a);
+	refresh(&b);
 	forward(&b);
+	memcpy(dy0, dy, sizeof(dy));
 	backward(&b);
+	memcpy(dy, dy0, sizeof(dy));
 	memcpy(dx0, dx, sizeof(dx));
 	check_slope(&b, "x", x, dx0, ROWS * IN);
 	for (size_t k = 0; k < a->nparam; k++)
@@ -221,6 +235,7 @@ static void merged_equals_unmerged(void **state)
 		setup(&b, adapter_kind_at(k)->name, 0);
 		a = &b.set.at[0];
 		stir(&b.set.at[0]);
+		refresh(&b);
 		forward(&b);
 		memcpy(merged, dense, sizeof(dense));
 		assert_int_equal(a->kind->merge(a, &b.weight, 1, merged, 0, 7),

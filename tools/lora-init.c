@@ -195,7 +195,7 @@ static int write_adapter(struct work *w)
 {
 	TRY(sink_head(w->out, STREAM_ADAPTER));
 	TRY(sink_meta(w->out, "adapter", w->set.config));
-	TRY(adapter_set_tensors(&w->set, write_tensor, w->out));
+	TRY(adapter_set_tensors(&w->set, 0, write_tensor, w->out));
 	TRY(write_provenance(w));
 	return sink_end(w->out, NULL);
 }

@@ -9,6 +9,7 @@
 static const struct adapter_kind *const kinds[] = {
 	&adapt_lora,
 	&adapt_dora,
+	&adapt_adalora,
 	&adapt_full,
 };
 
@@ -146,6 +147,90 @@ void adapter_set_ratio(struct adapter_set *s, double ratio)
 				s->at[i].param[k].lr_ratio = (float)ratio;
 }
 
+/* ---- what is done to all of them ---- */
+
+struct penalties {
+	struct adapter_set *set;
+	double weight, *value;
+	int *err;               /* an adapter's */
+};
+
+static void penalty(void *ctx, size_t task, size_t lane)
+{
+	const struct penalties *p = ctx;
+	struct adapter *a = &p->set->at[task];
+
+	(void)lane;
+	if (a->kind->penalty)
+		p->err[task] = a->kind->penalty(a, p->weight,
+						&p->value[task]);
+}
+
+int adapter_set_penalty(struct adapter_set *s, struct pool *pool,
+			double weight, double *value)
+{
+	struct penalties p = { .set = s };
+	size_t n = 0;
+	int err = 0;
+
+	*value = 0;
+	for (size_t i = 0; i < s->n; i++)
+		n += s->at[i].kind->penalty != NULL;
+	if (!n)
+		return 0;
+	p.weight = weight / (double)n;
+	p.value = calloc(s->n, sizeof(*p.value));
+	p.err = calloc(s->n, sizeof(*p.err));
+	if (p.value && p.err)
+		pool_run(pool, s->n, penalty, &p);
+	else
+		err = err_set(E_NOMEM, "out of memory");
+	for (size_t i = 0; !err && i < s->n; i++) {
+		err = p.err[i];
+		*value += p.value[i] / (double)n;
+	}
+	free(p.value);
+	free(p.err);
+	return err;
+}
+
+static int has_kind(const struct adapter_set *s, const struct adapter_kind *k)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->at[i].kind == k)
+			return 1;
+	return 0;
+}
+
+int adapter_set_check(const struct adapter_set *s, uint64_t steps)
+{
+	for (size_t k = 0; k < NELEM(kinds); k++)
+		if (kinds[k]->check && has_kind(s, kinds[k]))
+			TRY(kinds[k]->check(s, steps));
+	return 0;
+}
+
+int adapter_set_settle(struct adapter_set *s, struct adapt_step *at)
+{
+	for (size_t k = 0; k < NELEM(kinds); k++)
+		if (kinds[k]->settle && has_kind(s, kinds[k]))
+			TRY(kinds[k]->settle(s, at));
+	return 0;
+}
+
+/* ---- first values ---- */
+
+void adapter_init_normal(struct adapter *a, size_t i, float deviation,
+			 uint64_t seed)
+{
+	struct adapter_param *p = &a->param[i];
+	char name[TENSOR_NAME];
+	struct rng r = rng_of(seed, adapter_param_name(name, a, i));
+
+	for (size_t k = 0; k < p->rows * p->cols; k++)
+		p->at[k] = rng_normal(r, k) * deviation;
+}
+
 static int init(struct adapter *a, const struct tensor_set *base,
 		uint64_t seed)
 {
@@ -178,20 +263,23 @@ static int view(struct tensor *t, const struct adapter *a, size_t k)
 	size_t dims[2] = { p->rows, p->cols };
 	char name[TENSOR_NAME];
 
-	TRY(tensor_init(t, adapter_param_name(name, a, k), ROLE_ADAPTER,
-			DTYPE_F32, 2, dims));
+	TRY(tensor_init(t, adapter_param_name(name, a, k),
+			p->state ? ROLE_STATE : ROLE_ADAPTER, DTYPE_F32, 2,
+			dims));
 	t->part[0].data = p->at;
 	return 0;
 }
 
-int adapter_set_tensors(const struct adapter_set *s, adapter_tensor_fn *fn,
-			void *ctx)
+int adapter_set_tensors(const struct adapter_set *s, int state,
+			adapter_tensor_fn *fn, void *ctx)
 {
 	for (size_t i = 0; i < s->n; i++)
 		for (size_t k = 0; k < s->at[i].nparam; k++) {
 			struct tensor t;
 			int err;
 
+			if (s->at[i].param[k].state && !state)
+				continue;
 			TRY(view(&t, &s->at[i], k));
 			err = fn(ctx, &t);
 			t.part[0].data = NULL; /* the set's */
@@ -209,6 +297,10 @@ static int load(struct adapter *a, size_t k, const struct tensor_set *from)
 	const struct tensor *t;
 
 	t = tensor_set_find(from, adapter_param_name(name, a, k));
+	if (!t && p->state) {
+		memset(p->at, 0, param_bytes(p));
+		return 0;
+	}
 	if (!t)
 		return err_set(E_DATA, "the adapter has no %s", name);
 	if (tensor_rows(t) != p->rows || tensor_cols(t) != p->cols)

@@ -27,6 +27,7 @@
 enum { ADAPT_PARAMS = 12 };
 
 struct adapter_kind;
+struct adapter_set;
 
 struct adapter_param {
 	const char *name;       /* "lora_A": its tensor is "<module>.<name>" */
@@ -45,6 +46,7 @@ struct adapter_param {
 struct adapter_options {
 	const char *kind;       /* "lora" */
 	size_t rank;
+	size_t made_rank;       /* before it was pruned; 0: as rank */
 	double alpha, dropout;
 	int rslora;
 	json_t *extra;          /* a kind's own options, or NULL; borrowed */
@@ -78,6 +80,14 @@ struct adapt_pass {
 	struct gemm_output *early; /* NULL: none; else an early output of the
 				 * product to come, which a kind may fill in
 				 * (n is 0 while it is not) */
+};
+
+/* A step of training that the optimizer has done. */
+struct adapt_step {
+	uint64_t done, all;     /* steps, this one counted */
+	float scale;            /* of the gradients, as the optimizer took them */
+	int elsewhere;          /* somebody else decides what is pruned */
+	int final;              /* out: what is pruned now stays so */
 };
 
 struct adapter_kind {
@@ -137,8 +147,16 @@ struct adapter_kind {
 	/* The PEFT name of parameter i ("lora_A.weight"). */
 	const char *(*peft_name)(const struct adapter *a, size_t i);
 
-	/* Adds to the gradients, returns the loss; NULL: there is none. */
-	float (*penalty)(struct adapter *a);
+	/* A loss beside the model's; NULL: there is none. Adds weight times
+	 * its gradient. On any thread, for one adapter. E_NOMEM. */
+	int (*penalty)(struct adapter *a, double weight,
+		       double *value) MUST_CHECK;
+
+	/* For all adapters of the kind in a set together. check: E_CONFIG, a
+	 * run of so many steps makes no sense. settle: after the optimizer's
+	 * step, when gradients are still there; E_NOMEM. NULL: nothing. */
+	int (*check)(const struct adapter_set *s, uint64_t steps) MUST_CHECK;
+	int (*settle)(struct adapter_set *s, struct adapt_step *at) MUST_CHECK;
 	void (*release)(struct adapter *a);
 };
 
@@ -184,6 +202,15 @@ int adapter_set_init(struct adapter_set *s, const struct tensor_set *base,
 /* Sets every gradient to 0. */
 void adapter_set_clear(struct adapter_set *s);
 
+/* The mean of the adapters' penalties; adds weight times its gradient. */
+int adapter_set_penalty(struct adapter_set *s, struct pool *pool,
+			double weight, double *value) MUST_CHECK;
+
+/* The kinds' check() and settle(), for those that are in the set. */
+int adapter_set_check(const struct adapter_set *s, uint64_t steps) MUST_CHECK;
+int adapter_set_settle(struct adapter_set *s,
+		       struct adapt_step *at) MUST_CHECK;
+
 /* LoRA+ (Hayou et al. 2024, arXiv:2402.12354): the learning rate of the
  * parameters that are zero at first (B, vectors) is ratio times A's. */
 void adapter_set_ratio(struct adapter_set *s, double ratio);
@@ -191,15 +218,16 @@ void adapter_set_ratio(struct adapter_set *s, double ratio);
 /* "<module>.<param>" into buf of TENSOR_NAME bytes. */
 const char *adapter_param_name(char *buf, const struct adapter *a, size_t i);
 
-/* Calls fn with every parameter as a plain f32 tensor whose data is borrowed
- * from the set; stops at the first error. */
+/* Calls fn with every parameter (and with state, what is carried for training)
+ * as a plain f32 tensor whose data is borrowed from the set; stops at the
+ * first error. */
 typedef int adapter_tensor_fn(void *ctx, const struct tensor *t);
 
-int adapter_set_tensors(const struct adapter_set *s, adapter_tensor_fn *fn,
-			void *ctx) MUST_CHECK;
+int adapter_set_tensors(const struct adapter_set *s, int state,
+			adapter_tensor_fn *fn, void *ctx) MUST_CHECK;
 
-/* Fills the parameters from tensors of these names, of any float type.
- * E_DATA: one is missing, or has another shape. */
+/* Fills the parameters from tensors of these names, of any float type; state
+ * that is missing is zeros. E_DATA: one is missing, or has another shape. */
 int adapter_set_load(struct adapter_set *s,
 		     const struct tensor_set *from) MUST_CHECK;
 
@@ -211,6 +239,10 @@ void adapter_set_release(struct adapter_set *s);
 /* Adds a parameter to a; rows, cols > 0. */
 void adapter_param_add(struct adapter *a, const char *name, size_t rows,
 		       size_t cols);
+
+/* Parameter i: normal values of this deviation. */
+void adapter_init_normal(struct adapter *a, size_t i, float deviation,
+			 uint64_t seed);
 
 /* Is there dropout in this pass? */
 int adapter_drops(const struct adapter *a, const struct adapt_pass *p);
@@ -224,6 +256,7 @@ void adapter_undrop(const struct adapter *a, const struct adapt_pass *p,
 		    struct mat dx, struct mat add);
 
 extern const struct adapter_kind
+	adapt_adalora,
 	adapt_dora,
 	adapt_full,
 	adapt_lora;

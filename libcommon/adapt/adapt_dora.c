@@ -4,7 +4,7 @@
  *
  *   y = c (W x + s B A x),  c_o = m_o / n_o,  n_o = |(W + s B A)_o|
  *
- * m (out, 1) begins as W's row norms. With dropout, as in the authors' code
+ * m (1, out) begins as W's row norms. With dropout, as in the authors' code
  * and PEFT, both products of the correction see the dropped input:
  *
  *   y = W x + s B A x' + (c - 1) z,  z = W x' + s B A x',  x' = drop(x)
@@ -38,7 +38,7 @@ static int dora_shape(struct adapter *a, const struct adapter_options *o)
 		return err_set(E_NOMEM, "out of memory");
 	TRY(lora_shape(a, o));
 	a->keep += a->out;
-	adapter_param_add(a, "lora_magnitude_vector", a->out, 1);
+	adapter_param_add(a, "lora_magnitude_vector", 1, a->out);
 	a->param[M].plus = 1;
 	d->norm = calloc(a->out, sizeof(*d->norm));
 	return d->norm ? 0 : err_set(E_NOMEM, "out of memory");

@@ -118,6 +118,7 @@ static int options_for(struct adapter_options *o, json_t *config,
 			  &v));
 	if (v)
 		o->alpha = json_number_value(v);
+	o->made_rank = o->rank;
 	return 0;
 }
 

@@ -100,15 +100,37 @@ static double gradient_scale(const struct trainer *t)
 	return scale;
 }
 
+static int is_due(const struct trainer *t, size_t every)
+{
+	return every && t->state.step % every == 0;
+}
+
+/* What adapters do between steps, or let a filter do. */
+static int settle(struct trainer *t, float scale)
+{
+	size_t every = t->options.filter_every;
+	struct adapt_step at = {
+		.done = t->state.step, .all = t->state.steps,
+		.scale = scale, .elsewhere = every > 0,
+	};
+
+	TRY(adapter_set_settle(t->set, &at));
+	if (every && (at.final || at.done == at.all || is_due(t, every)))
+		return t->calls.filter(t->calls.ctx, t);
+	return 0;
+}
+
 static int step(struct trainer *t)
 {
-	double nll, labels, start;
+	double nll, labels, start, penalty;
+	float scale;
 
 	TRY(program_refresh(t->program, t->pool));
 	TRY(accumulate(t, &nll));
 	start = os_seconds();
 	labels = (double)size_max(t->last.labels, 1);
-	t->last.loss = nll / labels;
+	TRY(adapter_set_penalty(t->set, t->pool, labels, &penalty));
+	t->last.loss = nll / labels + penalty;
 	t->last.grad_norm = optim_norm(&t->optim, t->pool) / labels;
 	if (!isfinite(t->last.grad_norm))
 		return err_set(E_DATA, "step %llu: the gradient of samples %zu "
@@ -117,14 +139,14 @@ static int step(struct trainer *t)
 			       t->first_sample + 1, t->last_sample + 1);
 	t->last.lr = t->options.lr *
 		     schedule_factor(&t->schedule, t->state.step);
-	optim_step(&t->optim, t->pool, t->last.lr,
-		   (float)gradient_scale(t));
+	scale = (float)gradient_scale(t);
+	optim_step(&t->optim, t->pool, t->last.lr, scale);
 	spend(&t->time.optimizer, start);
 	t->state.step++;
 	t->steps_run++;
 	t->state.tokens += t->last.tokens;
 	t->state.place = t->data.place;
-	return 0;
+	return settle(t, scale);
 }
 
 /* ---- evaluation ---- */
@@ -204,11 +226,6 @@ static int log_step(struct trainer *t)
 		"label_tokens", (json_int_t)l->labels));
 }
 
-static int is_due(const struct trainer *t, size_t every)
-{
-	return every && t->state.step % every == 0;
-}
-
 static int checkpoint(struct trainer *t)
 {
 	double start = os_seconds();
@@ -268,75 +285,6 @@ double trainer_epoch(const struct trainer *t)
 
 	return (double)at->epoch +
 	       (double)at->sample / (double)t->data.samples->n;
-}
-
-/* ---- state ---- */
-
-json_t *trainer_state(const struct trainer *t)
-{
-	const struct train_state *s = &t->state;
-	json_t *j = json_pack(
-		"{s:b, s:I, s:I, s:I, s:f, s:I, s:I}", "finished", s->finished,
-		"step", (json_int_t)s->step, "steps", (json_int_t)s->steps,
-		"num_input_tokens_seen", (json_int_t)s->tokens, "epoch",
-		trainer_epoch(t), "at_epoch", (json_int_t)s->place.epoch,
-		"at_sample", (json_int_t)s->place.sample);
-
-	if (j && s->best_step &&
-	    (json_object_set_new(j, "best_eval_loss", json_real(s->best)) ||
-	     json_object_set_new(j, "best_step",
-				 json_integer((json_int_t)s->best_step)) ||
-	     json_object_set_new(j, "evals_since_best",
-				 json_integer((json_int_t)s->worse)))) {
-		json_decref(j);
-		return NULL;
-	}
-	return j;
-}
-
-static int get_count(json_t *state, const char *key, uint64_t *to)
-{
-	json_t *v = json_object_get(state, key);
-
-	if (!json_is_integer(v) || json_integer_value(v) < 0)
-		return err_set(E_DATA, "the state of training has no %s", key);
-	*to = (uint64_t)json_integer_value(v);
-	return 0;
-}
-
-int trainer_restore(struct trainer *t, json_t *state,
-		    const struct tensor_set *tensors)
-{
-	struct train_state s = { 0 };
-	uint64_t sample;
-
-	TRY(get_count(state, "step", &s.step));
-	TRY(get_count(state, "steps", &s.steps));
-	TRY(get_count(state, "num_input_tokens_seen", &s.tokens));
-	TRY(get_count(state, "at_epoch", &s.place.epoch));
-	TRY(get_count(state, "at_sample", &sample));
-	s.place.sample = (size_t)sample;
-	if (json_object_get(state, "best_step")) {
-		TRY(get_count(state, "best_step", &s.best_step));
-		TRY(get_count(state, "evals_since_best", &s.worse));
-		s.best = json_number(state, "best_eval_loss", 0);
-	}
-	if (s.steps != t->plan.steps || s.step >= s.steps)
-		return err_set(E_DATA, "the state is at step %llu of %llu, "
-			       "this run has %llu",
-			       (unsigned long long)s.step,
-			       (unsigned long long)s.steps,
-			       (unsigned long long)t->plan.steps);
-	TRY(pack_seek(&t->data, s.place));
-	TRY(optim_load(&t->optim, tensors));
-	t->optim.t = s.step;
-	t->state = s;
-	return 0;
-}
-
-int trainer_tensors(const struct trainer *t, adapter_tensor_fn *fn, void *ctx)
-{
-	return optim_tensors(&t->optim, fn, ctx);
 }
 
 /* ---- life ---- */

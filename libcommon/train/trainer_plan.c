@@ -154,6 +154,7 @@ int trainer_make_plan(struct trainer *t)
 				  "evaluation data"));
 	}
 	TRY(count_steps(t));
+	TRY(adapter_set_check(t->set, t->plan.steps));
 	count_tokens(t);
 	t->state.steps = t->plan.steps;
 	t->schedule = (struct schedule){

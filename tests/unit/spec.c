@@ -224,7 +224,7 @@ static void an_adapter_is_read_as_it_was_made(void **state)
 	assert_int_equal(adapter_set_place(&set, 0), 0);
 	for (size_t i = 0; i < set.params.size / sizeof(float); i++)
 		((float *)set.params.base)[i] = (float)i;
-	assert_int_equal(adapter_set_tensors(&set, take, &stored), 0);
+	assert_int_equal(adapter_set_tensors(&set, 0, take, &stored), 0);
 	assert_int_equal(adapter_set_read(&again, set.config, &stored, &s), 0);
 	assert_int_equal(adapter_set_place(&again, 0), 0);
 	assert_int_equal(adapter_set_load(&again, &stored), 0);

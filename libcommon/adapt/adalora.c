@@ -20,15 +20,21 @@ static uint64_t steps_of(const struct adapter_set *s, const char *key,
 		       (uint64_t)json_integer_value(v) : otherwise;
 }
 
+/* Ranks of a module in the end; absent: two thirds of the first. */
+static size_t target_rank(const struct adapter_set *s)
+{
+	size_t rank = (size_t)json_number(s->config, "r", 8);
+
+	return steps_of(s, "target_r", size_max(1, 2 * rank / 3));
+}
+
 static void count(struct adalora_place *p, const struct adapter_set *s)
 {
-	double target = json_number(s->config, "target_r", 8);
-
 	p->ranks = p->target = 0;
 	for (size_t i = 0; i < s->n; i++)
 		if (is_ada(&s->at[i])) {
 			p->ranks += s->at[i].rank;
-			p->target += (size_t)target;
+			p->target += target_rank(s);
 		}
 }
 

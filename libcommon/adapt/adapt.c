@@ -314,11 +314,17 @@ static int load(struct adapter *a, size_t k, const struct tensor_set *from)
 	return 0;
 }
 
+int adapter_load(struct adapter *a, const struct tensor_set *from)
+{
+	for (size_t k = 0; k < a->nparam; k++)
+		TRY(load(a, k, from));
+	return 0;
+}
+
 int adapter_set_load(struct adapter_set *s, const struct tensor_set *from)
 {
 	for (size_t i = 0; i < s->n; i++)
-		for (size_t k = 0; k < s->at[i].nparam; k++)
-			TRY(load(&s->at[i], k, from));
+		TRY(adapter_load(&s->at[i], from));
 	return 0;
 }
 

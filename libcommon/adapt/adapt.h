@@ -61,6 +61,7 @@ struct adapter {
 	double alpha;
 	float scale;            /* alpha / rank, or alpha / sqrt(rank) */
 	float dropout;
+	int gaussian;           /* A begins as normal values */
 	uint64_t seed;          /* dropout's */
 	size_t nparam;
 	struct adapter_param param[ADAPT_PARAMS];
@@ -143,6 +144,11 @@ struct adapter_kind {
 	int (*merge)(const struct adapter *a, const struct weight *w,
 		     float scale, float *dst, size_t row, size_t n) MUST_CHECK;
 	int merge_adds;         /* it adds to dst what does not depend on it */
+
+	/* Keys of the configuration that are this kind's, with a space
+	 * between; NULL: none. */
+	const char *keys;
+	int starts;             /* A and B may begin as LoRA's choices do */
 
 	/* The PEFT name of parameter i ("lora_A.weight"). */
 	const char *(*peft_name)(const struct adapter *a, size_t i);
@@ -230,6 +236,9 @@ int adapter_set_tensors(const struct adapter_set *s, int state,
  * that is missing is zeros. E_DATA: one is missing, or has another shape. */
 int adapter_set_load(struct adapter_set *s,
 		     const struct tensor_set *from) MUST_CHECK;
+
+/* The same for one. */
+int adapter_load(struct adapter *a, const struct tensor_set *from) MUST_CHECK;
 
 /* Safe on a zeroed struct. */
 void adapter_set_release(struct adapter_set *s);

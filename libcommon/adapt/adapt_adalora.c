@@ -271,6 +271,7 @@ const struct adapter_kind adapt_adalora = {
 	.finish = adalora_finish,
 	.merge = adalora_merge,
 	.merge_adds = 1,
+	.keys = "target_r tinit tfinal delta_t orth_reg_weight",
 	.peft_name = adalora_peft_name,
 	.penalty = adalora_penalty,
 	.check = adalora_check,

@@ -31,13 +31,15 @@ int lora_shape(struct adapter *a, const struct adapter_options *o)
 						   (double)o->rank));
 	a->dropout = (float)o->dropout;
 	a->keep = o->rank;
+	a->gaussian = !strcmp(json_text(o->extra, "init", ""), "gaussian");
 	adapter_param_add(a, "lora_A", o->rank, a->in);
 	adapter_param_add(a, "lora_B", a->out, o->rank);
 	a->param[LORA_B].plus = 1;
 	return 0;
 }
 
-/* A uniform in +-1/sqrt(in), as PEFT's kaiming_uniform(a = sqrt(5)); B zero. */
+/* A uniform in +-1/sqrt(in), as PEFT's kaiming_uniform(a = sqrt(5)), or, as
+ * its "gaussian", normal of deviation 1/r; B zero. */
 int lora_init(struct adapter *a, const struct weight *w, uint64_t seed)
 {
 	struct adapter_param *p = &a->param[LORA_A];
@@ -46,9 +48,13 @@ int lora_init(struct adapter *a, const struct weight *w, uint64_t seed)
 	struct rng r = rng_of(seed, adapter_param_name(name, a, LORA_A));
 
 	(void)w;
+	memset(a->param[LORA_B].at, 0, a->out * a->rank * sizeof(float));
+	if (a->gaussian) {
+		adapter_init_normal(a, LORA_A, 1 / (float)a->rank, seed);
+		return 0;
+	}
 	for (size_t i = 0; i < p->rows * p->cols; i++)
 		p->at[i] = (2 * rng_uniform(r, i) - 1) * bound;
-	memset(a->param[LORA_B].at, 0, a->out * a->rank * sizeof(float));
 	return 0;
 }
 
@@ -191,5 +197,6 @@ const struct adapter_kind adapt_lora = {
 	.finish = lora_finish,
 	.merge = lora_merge,
 	.merge_adds = 1,
+	.starts = 1,
 	.peft_name = lora_peft_name,
 };

@@ -141,19 +141,29 @@ static int wants(json_t *config, const struct adapter_site *s, int *whole,
 	return 0;
 }
 
+int adapter_wanted(struct adapter_options *o, json_t *config,
+		   const struct adapter_site *site, int *yes)
+{
+	int whole, beside;
+
+	TRY(wants(config, site, &whole, &beside));
+	*yes = whole || beside;
+	if (!*yes)
+		return 0;
+	TRY(options_for(o, config, site->module));
+	if (whole)
+		o->kind = "full";
+	return 0;
+}
+
 static int add_site(struct adapter_set *s, json_t *config,
 		    const struct adapter_site *site)
 {
 	struct adapter_options o;
-	int whole, beside;
+	int yes;
 
-	TRY(wants(config, site, &whole, &beside));
-	if (!whole && !beside)
-		return 0;
-	TRY(options_for(&o, config, site->module));
-	if (whole)
-		o.kind = "full";
-	return adapter_set_add(s, site, &o);
+	TRY(adapter_wanted(&o, config, site, &yes));
+	return yes ? adapter_set_add(s, site, &o) : 0;
 }
 
 static int check_saved(const struct adapter_sites *sites, json_t *saved)

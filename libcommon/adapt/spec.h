@@ -38,6 +38,10 @@ int adapter_sites_add(struct adapter_sites *s,
 		      const struct tensor *t) MUST_CHECK;
 void adapter_sites_release(struct adapter_sites *s);
 
+/* Is there to be an adapter at this site, and with which options? E_CONFIG. */
+int adapter_wanted(struct adapter_options *o, json_t *config,
+		   const struct adapter_site *site, int *yes) MUST_CHECK;
+
 /*
  * Fills an empty set with the adapters that config asks for, in the order of
  * the sites, without memory for parameters. s->config describes it, with

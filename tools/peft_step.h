@@ -54,7 +54,8 @@ static struct opt own[] = {
 	{ "filter-every", 0, OPT_COUNT, &how.filter_every, "N",
 	  "every N steps, and after the last", R },
 	{ "optim", 0, OPT_CHOICE, &optim, NULL, "optimizer",
-	  .alias = "optimizer", .choices = "adamw,adamw_torch|sgd", R },
+	  .alias = "optimizer", .choices = "adamw,adamw_torch|sgd|"
+	  "adamw8bit,adamw_bnb_8bit,paged_adamw_8bit", R },
 	{ "adam-beta1", 0, OPT_REAL, &how.move.beta1, "X", "of adamw", R },
 	{ "adam-beta2", 0, OPT_REAL, &how.move.beta2, "X", "of adamw", R },
 	{ "adam-epsilon", 0, OPT_REAL, &how.move.eps, "X", "of adamw",

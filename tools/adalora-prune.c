@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "adapt/adalora.h"
-#include "adapt/spec.h"
+#include "adapt/alone.h"
 #include "base/opt.h"
 #include "base/sig.h"
 #include "formats/sink.h"
@@ -58,57 +58,6 @@ struct work {
 	json_t *adapter, *train; /* metas */
 	size_t n;               /* adapters */
 };
-
-/* ---- the adapter without its base ---- */
-
-/* Where an adapter stands: its B says how many rows, its A how many columns. */
-static int add_site(struct adapter_sites *s, const struct tensor_set *set,
-		    const struct tensor *a)
-{
-	size_t len = strlen(a->name) - strlen(".lora_A");
-	char name[TENSOR_NAME + 16];
-	const struct tensor *b;
-	struct tensor site;
-	int err;
-
-	snprintf(name, sizeof(name), "%.*s.lora_B", (int)len, a->name);
-	b = tensor_set_find(set, name);
-	if (!b)
-		return err_set(E_DATA, "the adapter has no %s", name);
-	snprintf(name, sizeof(name), "%.*s.weight", (int)len, a->name);
-	err = tensor_init(&site, name, ROLE_LINEAR, DTYPE_F32, 2,
-			  (size_t[]){ tensor_rows(b), tensor_cols(a) });
-	if (!err)
-		err = adapter_sites_add(s, &site);
-	tensor_release(&site);
-	return err;
-}
-
-static int ends(const char *name, const char *end)
-{
-	size_t n = strlen(name), m = strlen(end);
-
-	return n > m && !strcmp(name + n - m, end);
-}
-
-static int open_set(struct adapter_set *s, struct adapter_sites *sites,
-		    const struct work *w)
-{
-	for (size_t i = 0; i < w->tensors.n; i++) {
-		const struct tensor *t = &w->tensors.at[i];
-
-		if (ends(t->name, ".lora_A"))
-			TRY(add_site(sites, &w->tensors, t));
-		else if (t->role == ROLE_ADAPTER && ends(t->name, ".weight"))
-			TRY(adapter_sites_add(sites, &(struct tensor){
-				.name = t->name, .role = ROLE_LINEAR,
-				.rank = t->rank,
-				.shape = { t->shape[0], t->shape[1] } }));
-	}
-	TRY(adapter_set_read(s, w->adapter, &w->tensors, sites));
-	TRY(adapter_set_place(s, 0));
-	return adapter_set_load(s, &w->tensors);
-}
 
 /* ---- pruning ---- */
 
@@ -175,11 +124,8 @@ static int change(struct work *w)
 {
 	struct adapter_sites sites = { 0 };
 	struct adapter_set set = { 0 };
-	int err = json_is_object(w->adapter) ? 0 :
-		  err_set(E_DATA, "the adapter has no configuration");
+	int err = adapter_set_alone(&set, &sites, w->adapter, &w->tensors);
 
-	if (!err)
-		err = open_set(&set, &sites, w);
 	if (!err)
 		err = prune(w, &set);
 	if (!err)

@@ -150,6 +150,10 @@ struct adapter_kind {
 	const char *keys;
 	int starts;             /* A and B may begin as LoRA's choices do */
 
+	/* The update as scale B A: a (rank, in), b (out, rank). NULL: it is no
+	 * product, or depends on the base. */
+	void (*factors)(const struct adapter *a, float *to_a, float *to_b);
+
 	/* The PEFT name of parameter i ("lora_A.weight"). */
 	const char *(*peft_name)(const struct adapter *a, size_t i);
 

@@ -151,6 +151,12 @@ static int adalora_merge(const struct adapter *a, const struct weight *w,
 	return err;
 }
 
+static void adalora_factors(const struct adapter *a, float *to_a, float *to_b)
+{
+	memcpy(to_a, a->param[LORA_A].at, a->rank * a->in * sizeof(float));
+	scaled_b(a, to_b, 0, a->out);
+}
+
 static const char *adalora_peft_name(const struct adapter *a, size_t i)
 {
 	return a->param[i].name;
@@ -271,6 +277,7 @@ const struct adapter_kind adapt_adalora = {
 	.finish = adalora_finish,
 	.merge = adalora_merge,
 	.merge_adds = 1,
+	.factors = adalora_factors,
 	.keys = "target_r tinit tfinal delta_t orth_reg_weight",
 	.peft_name = adalora_peft_name,
 	.penalty = adalora_penalty,

@@ -181,6 +181,12 @@ int lora_merge(const struct adapter *a, const struct weight *w,
 	return 0;
 }
 
+static void lora_factors(const struct adapter *a, float *to_a, float *to_b)
+{
+	memcpy(to_a, a->param[LORA_A].at, a->rank * a->in * sizeof(float));
+	memcpy(to_b, a->param[LORA_B].at, a->out * a->rank * sizeof(float));
+}
+
 const char *lora_peft_name(const struct adapter *a, size_t i)
 {
 	(void)a;
@@ -198,5 +204,6 @@ const struct adapter_kind adapt_lora = {
 	.merge = lora_merge,
 	.merge_adds = 1,
 	.starts = 1,
+	.factors = lora_factors,
 	.peft_name = lora_peft_name,
 };

@@ -20,8 +20,8 @@ struct peft_config {
 	double alpha;
 };
 
-/* E_DATA: a type that is not read, or an option that changes the mathematics in a way not
- * known here, by its name. */
+/* E_DATA: a type that is not read, or an option that changes the mathematics
+ * in a way not known here, by its name. */
 int peft_config_check(json_t *peft) MUST_CHECK;
 
 int peft_config_begin(struct peft_config *c, json_t *peft) MUST_CHECK;

@@ -35,8 +35,8 @@ static const struct opt_program program = {
 	"Without -b the schedule decides, as it does in peft-step: between its "
 	"prunings the adapter passes unchanged. In the loop, "
 	"peft-step --filter-every N --filter 'adalora-prune' gives the "
-	"tensors that peft-step alone gives, and so does a run that is stopped, "
-	"pruned and continued by hand.\n\n"
+	"tensors that peft-step alone gives, and so does a run that is "
+	"stopped, pruned and continued by hand.\n\n"
 	"On standard error is a line a module: the ranks that stay, of how "
 	"many, and which (# stays, . is pruned).",
 	.examples =

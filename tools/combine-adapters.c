@@ -21,8 +21,8 @@ static struct opt own[] = {
 	  "and of B", .alias = "combination-type combine",
 	  .choices = "cat|svd|linear", .flags = OPT_RECORD },
 	{ "weight", 'w', OPT_LIST, &weights, "X",
-	  "how much of an adapter's update: one number for all, or one each, in "
-	  "their order (1)", .flags = OPT_RECORD },
+	  "how much of an adapter's update: one number for all, or one each, "
+	  "in their order (1)", .flags = OPT_RECORD },
 	{ "rank", 'r', OPT_COUNT, &rank, "N",
 	  "svd: the result's rank; 0: the largest of the inputs'",
 	  .alias = "svd-rank", .flags = OPT_RECORD },

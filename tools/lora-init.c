@@ -65,12 +65,12 @@ static const struct opt_program program = {
 	.examples =
 	"lora-init -r 8 base.st | peft-step -d chat.jsonl > adapter.st\n"
 	"lora-init --only -r 16 --target-modules q_proj,v_proj base.st > a.st\n"
-	"lora-init --only --layers 20-29 --modules-to-save lm_head base.st > a\n"
+	"lora-init --only --layers 20-29 --modules-to-save lm_head b.st > a\n"
 	"lora-init --init loftq -r 16 base.st | peft-step -d chat.jsonl > a.st",
 	.see = "LoRA, arXiv:2106.09685; rsLoRA, arXiv:2312.03732; DoRA, "
 	       "arXiv:2402.09353; AdaLoRA, arXiv:2303.10512; PiSSA, "
-	       "arXiv:2404.02948; LoftQ, arXiv:2310.08659; st(5), peft-step(1), "
-	       "adalora-prune(1), merge-adapter(1)",
+	       "arXiv:2404.02948; LoftQ, arXiv:2310.08659; st(5), "
+	       "peft-step(1), adalora-prune(1), merge-adapter(1)",
 	.own = own,
 	.shared = opt_shared,
 	.without = "memory log",

@@ -66,7 +66,8 @@ struct adapter {
 	size_t nparam;
 	struct adapter_param param[ADAPT_PARAMS];
 	size_t keep;            /* floats kept for a row of x */
-	void *own;              /* the kind's, freed by release() */
+	void *own;              /* the kind's, freed by release() ... */
+	size_t own_bytes;       /* ... and what it holds, for the plan */
 };
 
 /* One pass over a batch: what a kind's functions read besides their adapter. */
@@ -86,7 +87,8 @@ struct adapt_pass {
 /* A step of training that the optimizer has done. */
 struct adapt_step {
 	uint64_t done, all;     /* steps, this one counted */
-	float scale;            /* of the gradients, as the optimizer took them */
+	float scale;            /* the optimizer took the gradients
+				 * times this */
 	int elsewhere;          /* somebody else decides what is pruned */
 	int final;              /* out: what is pruned now stays so */
 };

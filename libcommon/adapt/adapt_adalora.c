@@ -30,6 +30,7 @@ static int shape_own(struct adapter *a, json_t *config)
 	own->beta1 = (float)json_number(config, "beta1", 0.85);
 	own->beta2 = (float)json_number(config, "beta2", 0.85);
 	own->orthogonal = (float)json_number(config, "orth_reg_weight", 0.5);
+	a->own_bytes = 2 * n * sizeof(*own->be);
 	own->be = calloc(2 * n, sizeof(*own->be));
 	if (!own->be)
 		return err_set(E_NOMEM, "out of memory");

@@ -40,6 +40,7 @@ static int dora_shape(struct adapter *a, const struct adapter_options *o)
 	a->keep += a->out;
 	adapter_param_add(a, "lora_magnitude_vector", 1, a->out);
 	a->param[M].plus = 1;
+	a->own_bytes = a->out * sizeof(*d->norm);
 	d->norm = calloc(a->out, sizeof(*d->norm));
 	return d->norm ? 0 : err_set(E_NOMEM, "out of memory");
 }

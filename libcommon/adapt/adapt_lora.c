@@ -126,8 +126,8 @@ void lora_backward(const struct adapter *a, const struct adapt_pass *p,
 	struct mat h = kept(a, p, x.rows);
 	struct adapt_pass own = dx && !adapter_drops(a, p) ? *p : alone(p);
 
-	gemm_tn(p->pool, a->param[LORA_B].grad, a->rank, dy.at, dy.stride, a->out,
-		h.at, h.stride, a->rank, x.rows);
+	gemm_tn(p->pool, a->param[LORA_B].grad, a->rank, dy.at, dy.stride,
+		a->out, h.at, h.stride, a->rank, x.rows);
 	scaled_product(a, &own, h, dy, LORA_B, GEMM_NN);
 	if (!own.early)
 		gradient_a(a, p, x);

@@ -90,6 +90,8 @@ static void cost(struct trainer *t, struct program_need *need)
 	program_cost(t->program, t->pool, need, &plan->bytes);
 	by[BYTES_ADAPTER] += adapter_set_bytes(t->set, 0) +
 			     adapter_set_bytes(t->set, 1);
+	for (size_t i = 0; i < t->set->n; i++)
+		by[BYTES_ADAPTER] += t->set->at[i].own_bytes;
 	by[BYTES_OPTIMIZER] += optim_bytes(t->options.optim,
 					   &t->options.move, t->set);
 	by[BYTES_WORKSPACE] += loss_bytes(t->program, need->tokens, 1) +

@@ -1,5 +1,5 @@
-/* combine - several adapters as one: PEFT's add_weighted_adapter (golden D), and
- * what cannot be combined */
+/* combine - several adapters as one: PEFT's add_weighted_adapter (golden D),
+ * and what cannot be combined */
 #include "adapt/alone.h"
 #include "adapt/combine.h"
 

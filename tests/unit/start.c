@@ -131,7 +131,8 @@ static void check_loftq(const char *dir, double scale)
 {
 	struct tensor_set base = { 0 };
 	struct golden g;
-	struct start_options o = { .scale = scale, .nf4 = { 64, 0, QUANT_CPU } };
+	struct start_options o = { .scale = scale,
+				   .nf4 = { 64, 0, QUANT_CPU } };
 	char key[TENSOR_NAME];
 	size_t found = 0;
 	double codes = 0, error = 0;

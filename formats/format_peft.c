@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/size.h"
 #include "formats/foreign.h"
 #include "formats/hf_names.h"
 #include "formats/peft_config.h"
@@ -107,22 +108,31 @@ static int add_tensor(struct foreign *f, const struct safetensors_entry *e,
 static int check_pair(const struct foreign *f, json_t *index,
 		      const struct tensor *t)
 {
-	char module[TENSOR_NAME], name[TENSOR_NAME + 16];
+	static const char *const pair[][2] = {
+		{ ".lora_A", ".lora_B" },
+		{ ".lora_embedding_A", ".lora_embedding_B" },
+	};
+	char module[TENSOR_NAME], name[TENSOR_NAME + 32];
 	const struct tensor *other;
 	json_t *at;
 	int a, ok;
 
-	strcpy(module, t->name);
-	a = cut(module, ".lora_A");
-	if (!a && !cut(module, ".lora_B"))
-		return 0;
-	snprintf(name, sizeof(name), "%s.%s", module, a ? "lora_B" : "lora_A");
-	at = json_object_get(index, name);
-	other = at ? &f->item[json_integer_value(at)].tensor : NULL;
-	ok = other && (a ? t->shape[0] == other->shape[1] :
-			   t->shape[1] == other->shape[0]);
-	return ok ? 0 : err_set(E_DATA, "%s: lora_A and lora_B do not go "
-				"together", module);
+	for (size_t i = 0; i < NELEM(pair); i++) {
+		strcpy(module, t->name);
+		a = cut(module, pair[i][0]);
+		if (!a && !cut(module, pair[i][1]))
+			continue;
+		snprintf(name, sizeof(name), "%s%s", module, pair[i][a]);
+		at = json_object_get(index, name);
+		other = at ? &f->item[json_integer_value(at)].tensor : NULL;
+		ok = other && (a ? t->shape[0] == other->shape[1] :
+				   t->shape[1] == other->shape[0]);
+		if (!ok)
+			return err_set(E_DATA, "%s: %s and %s do not go "
+				       "together", module, pair[i][0] + 1,
+				       pair[i][1] + 1);
+	}
+	return 0;
 }
 
 static int check_pairs(const struct foreign *f)
@@ -151,7 +161,7 @@ static int add_config(struct foreign *f, json_t *peft)
 		char module[TENSOR_NAME];
 
 		strcpy(module, t->name);
-		if (cut(module, ".lora_A"))
+		if (cut(module, ".lora_A") || cut(module, ".lora_embedding_A"))
 			err = peft_config_module(&c, module, t->shape[0]);
 	}
 	if (!err)

@@ -8,15 +8,15 @@
 static const struct peft_kind kinds[] = {
 	{ "adalora", "ADALORA", NULL, 1 },
 	{ "dora", "LORA", "use_dora", 0 },
-	{ "lora_bias", "LORA", "lora_bias", 0 },
 	{ "lora", "LORA", NULL, 0 },
 };
 
 static const struct peft_param params[] = {
 	{ "LORA", ".lora_A", ".lora_A.weight", 0 },
 	{ "LORA", ".lora_B", ".lora_B.weight", 0 },
-	{ "LORA", ".lora_bias", ".lora_B.bias", 1 },
 	{ "LORA", ".lora_magnitude_vector", ".lora_magnitude_vector", 1 },
+	{ "LORA", ".lora_embedding_A", ".lora_embedding_A", 0 },
+	{ "LORA", ".lora_embedding_B", ".lora_embedding_B", 0 },
 	{ "ADALORA", ".lora_A", ".lora_A", 0 },
 	{ "ADALORA", ".lora_B", ".lora_B", 0 },
 	{ "ADALORA", ".lora_E", ".lora_E", 0 },

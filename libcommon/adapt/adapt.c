@@ -11,6 +11,7 @@ static const struct adapter_kind *const kinds[] = {
 	&adapt_dora,
 	&adapt_adalora,
 	&adapt_full,
+	&adapt_embed,
 };
 
 const struct adapter_kind *adapter_kind_at(size_t i)
@@ -24,6 +25,14 @@ const struct adapter_kind *adapter_kind_find(const char *name)
 		if (!strcmp(kinds[i]->name, name))
 			return kinds[i];
 	return NULL;
+}
+
+const struct adapter_kind *adapter_kind_for(const char *name,
+					    enum tensor_role role)
+{
+	const struct adapter_kind *k = adapter_kind_find(name);
+
+	return k && role == ROLE_EMBED && k->at_embed ? k->at_embed : k;
 }
 
 void adapter_param_add(struct adapter *a, const char *name, size_t rows,
@@ -51,7 +60,7 @@ static int shape(struct adapter *a, const struct adapter_options *o)
 {
 	int err;
 
-	a->kind = adapter_kind_find(o->kind);
+	a->kind = adapter_kind_for(o->kind, a->role);
 	if (!a->kind)
 		return err_set(E_CONFIG, "no adapter kind \"%s\"", o->kind);
 	if (!a->module)

@@ -136,6 +136,12 @@ struct adapter_kind {
 	/* Used instead of the base's weight; NULL: the base's is used. */
 	const struct weight *(*weight)(const struct adapter *a);
 
+	/* What stands at an embedding in this kind's place; NULL: itself. */
+	const struct adapter_kind *at_embed;
+
+	/* At an embedding: adds to row id, y (in); NULL: weight() is all. */
+	void (*gather)(const struct adapter *a, size_t id, float *y);
+
 	/* At an embedding: adds dy's rows to the gradient's rows id[]. NULL:
 	 * the kind cannot stand at one. */
 	void (*scatter)(const struct adapter *a, const uint32_t *id,
@@ -173,6 +179,11 @@ struct adapter_kind {
 };
 
 const struct adapter_kind *adapter_kind_find(const char *name);
+
+/* What an adapter of this kind is where a weight has that role. NULL: there is
+ * no such kind. */
+const struct adapter_kind *adapter_kind_for(const char *name,
+					    enum tensor_role role);
 const struct adapter_kind *adapter_kind_at(size_t i);
 
 /* A place where an adapter can stand: a matrix of the base. */
@@ -273,6 +284,7 @@ void adapter_undrop(const struct adapter *a, const struct adapt_pass *p,
 extern const struct adapter_kind
 	adapt_adalora,
 	adapt_dora,
+	adapt_embed,
 	adapt_full,
 	adapt_lora;
 

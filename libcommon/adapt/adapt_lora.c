@@ -23,8 +23,9 @@ int lora_shape(struct adapter *a, const struct adapter_options *o)
 		return err_set(E_CONFIG, "dropout %g, want 0 up to 1",
 			       o->dropout);
 	if (a->role == ROLE_EMBED)
-		return err_set(E_CONFIG, "LoRA cannot stand at an embedding; "
-			       "train it whole (--modules-to-save)");
+		return err_set(E_CONFIG, "%s cannot stand at an embedding; "
+			       "lora can, or train it whole "
+			       "(--modules-to-save)", a->kind->name);
 	a->rank = o->rank;
 	a->alpha = o->alpha;
 	a->scale = (float)(o->alpha / (o->rslora ? sqrt((double)o->rank) :
@@ -203,6 +204,7 @@ const struct adapter_kind adapt_lora = {
 	.finish = lora_finish,
 	.merge = lora_merge,
 	.merge_adds = 1,
+	.at_embed = &adapt_embed,
 	.starts = 1,
 	.factors = lora_factors,
 	.peft_name = lora_peft_name,

@@ -342,7 +342,7 @@ static int read_site(struct adapter_set *s, json_t *config,
 		o.kind = adapt_full.name;
 		return adapter_set_add(s, site, &o);
 	}
-	kind = adapter_kind_find(o.kind);
+	kind = adapter_kind_for(o.kind, site->role);
 	if (!kind)
 		return err_set(E_CONFIG, "no adapter kind \"%s\"", o.kind);
 	mark = param_of(t, site->module, kind->mark);

@@ -2,10 +2,12 @@
 
 #include <string.h>
 
-static int starts(const struct begin *b, const struct adapter_options *o)
+static int starts(const struct begin *b, const struct adapter_options *o,
+		  enum tensor_role role)
 {
-	return b->start && adapter_kind_find(o->kind) &&
-	       adapter_kind_find(o->kind)->starts;
+	const struct adapter_kind *k = adapter_kind_for(o->kind, role);
+
+	return b->start && k && k->starts;
 }
 
 int begin_look(struct begin *b, const struct tensor *t, int *load)
@@ -20,8 +22,8 @@ int begin_look(struct begin *b, const struct tensor *t, int *load)
 	if (b->sites.n == n)
 		return 0;
 	TRY(adapter_wanted(&o, b->config, &b->sites.at[n], &wanted));
-	kind = wanted ? adapter_kind_find(o.kind) : NULL;
-	*load = kind && (kind->needs_weight || starts(b, &o));
+	kind = wanted ? adapter_kind_for(o.kind, t->role) : NULL;
+	*load = kind && (kind->needs_weight || starts(b, &o, t->role));
 	return 0;
 }
 
@@ -70,7 +72,7 @@ int begin_take(struct begin *b, const struct tensor *t,
 	if (!err)
 		err = adapter_set_place(&one, 0);
 	if (!err)
-		err = starts(b, &o) ? start(b, one.at, t, changed) :
+		err = starts(b, &o, t->role) ? start(b, one.at, t, changed) :
 				      init(b, one.at, t);
 	if (!err)
 		err = adapter_set_tensors(&one, 0, keep, b);

@@ -102,6 +102,22 @@ same_tensors() {
 	done
 }
 
+@test "LoRA stands at an embedding: trains, merges, goes to PEFT and back" {
+	o='-r 4 --target-modules embed_tokens,q_proj'
+	train whole.st $o "$T/base.st"
+	train half.st $o --stop-after 5 "$T/base.st"
+	train rest.st -A "$T/half.st" "$T/base.st"
+	cmp "$T/whole.st" "$T/rest.st"
+	"$BIN/st-ls" "$T/whole.st" | grep -q 'embed_tokens.lora_embedding_A$'
+	"$BIN/merge-adapter" -q --verify 64 -A "$T/whole.st" "$T/base.st" \
+		> "$T/ours.st"
+	rm -rf "$T/peft"
+	"$BIN/st-export" --to peft "$T/peft" "$T/whole.st"
+	"$BIN/merge-adapter" -q -A "$T/peft" "$T/base.st" > "$T/theirs.st"
+	"$BIN/st-diff" "$T/ours.st" "$T/theirs.st" > "$T/diff" || true
+	! grep tensor "$T/diff"
+}
+
 # ---- LoRA+, 8 bits ----
 
 @test "LoRA+ moves B, not A, by another rate" {

@@ -16,7 +16,8 @@ ALL     = -std=c11 -D_POSIX_C_SOURCE=200809L -ffp-contract=off \
 	  $(INC) -Ilibcommon -I. -I$(O)/gen -DVERSION='"$(VERSION)"' \
 	  $(WARN) -MMD -MP $(CPPFLAGS) $(HARDEN) $(CFLAGS)
 LIBS    = -lzstd -lmsgpackc -ljansson -lxxhash -lpcre2-8 -lutf8proc \
-	  -Wl,--as-needed -lopenblas -Wl,--no-as-needed -lm -pthread
+	  -Wl,--as-needed -lopenblas -Wl,--no-as-needed \
+	  -lm -pthread
 
 VARIANT = $(if $(findstring x86_64,$(shell $(CC) -dumpmachine)),,%_avx2.c %_avx512.c)
 SRC     = $(filter-out $(VARIANT),$(wildcard libcommon/*/*.c formats/*.c))

@@ -5,7 +5,9 @@
 
 #include "base/json.h"
 #include "formats/chat.h"
+#include "formats/text.h"
 #include "formats/tokenizer.h"
+#include "formats/unicode.h"
 
 enum { STOPS = 16 };
 
@@ -46,6 +48,20 @@ static int render(void *ctx, json_t *messages, size_t n, char **text)
 	if (!b->chat)
 		return err_set(b->why, "%s", b->message);
 	return chat_render(b->chat, messages, n, 1, text);
+}
+
+static int lower(void *ctx, const char *text, char **out)
+{
+	struct text t = { 0 };
+	int err = text_add(&t, "", 0);
+
+	(void)ctx;
+	if (!err)
+		err = unicode_lower(&t, text, strlen(text));
+	if (err)
+		text_release(&t);
+	*out = err ? NULL : t.at;
+	return err;
 }
 
 static void add_stop(struct base_text *b, int64_t id)
@@ -115,6 +131,9 @@ static int open_all(struct base_text *b, const struct collected *base,
 	TRY(tokenizer_new(&b->tokenizer, json, size, config, config_size));
 	add_stops(b, base);
 	add_stop(b, tokenizer_eos(b->tokenizer));
+	b->codec.prefix = tokenizer_bos(b->tokenizer);
+	if (b->codec.prefix < 0)
+		b->codec.prefix = tokenizer_eos(b->tokenizer);
 	return open_chat(b, base, chat_template);
 }
 
@@ -129,7 +148,7 @@ int base_text_open(struct text_codec **t, const struct collected *base,
 		return err_set(E_NOMEM, "out of memory");
 	b->codec = (struct text_codec){
 		.encode = encode, .decode = decode, .render = render,
-		.ctx = b, .stop = b->stop,
+		.lower = lower, .ctx = b, .stop = b->stop,
 	};
 	err = open_all(b, base, chat_template);
 	if (err) {

@@ -40,12 +40,11 @@ static size_t count_labels(const struct reading *r, size_t n)
 	return labels;
 }
 
-/* What no sample may be. */
-static int check(const struct reading *r)
+/* Ids and labels are below the vocabulary. */
+static int check_ids(const struct reading *r)
 {
 	const uint32_t *id = r->ids.at;
 	size_t n = r->ids.n, vocab = vocabulary(r);
-	int64_t bos = r->t ? tokenizer_bos(r->t) : -1;
 
 	if (!n)
 		return err_set(E_DATA, "it has no tokens");
@@ -59,40 +58,126 @@ static int check(const struct reading *r)
 				       "vocabulary of %zu", i,
 				       (int)r->label[i], vocab);
 	}
-	if (n > 1 && bos >= 0 && id[0] == bos && id[1] == bos)
+	return 0;
+}
+
+static int check_bos(struct reading *r)
+{
+	int64_t bos = r->t ? tokenizer_bos(r->t) : -1;
+	const uint32_t *id = r->ids.at;
+
+	if (r->ids.n < 2 || bos < 0 || id[0] != bos || id[1] != bos)
+		return 0;
+	if (!data_gate_allows(r->o->gate, FAULT_DOUBLE_BOS))
 		return err_set(E_DATA, "it begins with two BOS tokens (%lld)",
 			       (long long)bos);
-	if (!count_labels(r, n))
-		return err_set(E_DATA, "it has no labelled token");
+	r->ids.n--;
+	memmove(r->ids.at, r->ids.at + 1, r->ids.n * sizeof(*r->ids.at));
+	memmove(r->label, r->label + 1, r->ids.n * sizeof(*r->label));
 	return 0;
+}
+
+static int learns(const struct reading *r, int64_t id)
+{
+	for (size_t i = 1; i < r->ids.n && id >= 0; i++)
+		if (r->label[i] == id)
+			return 1;
+	return 0;
+}
+
+/* *left_out: it is allowed, and none to learn from. */
+static int check_labels(const struct reading *r, int *left_out)
+{
+	*left_out = !count_labels(r, r->ids.n);
+	if (*left_out && !data_gate_allows(r->o->gate, FAULT_UNLABELLED))
+		return err_set(E_DATA, "it has no labelled token");
+	if (*left_out || !r->o->gate || !r->kind || !r->kind->answers ||
+	    learns(r, r->stop) ||
+	    data_gate_allows(r->o->gate, FAULT_NO_STOP))
+		return 0;
+	return err_set(E_DATA, "no stop token is learned%s", r->stop >= 0 ? "" :
+		       ": the tokenizer names no end of text (eos_token)");
+}
+
+static void note(const struct reading *r, struct data_place *first, size_t *n)
+{
+	if (!first->number)
+		*first = (struct data_place){ r->in.name, r->number };
+	++*n;
+}
+
+/* Counts a sample that stays, of n tokens. */
+static int count(struct reading *r, size_t n)
+{
+	struct dataset_stats *s = r->stats;
+	int seen = 0;
+
+	if (r->kind && r->kind->tokenises && !r->o->again)
+		TRY(data_gate_seen(r->o->gate, r->text.at, r->text.n,
+				   (const size_t *)r->span, 2 * r->nspan,
+				   &seen));
+	if (seen)
+		note(r, &s->first_duplicate, &s->duplicates);
+	if (n < r->ids.n)
+		note(r, &s->first_truncated, &s->truncated);
+	r->ids.n = n;
+	s->samples++;
+	s->tokens += n;
+	s->labels += count_labels(r, n);
+	s->ends += learns(r, r->stop) ||
+		   (r->t && learns(r, tokenizer_eos(r->t)));
+	return 0;
+}
+
+static void count_length(struct dataset_stats *s, size_t n)
+{
+	size_t i = 0;
+
+	while (i + 1 < LENGTH_CLASSES && n > (size_t)1 << i)
+		i++;
+	s->lengths[i]++;
+	s->longest = n > s->longest ? n : s->longest;
 }
 
 int reading_emit(struct reading *r)
 {
-	struct dataset_sample s = {
-		.id = r->ids.at, .label = r->label, .n = r->ids.n,
-		.text = r->text.n ? r->text.at : NULL, .number = r->number,
-	};
-	size_t labels;
-	int err;
+	struct dataset_stats *stats = r->stats;
+	const struct data_gate *gate = r->o->gate;
+	size_t n, length = r->o->length;
+	int left_out;
 
-	TRY(check(r));
-	if (r->o->length && s.n > r->o->length) {
-		s.n = r->o->length;
-		if (r->o->drop_long || !count_labels(r, s.n)) {
-			r->stats->dropped++;
+	stats->records++;
+	if (r->empty && gate) {
+		note(r, &stats->first_empty, &stats->empty);
+		return gate->most_empty > 0 ? 0 :
+		       err_set(E_DATA, "there is nothing to learn: its text "
+			       "or answer is empty");
+	}
+	TRY(check_ids(r));
+	TRY(check_bos(r));
+	TRY(check_labels(r, &left_out));
+	stats->unlabelled += (size_t)left_out;
+	if (left_out)
+		return 0;
+	n = r->ids.n;
+	count_length(stats, n);
+	if (length && n > length) {
+		n = length;
+		if (r->o->drop_long || !count_labels(r, n)) {
+			note(r, &stats->first_truncated, &stats->dropped);
 			return 0;
 		}
-		r->stats->truncated++;
 	}
-	labels = count_labels(r, s.n);
-	r->stats->samples++;
-	r->stats->tokens += s.n;
-	r->stats->labels += labels;
-	err = r->fn(r->ctx, &s);
-	r->failed = err != 0;
-	return err;
+	TRY(count(r, n));
+	r->sample = (struct dataset_sample){
+		.id = r->ids.at, .label = r->label, .n = n,
+		.text = r->text.n ? r->text.at : NULL, .number = r->number,
+	};
+	r->ready = 1;
+	return 0;
 }
+
+/* ---- records ---- */
 
 static const struct dataset_kind *kind_of(json_t *record)
 {
@@ -103,85 +188,145 @@ static const struct dataset_kind *kind_of(json_t *record)
 }
 
 /* The first record says what kind all are of. */
-static int read_record(struct reading *r, json_t *record,
-		       const struct dataset_kind **kind)
+static int read_record(struct reading *r, json_t *record)
 {
-	if (!*kind) {
-		*kind = kind_of(record);
-		if (!*kind)
+	TRY(columns_apply(&r->columns, record));
+	if (!r->kind) {
+		r->kind = kind_of(record);
+		if (!r->kind)
 			return err_set(E_DATA, "it has neither input_ids, "
 				       "messages, conversations, prompt and "
 				       "completion, instruction and output, "
-				       "nor text");
-		if ((*kind)->tokenises && !r->t)
+				       "nor text (--columns names others)");
+		if (r->kind->tokenises && !r->t)
 			return err_set(E_DATA, "%s needs a tokenizer, and the "
-				       "base has none", (*kind)->name);
+				       "base has none", r->kind->name);
 	}
-	if (!(*kind)->is(record))
+	if (!r->kind->is(record))
 		return err_set(E_DATA, "it is not of the first record's kind, "
-			       "%s", (*kind)->name);
+			       "%s", r->kind->name);
 	r->ids.n = r->text.n = r->nspan = 0;
-	TRY((*kind)->read(r, record));
+	r->empty = 0;
+	TRY(r->kind->read(r, record));
 	return reading_emit(r);
 }
 
-static int read_records(struct reading *r, struct io_in *in)
+static int next_record(struct reading *r)
 {
-	const struct dataset_kind *kind = NULL;
-	struct records records = { 0 };
 	json_t *record;
-	int err = records_init(&records, in);
+	int err;
 
-	while (!err) {
-		err = records_next(&records, &record);
-		if (err || !record)
-			break;
-		r->number = records.n;
-		err = read_record(r, record, &kind);
-		if (err && !r->failed)
-			err = err_at(err, "record %zu", r->number);
-		json_decref(record);
-	}
-	if (!err && !r->number)
-		err = err_set(E_DATA, "there is no record");
-	*in = records.in;
-	records_release(&records);
-	return err;
+	TRY(r->form->next(r->records, &record));
+	r->ended = !record;
+	if (!record)
+		return r->number ? 0 : err_set(E_DATA, "there is no record");
+	r->number++;
+	err = read_record(r, record);
+	json_decref(record);
+	return err ? err_at(err, "record %zu", r->number) : 0;
 }
 
-static int read_any(struct reading *r, const char *path, struct io_in *in)
+/* ---- files ---- */
+
+/* By enum dataset_format, and in the order in which they are looked for. */
+static const struct dataset_form *const forms[] = {
+	[DATASET_CSV] = &dataset_csv, [DATASET_TSV] = &dataset_tsv,
+	[DATASET_JSON] = &dataset_json, [DATASET_TEXT] = NULL,
+};
+
+static int choose_form(struct reading *r, const char *path)
 {
 	const unsigned char *head;
 	size_t got;
+	int i = r->o->format;
 
-	TRY(io_in_peek(in, &head, 4096, &got));
-	if (records_probe(path, head, got))
-		return read_records(r, in);
-	if (!r->t)
-		return err_set(E_DATA, "text needs a tokenizer, and the base "
-			       "has none");
-	return dataset_read_text(r, in);
+	if (i == DATASET_ANY) {
+		TRY(io_in_peek(&r->in, &head, 4096, &got));
+		i = 1;
+		while (forms[i] && !forms[i]->probe(path, head, got))
+			i++;
+	}
+	r->form = forms[i];
+	return 0;
+}
+
+static int start(struct reading *r, const char *path)
+{
+	TRY(columns_parse(&r->columns, r->o->columns));
+	TRY(io_in_open(&r->in, path));
+	TRY(choose_form(r, path));
+	if (r->form)
+		return r->form->open(&r->records, &r->in);
+	return r->t ? 0 : err_set(E_DATA, "text needs a tokenizer, and the "
+				  "base has none");
+}
+
+int dataset_open(struct reading **out, const char *path, struct tokenizer *t,
+		 const struct dataset_options *o, struct dataset_stats *stats)
+{
+	struct reading *r = calloc(1, sizeof(*r));
+	int err;
+
+	*out = NULL;
+	if (!r)
+		return err_set(E_NOMEM, "no memory to read with");
+	*r = (struct reading){ .t = t, .o = o, .stats = stats, .stop = -1 };
+	err = start(r, path);
+	if (err && r->in.name)
+		err = err_at(err, "%s", r->in.name);
+	if (err)
+		dataset_close(r);
+	else
+		*out = r;
+	return err;
+}
+
+int dataset_next(struct reading *r, const struct dataset_sample **s)
+{
+	int err = 0;
+
+	*s = NULL;
+	r->ready = 0;
+	while (!err && !r->ready && !r->ended)
+		err = r->form ? next_record(r) : reading_text(r);
+	if (!err && r->ready)
+		*s = &r->sample;
+	return err ? err_at(err, "%s", r->in.name) : 0;
+}
+
+void dataset_close(struct reading *r)
+{
+	if (!r)
+		return;
+	if (r->form)
+		r->form->close(r->records);
+	io_in_close(&r->in);
+	columns_release(&r->columns);
+	ids_release(&r->ids);
+	ids_release(&r->part);
+	ids_release(&r->rows.ids);
+	text_release(&r->rows.text);
+	text_release(&r->text);
+	chat_free(r->chat);
+	free(r->label);
+	free(r->span);
+	free(r);
 }
 
 int dataset_read(const char *path, struct tokenizer *t,
 		 const struct dataset_options *o, struct dataset_stats *stats,
 		 dataset_fn *fn, void *ctx)
 {
-	struct reading r = { .t = t, .o = o, .stats = stats, .fn = fn,
-			     .ctx = ctx };
-	struct io_in in;
-	int err;
+	const struct dataset_sample *s;
+	struct reading *r;
+	int err = dataset_open(&r, path, t, o, stats);
 
-	TRY(io_in_open(&in, path));
-	err = read_any(&r, path, &in);
-	if (err && !r.failed)
-		err = err_at(err, "%s", in.name);
-	io_in_close(&in);
-	ids_release(&r.ids);
-	ids_release(&r.part);
-	text_release(&r.text);
-	chat_free(r.chat);
-	free(r.label);
-	free(r.span);
+	while (!err) {
+		err = dataset_next(r, &s);
+		if (err || !s)
+			break;
+		err = fn(ctx, s);
+	}
+	dataset_close(r);
 	return err;
 }

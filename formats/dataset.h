@@ -1,17 +1,22 @@
 /*
  * dataset - the files that people have, as samples
  *
- * Text, JSONL and JSON: alpaca, messages, prompt/completion, text, and
- * input_ids/labels. Recognised from the first record. Samples are given to a
- * callback one at a time, so that a file of any size takes constant memory.
+ * Text, JSONL and JSON, CSV and TSV: alpaca, messages, prompt/completion,
+ * text, and input_ids/labels. Recognised from the first record. Samples are
+ * taken one at a time, so that a file of any size takes constant memory.
  * tokenize, peft-step -d and eval -d all read through here.
  */
 #ifndef FORMATS_DATASET_H
 #define FORMATS_DATASET_H
 
 #include "formats/chat.h"
+#include "formats/data_gate.h"
 #include "formats/tokenizer.h"
 #include "data/samples.h"
+
+/* What a file is written in; DATASET_ANY: by its name and its beginning. */
+enum dataset_format { DATASET_ANY, DATASET_CSV, DATASET_TSV, DATASET_JSON,
+		      DATASET_TEXT };
 
 struct dataset_options {
 	const char *chat_template;      /* name, or NULL */
@@ -22,13 +27,12 @@ struct dataset_options {
 	int drop_long;                  /* leave it out rather than cut it */
 	int eval_text;                  /* text is one sample, and no end of
 					 * text is added */
-};
-
-struct dataset_stats {
-	size_t samples, tokens, labels;
-	size_t truncated, dropped;      /* longer than length; a sample whose
-					 * labels are all beyond it is dropped
-					 */
+	int format;                     /* enum dataset_format */
+	const char *columns;            /* "prompt=question,completion=answer":
+					 * our field=theirs; or NULL */
+	struct data_gate *gate;         /* NULL: no shares are judged */
+	int again;                      /* the file was read before: it repeats
+					 * itself, and that is meant */
 };
 
 struct dataset_sample {
@@ -39,14 +43,25 @@ struct dataset_sample {
 	size_t number;          /* from 1, for messages */
 };
 
-typedef int dataset_fn(void *ctx, const struct dataset_sample *s);
+struct reading;
 
-/*
- * Reads path (NULL, "-": standard input). t may be NULL for pre-tokenised
- * records only. stats are added up. What fn returns, unless 0, ends the
- * reading and is returned. E_DATA, with file and record number: no labelled
- * token, a doubled BOS, a missing end of turn, a record of no known kind.
- */
+/* path NULL, "-": standard input. t may be NULL for pre-tokenised records
+ * only; t, o, stats and path are borrowed until the end. stats are added up.
+ * E_NOINPUT, E_DATA, E_USAGE (columns). */
+int dataset_open(struct reading **r, const char *path, struct tokenizer *t,
+		 const struct dataset_options *o,
+		 struct dataset_stats *stats) MUST_CHECK;
+
+/* *s: the next, valid until the next call; NULL at the end. E_DATA, with file
+ * and record number: no labelled token, no stop token, a doubled BOS, a missing
+ * end of turn, a record of no known kind. */
+int dataset_next(struct reading *r,
+		 const struct dataset_sample **s) MUST_CHECK;
+void dataset_close(struct reading *r);  /* NULL is fine */
+
+/* Gives all samples to fn; what it returns, unless 0, ends the reading and is
+ * returned. */
+typedef int dataset_fn(void *ctx, const struct dataset_sample *s);
 int dataset_read(const char *path, struct tokenizer *t,
 		 const struct dataset_options *o, struct dataset_stats *stats,
 		 dataset_fn *fn, void *ctx) MUST_CHECK;

@@ -24,15 +24,10 @@ static int open_chat(struct reading *r, const char *otherwise)
 	TRY(chat_set_tokens(r->chat, tokenizer_bos_text(r->t),
 			    tokenizer_eos_text(r->t)));
 	end = chat_end_of_turn(r->chat);
-	if (!end)
-		return err_set(E_DATA, "nothing ends a turn in the template "
-			       "%s with this tokenizer", chat_name(r->chat));
-	if (tokenizer_id(r->t, end) < 0)
-		return err_set(E_DATA, "the template %s ends a turn with '%s',"
-			       " which is no token of this tokenizer: choose "
-			       "another with --template", chat_name(r->chat),
-			       end);
-	return 0;
+	if (end)
+		r->stop = tokenizer_id(r->t, end);
+	return data_gate_allows(r->o->gate, FAULT_TEMPLATE) && end ? 0 :
+	       dataset_agree(r->chat, r->t);
 }
 
 static int starts_with(const char *text, const char *head)
@@ -68,6 +63,30 @@ static int mark_answer(struct reading *r, json_t *messages, size_t i)
 	return err;
 }
 
+/* An answer, unless its weight is 0 or its train is false. */
+static int is_learned(json_t *message)
+{
+	return !strcmp(json_text(message, "role", ""), "assistant") &&
+	       json_flag(message, "train", 1);
+}
+
+static int says_anything(json_t *messages, size_t from)
+{
+	size_t n = json_array_size(messages);
+
+	for (size_t i = from; i < n; i++) {
+		json_t *m = json_array_get(messages, i);
+		json_t *content = json_object_get(m, "content");
+
+		if (is_learned(m) &&
+		    (!json_is_string(content) ||
+		     !dataset_blank(json_string_value(content),
+				    json_string_length(content))))
+			return 1;
+	}
+	return 0;
+}
+
 /* Renders messages and tokenises them; from: the first message whose answer
  * counts. */
 static int read_messages(struct reading *r, json_t *messages, size_t from)
@@ -82,9 +101,9 @@ static int read_messages(struct reading *r, json_t *messages, size_t from)
 	err = text_add_string(&r->text, text);
 	free(text);
 	for (size_t i = from; i < n && !err; i++)
-		if (!strcmp(json_text(json_array_get(messages, i), "role", ""),
-			    "assistant"))
+		if (is_learned(json_array_get(messages, i)))
 			err = mark_answer(r, messages, i);
+	r->empty = r->nspan && !says_anything(messages, from);
 	/* Who writes no token at the beginning leaves it to the tokenizer. */
 	return err ? err :
 	       reading_tokenise(r, !tokenizer_token_at(r->t, r->text.at,
@@ -121,7 +140,8 @@ static const char *role_of(const char *name)
 	static const char *const roles[][2] = {
 		{ "human", "user" }, { "gpt", "assistant" },
 		{ "chatgpt", "assistant" }, { "bot", "assistant" },
-		{ "model", "assistant" },
+		{ "model", "assistant" }, { "ai", "assistant" },
+		{ "observation", "tool" }, { "tool_response", "tool" },
 	};
 	/* clang-format on */
 
@@ -141,35 +161,57 @@ static int append(json_t *list, const char *role, const char *text, size_t n)
 	return 0;
 }
 
-/* Appends the messages of from, in whichever spelling, to list. */
-static int append_all(json_t *list, json_t *from)
+/* Does it count? OpenAI's weight is 0 or 1; train (or training) is a truth. */
+static int get_train(json_t *m, int *train, size_t number)
+{
+	double weight = json_number(m, "weight", 1);
+
+	*train = json_flag(m, "train", json_flag(m, "training", 1));
+	if (weight != 0 && weight != 1)
+		return err_set(E_DATA, "message %zu has weight %g, want 0 or "
+			       "1", number, weight);
+	*train &= weight != 0;
+	return 0;
+}
+
+/* Appends message m, in whichever spelling, to list. */
+static int append_one(const struct columns *names, json_t *list, json_t *m,
+		      size_t number)
+{
+	const char *role = json_text(m, columns_from(names, "role", "role"),
+				     json_text(m, "from", NULL));
+	json_t *content = json_object_get(m, columns_from(names, "content",
+							  "content"));
+	struct text text = { 0 };
+	int err, train;
+
+	if (!content)
+		content = json_object_get(m, "value");
+	if (!role)
+		return err_set(E_DATA, "message %zu has no role", number);
+	if (json_array_size(json_object_get(m, "tool_calls")))
+		return err_set(E_DATA, "message %zu calls tools, which"
+			       " no template here renders", number);
+	TRY(get_train(m, &train, number));
+	err = content_text(&text, content, number);
+	if (!err)
+		err = append(list, role_of(role), text.at ? text.at : "",
+			     text.n);
+	if (!err && !train &&
+	    json_object_set_new(json_array_get(list, json_array_size(list) - 1),
+				"train", json_false()))
+		err = err_set(E_NOMEM, "no memory for a record");
+	text_release(&text);
+	return err;
+}
+
+static int append_all(const struct columns *names, json_t *list, json_t *from)
 {
 	json_t *m;
 	size_t i;
 
-	json_array_foreach(from, i, m) {
-		const char *role = json_text(m, "role",
-					     json_text(m, "from", NULL));
-		json_t *content = json_object_get(m, "content");
-		struct text text = { 0 };
-		int err;
-
-		if (!content)
-			content = json_object_get(m, "value");
-		if (!role)
-			return err_set(E_DATA, "message %zu has no role",
-				       i + 1);
-		if (json_array_size(json_object_get(m, "tool_calls")))
-			return err_set(E_DATA, "message %zu calls tools, which"
-				       " no template here renders", i + 1);
-		err = content_text(&text, content, i + 1);
-		if (!err)
-			err = append(list, role_of(role),
-				     text.at ? text.at : "", text.n);
-		text_release(&text);
-		if (err)
-			return err;
-	}
+	json_array_foreach(from, i, m)
+		TRY(append_one(names, list, m, i + 1));
 	return 0;
 }
 
@@ -199,10 +241,12 @@ static int read_lists(struct reading *r, json_t *record, const char *one,
 	if (!err)
 		err = begin(list, record);
 	if (!err)
-		err = append_all(list, json_object_get(record, one));
+		err = append_all(&r->columns, list,
+				 json_object_get(record, one));
 	if (!err && two) {
 		from = json_array_size(list);
-		err = append_all(list, json_object_get(record, two));
+		err = append_all(&r->columns, list,
+				 json_object_get(record, two));
 	}
 	if (!err)
 		err = read_messages(r, list, from);

@@ -1,7 +1,20 @@
 /* The kinds of records, in the order in which they are recognised. */
 #include "formats/dataset_parts.h"
+#include "formats/unicode.h"
 
 #include <string.h>
+
+int dataset_blank(const char *text, size_t n)
+{
+	uint32_t c;
+
+	for (size_t i = 0, used; i < n; i += used) {
+		used = unicode_get(text + i, n - i, &c);
+		if (!unicode_is_space(c))
+			return 0;
+	}
+	return 1;
+}
 
 static int has_text(json_t *record, const char *key)
 {
@@ -80,6 +93,7 @@ static int is_text(json_t *record)
 static int read_text(struct reading *r, json_t *record)
 {
 	TRY(add(r, record, "text"));
+	r->empty = dataset_blank(r->text.at, r->text.n);
 	TRY(reading_span(r, 0, r->text.n));
 	return reading_tokenise(r, 1, !r->o->eval_text);
 }
@@ -98,19 +112,22 @@ static int read_prompt(struct reading *r, json_t *record)
 	TRY(add(r, record, "prompt"));
 	start = r->text.n;
 	TRY(add(r, record, "completion"));
+	r->empty = dataset_blank(r->text.at + start, r->text.n - start);
+	r->stop = tokenizer_eos(r->t);
 	TRY(reading_span(r, start, r->text.n));
 	return reading_tokenise(r, 1, 1);
 }
 
 /* clang-format off */
 const struct dataset_kind dataset_kinds[] = {
-	{ "input_ids", is_ids, read_ids, 0 },
-	{ "messages", dataset_is_messages, dataset_read_messages, 1 },
-	{ "conversations", dataset_is_sharegpt, dataset_read_sharegpt, 1 },
-	{ "prompt and completion", is_prompt, read_prompt, 1 },
-	{ "prompt and completion", dataset_is_turns, dataset_read_turns, 1 },
-	{ "instruction", dataset_is_alpaca, dataset_read_alpaca, 1 },
-	{ "text", is_text, read_text, 1 },
+	{ "input_ids", is_ids, read_ids, 0, 0 },
+	{ "messages", dataset_is_messages, dataset_read_messages, 1, 1 },
+	{ "conversations", dataset_is_sharegpt, dataset_read_sharegpt, 1, 1 },
+	{ "prompt and completion", is_prompt, read_prompt, 1, 1 },
+	{ "prompt and completion", dataset_is_turns, dataset_read_turns, 1,
+	  1 },
+	{ "instruction", dataset_is_alpaca, dataset_read_alpaca, 1, 1 },
+	{ "text", is_text, read_text, 1, 0 },
 	{ NULL }
 };
 /* clang-format on */

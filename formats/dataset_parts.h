@@ -15,38 +15,73 @@
 #include "formats/text.h"
 #include "formats/tokenizer_parts.h"
 
-/* JSON values one at a time: a value a line, in an array, or just one behind
- * the other. Holds one value. */
-struct records {
-	struct io_in in;
-	const unsigned char *at;        /* what is left of a block */
-	size_t left;
-	unsigned char *block;
-	struct text value;
-	int array;              /* inside one; 2: its end was seen */
-	size_t n;               /* values so far */
+/* A way in which a file holds records: one at a time, as JSON objects. */
+struct dataset_form {
+	const char *name;
+
+	/* Does a file that begins so look like it? path may be NULL. */
+	int (*probe)(const char *path, const unsigned char *head, size_t n);
+
+	/* in is borrowed and not read from; close() in any case. */
+	int (*open)(void **self, struct io_in *in) MUST_CHECK;
+
+	/* *record: NULL at the end; free with json_decref(). E_DATA with the
+	 * record's number. */
+	int (*next)(void *self, json_t **record) MUST_CHECK;
+	void (*close)(void *self);
 };
 
-/* Does the head of a file look like records (1) or like text (0)? */
-int records_probe(const char *path, const unsigned char *head, size_t n);
+extern const struct dataset_form dataset_json, dataset_csv, dataset_tsv;
 
-/* in is borrowed, opened and not read from. */
-int records_init(struct records *r, struct io_in *in) MUST_CHECK;
+/* Does path (may be NULL) end so? */
+int dataset_ending(const char *path, const char *ending);
 
-/* *value: NULL at the end; free with json_decref(). E_DATA with the record's
- * number. */
-int records_next(struct records *r, json_t **value) MUST_CHECK;
-void records_release(struct records *r);
+/* The fields that --columns names. */
+enum { COLUMNS = 16 };
+
+struct column {
+	const char *to, *from;  /* our name, theirs */
+	int optional;           /* a record may be without it */
+};
+
+struct columns {
+	char *text;
+	struct column at[COLUMNS];
+	size_t n;
+};
+
+int columns_parse(struct columns *c, const char *list) MUST_CHECK;
+void columns_release(struct columns *c);
+
+/* What is called `to` here is called in the file; otherwise: not said. */
+const char *columns_from(const struct columns *c, const char *to,
+			 const char *otherwise);
+
+/* Sets a record's fields under our names. E_DATA: it has not theirs. */
+int columns_apply(const struct columns *c, json_t *record) MUST_CHECK;
+
+/* A text file that is read in blocks. */
+struct text_rows {
+	struct text text;       /* read and not encoded */
+	struct ids ids;         /* encoded; those from at on are not taken */
+	size_t at, end;         /* end: bytes of the file read */
+	int last;               /* all was read */
+};
 
 struct reading {
 	struct tokenizer *t;
 	struct chat *chat;
 	const struct dataset_options *o;
 	struct dataset_stats *stats;
-	dataset_fn *fn;
-	void *ctx;
+	struct io_in in;
+	const struct dataset_form *form; /* NULL: text */
+	void *records;          /* the form's */
+	struct text_rows rows;
+	const struct dataset_kind *kind; /* the first record's */
+	struct columns columns;
 	size_t number;          /* of the record, from 1 */
-	int failed;             /* fn did */
+	struct dataset_sample sample;
+	int ready, ended;       /* sample is one; there is no other */
 
 	struct ids ids;         /* the sample's tokens */
 	int32_t *label;         /* (label_room >= ids.n) */
@@ -55,6 +90,8 @@ struct reading {
 	struct text text;       /* the sample's text, if it came from one */
 	struct span *span;      /* (nspan) of it that carry loss, in order */
 	size_t nspan, span_room;
+	int64_t stop;           /* what ends an answer; -1: nothing */
+	int empty;              /* there is nothing to learn but an end */
 	struct ids part;        /* where reading_tokenise() works */
 };
 
@@ -63,6 +100,7 @@ struct dataset_kind {
 	int (*is)(json_t *record);
 	int (*read)(struct reading *r, json_t *record) MUST_CHECK;
 	int tokenises;          /* needs a tokenizer */
+	int answers;            /* a stop token must be learned */
 };
 
 extern const struct dataset_kind dataset_kinds[]; /* ends with no name */
@@ -78,6 +116,16 @@ int dataset_read_sharegpt(struct reading *r, json_t *record) MUST_CHECK;
 int dataset_read_turns(struct reading *r, json_t *record) MUST_CHECK;
 int dataset_read_alpaca(struct reading *r, json_t *record) MUST_CHECK;
 
+/* Is there nothing but white space? */
+int dataset_blank(const char *text, size_t n);
+
+/*
+ * Do the template and the tokenizer agree? What ends a turn, and all that the
+ * template writes and that looks like a special token, must be one token.
+ * E_DATA with the remedy.
+ */
+int dataset_agree(const struct chat *c, const struct tokenizer *t) MUST_CHECK;
+
 /* Marks [start, end) of r->text. */
 int reading_span(struct reading *r, size_t start, size_t end) MUST_CHECK;
 
@@ -88,10 +136,11 @@ int reading_tokenise(struct reading *r, int special, int end) MUST_CHECK;
 /* Room for a label for each id. */
 int reading_labels(struct reading *r) MUST_CHECK;
 
-/* Checks and counts the sample, cuts it to length, calls fn. */
+/* Checks and counts the sample, cuts it to length; r->ready, if it is to be
+ * taken. */
 int reading_emit(struct reading *r) MUST_CHECK;
 
-/* A text file: ids in rows of o->length, or as one sample. */
-int dataset_read_text(struct reading *r, struct io_in *in) MUST_CHECK;
+/* Reads on in a text file: ids in rows of o->length, or as one sample. */
+int reading_text(struct reading *r) MUST_CHECK;
 
 #endif

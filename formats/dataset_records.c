@@ -4,6 +4,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* JSON values one at a time: a value a line, in an array, or just one behind
+ * the other. Holds one value. */
+struct records {
+	struct io_in *in;
+	const unsigned char *at;        /* what is left of a block */
+	size_t left;
+	unsigned char *block;
+	struct text value;
+	int array;              /* inside one; 2: its end was seen */
+	size_t n;               /* values so far */
+};
+
 enum { BLOCK = 64 << 10 };
 static const size_t most = (size_t)1 << 30; /* bytes of a record */
 
@@ -12,47 +24,52 @@ static int is_blank(int c)
 	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
-static int has_ending(const char *path, const char *ending)
+int dataset_ending(const char *path, const char *ending)
 {
 	size_t n = path ? strlen(path) : 0, m = strlen(ending);
 
 	return n >= m && !strcmp(path + n - m, ending);
 }
 
-int records_probe(const char *path, const unsigned char *head, size_t n)
+/* A file that does not begin like JSON, and is called so, is broken JSON and
+ * not text. */
+static int is_called_json(const char *path)
+{
+	return dataset_ending(path, ".jsonl") || dataset_ending(path, ".json");
+}
+
+static int probe(const char *path, const unsigned char *head, size_t n)
 {
 	size_t i = 0;
 
-	if (has_ending(path, ".txt") || has_ending(path, ".md"))
+	if (dataset_ending(path, ".txt") || dataset_ending(path, ".md"))
 		return 0;
 	if (n >= 3 && !memcmp(head, "\xef\xbb\xbf", 3))
 		i = 3;
 	while (i < n && is_blank(head[i]))
 		i++;
-	if (i == n)
-		return has_ending(path, ".jsonl") || has_ending(path, ".json");
-	if (head[i] == '{')
+	if (i < n && head[i] == '{')
 		return 1;
-	if (head[i++] != '[')
-		return has_ending(path, ".jsonl") || has_ending(path, ".json");
+	if (i == n || head[i++] != '[')
+		return is_called_json(path);
 	while (i < n && is_blank(head[i]))
 		i++;
 	return i == n || head[i] == '{' || head[i] == ']';
 }
 
-int records_init(struct records *r, struct io_in *in)
+static int open_records(void **self, struct io_in *in)
 {
+	struct records *r = calloc(1, sizeof(*r));
 	const unsigned char *head;
-	unsigned char mark[3];
 	size_t got;
 
-	r->in = *in;
-	r->block = malloc(BLOCK);
-	if (!r->block)
+	*self = r;
+	if (!r || !(r->block = malloc(BLOCK)))
 		return err_set(E_NOMEM, "no memory to read with");
-	TRY(io_in_peek(&r->in, &head, 3, &got));
+	r->in = in;
+	TRY(io_in_peek(in, &head, 3, &got));
 	if (got == 3 && !memcmp(head, "\xef\xbb\xbf", 3))
-		TRY(io_in_read(&r->in, mark, 3, &got));
+		TRY(io_in_skip(in, 3));
 	return 0;
 }
 
@@ -60,7 +77,7 @@ int records_init(struct records *r, struct io_in *in)
 static int more(struct records *r, int *yes)
 {
 	if (!r->left) {
-		TRY(io_in_read(&r->in, r->block, BLOCK, &r->left));
+		TRY(io_in_read(r->in, r->block, BLOCK, &r->left));
 		r->at = r->block;
 	}
 	*yes = r->left != 0;
@@ -172,8 +189,9 @@ static int between(struct records *r, int *c)
 	return 0;
 }
 
-int records_next(struct records *r, json_t **out)
+static int next(void *self, json_t **out)
 {
+	struct records *r = self;
 	int c, err;
 
 	*out = NULL;
@@ -188,9 +206,17 @@ int records_next(struct records *r, json_t **out)
 	return err ? err_at(err, "record %zu", r->n) : 0;
 }
 
-void records_release(struct records *r)
+static void close_records(void *self)
 {
+	struct records *r = self;
+
+	if (!r)
+		return;
 	free(r->block);
 	text_release(&r->value);
-	*r = (struct records){ 0 };
+	free(r);
 }
+
+const struct dataset_form dataset_json = {
+	"json", probe, open_records, next, close_records,
+};

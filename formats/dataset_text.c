@@ -28,73 +28,70 @@ static size_t cut_at(const char *text, size_t n)
 	return n;
 }
 
-/* Emits whole rows of the ids that have come; last: what is left too. */
-static int rows(struct reading *r, struct ids *ids, int last)
+/* The next n ids as a sample. */
+static int row(struct reading *r, size_t n)
 {
-	size_t row = r->o->length && !r->o->eval_text ? r->o->length : 0;
-	size_t at = 0, n;
+	struct text_rows *t = &r->rows;
 
-	while (at < ids->n && (last || (row && ids->n - at >= row))) {
-		n = row && ids->n - at > row ? row : ids->n - at;
-		r->ids.n = 0;
-		for (size_t i = 0; i < n; i++)
-			TRY(ids_add(&r->ids, ids->at[at + i]));
-		TRY(reading_labels(r));
-		for (size_t i = 0; i < n; i++)
-			r->label[i] = (int32_t)ids->at[at + i];
-		r->number++;
-		at += n;
-		if (n == 1 && r->number > 1)
-			break; /* a last token alone predicts nothing */
-		TRY(reading_emit(r));
-	}
-	memmove(ids->at, ids->at + at, (ids->n - at) * sizeof(*ids->at));
-	ids->n -= at;
-	return 0;
+	r->ids.n = 0;
+	for (size_t i = 0; i < n; i++)
+		TRY(ids_add(&r->ids, t->ids.at[t->at + i]));
+	TRY(reading_labels(r));
+	for (size_t i = 0; i < n; i++)
+		r->label[i] = (int32_t)r->ids.at[i];
+	t->at += n;
+	r->number++;
+	if (n == 1 && r->number > 1)
+		return 0; /* a last token alone predicts nothing */
+	return reading_emit(r);
 }
 
-/* end: bytes of the file up to the text's end. */
-static int block(struct reading *r, struct text *text, struct ids *ids,
-		 int last, size_t end)
+static int encode(struct reading *r)
 {
-	size_t n = last ? text->n : cut_at(text->at, text->n);
-	size_t at = end - text->n, valid = unicode_valid(text->at, n);
+	struct text_rows *t = &r->rows;
+	size_t n = t->last ? t->text.n : cut_at(t->text.at, t->text.n);
+	size_t at = t->end - t->text.n, valid = unicode_valid(t->text.at, n);
 
 	if (valid < n)
 		return err_set(E_DATA, "byte %zu is no UTF-8", at + valid);
-	TRY(tokenizer_encode(r->t, text->at, n, !at, ids));
-	memmove(text->at, text->at + n, text->n - n);
-	text->n -= n;
-	return ids->n ? rows(r, ids, last) : 0;
-}
-
-static int read_blocks(struct reading *r, struct io_in *in, struct text *text,
-		       struct ids *ids)
-{
-	size_t got, before, end = 0;
-
-	do {
-		before = text->n;
-		TRY(text_room(text, BLOCK));
-		TRY(io_in_read(in, text->at + before, BLOCK, &got));
-		text->n += got;
-		end += got;
-		if (!end)
-			return err_set(E_DATA, "there is no text");
-		if (r->o->eval_text && got == BLOCK)
-			continue;
-		TRY(block(r, text, ids, got < BLOCK, end));
-	} while (got == BLOCK);
+	TRY(tokenizer_encode(r->t, t->text.at, n, !at, &t->ids));
+	memmove(t->text.at, t->text.at + n, t->text.n - n);
+	t->text.n -= n;
 	return 0;
 }
 
-int dataset_read_text(struct reading *r, struct io_in *in)
+static int block(struct reading *r)
 {
-	struct text text = { 0 };
-	struct ids ids = { 0 };
-	int err = read_blocks(r, in, &text, &ids);
+	struct text_rows *t = &r->rows;
+	size_t got;
 
-	text_release(&text);
-	ids_release(&ids);
-	return err;
+	if (t->at)
+		memmove(t->ids.at, t->ids.at + t->at,
+			(t->ids.n - t->at) * sizeof(*t->ids.at));
+	t->ids.n -= t->at;
+	t->at = 0;
+	TRY(text_room(&t->text, BLOCK));
+	TRY(io_in_read(&r->in, t->text.at + t->text.n, BLOCK, &got));
+	t->text.n += got;
+	t->end += got;
+	t->last = got < BLOCK;
+	if (!t->end)
+		return err_set(E_DATA, "there is no text");
+	return r->o->eval_text && !t->last ? 0 : encode(r);
+}
+
+int reading_text(struct reading *r)
+{
+	struct text_rows *t = &r->rows;
+	size_t most = r->o->length && !r->o->eval_text ? r->o->length : 0;
+	size_t left = t->ids.n - t->at;
+
+	if (most && left >= most)
+		return row(r, most);
+	if (t->last && left)
+		return row(r, left);
+	if (!t->last)
+		return block(r);
+	r->ended = 1;
+	return 0;
 }

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "base/sig.h"
+#include "formats/export_dense.h"
+#include "tensor/transpose.h"
 
 static int no_memory(void)
 {
@@ -20,12 +22,77 @@ static int write_side(struct export_base *b, const struct tensor *t)
 	if (strcmp(name, "config.json"))
 		return export_dir_write(&b->dir, name, t->part[0].data,
 					t->part[0].bytes);
-	b->config = malloc(t->part[0].bytes + 1);
-	if (!b->config)
+	free(b->text);
+	b->text = malloc(t->part[0].bytes + 1);
+	if (!b->text)
 		return no_memory();
-	memcpy(b->config, t->part[0].data, t->part[0].bytes);
-	b->config_size = t->part[0].bytes;
+	memcpy(b->text, t->part[0].data, t->part[0].bytes);
+	b->text_size = t->part[0].bytes;
 	return 0;
+}
+
+/* What the text says, once it can have come: it is before all weights. */
+static int parse_config(struct export_base *b)
+{
+	int err;
+
+	if (b->config)
+		return 0;
+	err = json_parse(&b->config, b->text ? b->text : "{}",
+			 b->text ? b->text_size : 2);
+	if (!err && !json_is_object(b->config))
+		err = err_set(E_DATA, "not an object");
+	if (err)
+		return err_at(err, "config.json");
+	if (family_find(&b->family, b->config))
+		b->family = NULL;
+	return 0;
+}
+
+static int is_transposed(const struct export_base *b, const struct tensor *t)
+{
+	const struct family_tensor *ft;
+	const char *suffix;
+	size_t layer;
+
+	if (!b->family || t->rank != 2)
+		return 0;
+	ft = family_match_hf(b->family, t->name, &layer, &suffix);
+	return ft && ft->transposed && !strcmp(suffix, "weight");
+}
+
+int export_base_array(struct export_base *b, const struct tensor *t,
+		      enum dtype d, const void *data)
+{
+	size_t turned[2] = { t->shape[1], t->shape[0] }, bytes;
+	void *copy;
+	int err;
+
+	if (!is_transposed(b, t))
+		return shards_add(&b->shards, t->name, d, t->rank, t->shape,
+				  data);
+	copy = dtype_bytes(&bytes, d, t->count) ? NULL : malloc(bytes + 1);
+	if (!copy)
+		return no_memory();
+	transpose(copy, turned[1], data, t->shape[0], t->shape[1],
+		  dtype_bits(d) / 8);
+	err = shards_add(&b->shards, t->name, d, 2, turned, copy);
+	free(copy);
+	return err;
+}
+
+int export_base_dense(struct export_base *b, const struct tensor *t,
+		      enum dtype d)
+{
+	void *data;
+	int err;
+
+	if (tensor_is_plain(t) && (d == t->dtype || !dtype_is_float(t->dtype)))
+		return export_base_array(b, t, t->dtype, t->part[0].data);
+	TRY(export_dense(&data, t, d));
+	err = export_base_array(b, t, d, data);
+	free(data);
+	return err;
 }
 
 static int handle(struct export_base *b, const struct item *item)
@@ -45,6 +112,7 @@ static int handle(struct export_base *b, const struct item *item)
 	TRY(source_load(b->from));
 	if (item->tensor->role == ROLE_BLOB)
 		return write_side(b, item->tensor);
+	TRY(parse_config(b));
 	b->weights = 1;
 	b->head |= item->tensor->role == ROLE_HEAD;
 	return b->tensor(b, item->tensor);
@@ -87,30 +155,16 @@ static int set_tied(struct export_base *b, json_t *config, int *changed)
 
 static int write_config(struct export_base *b)
 {
-	json_t *config;
-	int changed = 0, err;
+	int changed = 0;
 
-	err = json_parse(&config, b->config ? b->config : "{}",
-			 b->config ? b->config_size : 2);
-	if (err)
-		return err_at(err, "config.json");
-	if (!json_is_object(config))
-		err = err_set(E_DATA, "config.json: not an object");
-	if (!err)
-		err = set_tied(b, config, &changed);
-	if (!err)
-		err = b->configure(b, config, &changed);
-	if (!b->config) {
-		json_decref(config);
-		return err;
-	}
-	if (!err && changed)
-		err = export_dir_json(&b->dir, "config.json", config);
-	else if (!err)
-		err = export_dir_write(&b->dir, "config.json", b->config,
-				       b->config_size);
-	json_decref(config);
-	return err;
+	TRY(parse_config(b));
+	TRY(set_tied(b, b->config, &changed));
+	TRY(b->configure(b, b->config, &changed));
+	if (!b->text)
+		return 0;
+	return changed ? export_dir_json(&b->dir, "config.json", b->config) :
+			 export_dir_write(&b->dir, "config.json", b->text,
+					  b->text_size);
 }
 
 static int run(struct export_base *b)
@@ -146,6 +200,7 @@ int export_base_run(struct export_base *b, struct source *from,
 		err = run(b);
 	shards_release(&b->shards);
 	export_dir_release(&b->dir);
-	free(b->config);
+	json_decref(b->config);
+	free(b->text);
 	return err;
 }

@@ -1,54 +1,25 @@
-/*
- * An NF4 base as bitsandbytes' 4-bit checkpoint: beside the codes P.weight
- * stand P.weight.absmax, .quant_map, with double quantisation .nested_absmax
- * and .nested_quant_map, and .quant_state.bitsandbytes__nf4, a JSON text.
- */
+/* A base with NF4 or FP4 weights as bitsandbytes' 4-bit checkpoint: the arrays
+ * that formats/bnb.h names. */
 #include "formats/export_base.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "formats/export_dense.h"
-#include "weight/weight.h"
+#include "formats/bnb.h"
+#include "weight/storage.h"
 
-enum { NESTED_BLOCK = 256, STATE = 512, CODE_OF_ZERO = 7 };
+enum { STATE = 512, NF4_ZERO = 7 };
 
 struct state {
 	enum dtype dtype;       /* of dense weights: the first matrix's */
+	enum storage_kind kind; /* of the weights in 4 bits */
 	int nested, seen;
+	json_t *came;           /* the quantization_config that config.json had
+				 * of such weights; NULL: none. Borrowed */
 	json_t *skip;           /* modules whose weights are not in 4 bits */
+	int layers;             /* some of them are linear layers */
 };
-
-/* The values of all codes of a storage with scale 1: its book. */
-static int book(float *dst, enum storage_kind kind, size_t n)
-{
-	struct tensor t = { .dtype = DTYPE_F32, .count = n };
-	unsigned char code[256];
-	int one, top = tensor_node(&t, kind, n), err;
-
-	one = tensor_node(&t, STORE_CONST, 1);
-	t.name = (char[]){ "book" };
-	t.rank = 1;
-	t.shape[0] = n;
-	t.node[one].value = 1;
-	t.node[top].scale = one;
-	t.node[top].block = n;
-	t.node[top].bits = n == 16 ? 4 : 8;
-	t.node[top].part = tensor_part(&t, n == 16 ? DTYPE_U4 : DTYPE_U8, n);
-	for (size_t i = 0; i < n; i++)
-		code[n == 16 ? i / 2 : i] = (unsigned char)(
-			n == 16 ? (i & ~(size_t)1) << 4 | i | 1 : i);
-	t.part[0].data = code;
-	err = weight_decode(&t, dst, 0, n);
-	return err;
-}
-
-static const char *torch_name(enum dtype d)
-{
-	return d == DTYPE_F32 ? "float32" : d == DTYPE_F16 ? "float16" :
-	       d == DTYPE_BF16 ? "bfloat16" : NULL;
-}
 
 /* The shortest decimal number that reads back as x: Python's repr(). */
 static void shortest(char *to, size_t size, double x)
@@ -69,9 +40,10 @@ static int state_text(char *to, const struct tensor *t)
 	char number[40] = "";
 	int n;
 
-	n = snprintf(to, STATE, "{\"quant_type\": \"nf4\", \"blocksize\": "
-		     "%zu, \"dtype\": \"%s\", \"shape\": [", w->block,
-		     torch_name(t->dtype));
+	n = snprintf(to, STATE, "{\"quant_type\": \"%s\", \"blocksize\": "
+		     "%zu, \"dtype\": \"%s\", \"shape\": [",
+		     storage_kind_name(w->kind), w->block,
+		     bnb_dtype_name(t->dtype));
 	for (int i = 0; i < t->rank; i++)
 		n += snprintf(to + n, (size_t)(STATE - n), "%s%zu",
 			      i ? ", " : "", t->shape[i]);
@@ -90,8 +62,9 @@ static int state_text(char *to, const struct tensor *t)
 static int check(const struct tensor *t)
 {
 	const struct storage *w = &t->node[0], *s;
-	int ok = w->kind == STORE_NF4 && w->scale > 0 && w->shift < 0 &&
-		 w->part >= 0 && torch_name(t->dtype);
+	int ok = (w->kind == STORE_NF4 || w->kind == STORE_FP4) &&
+		 w->scale > 0 && w->shift < 0 && w->part >= 0 &&
+		 bnb_dtype_name(t->dtype);
 
 	s = ok ? &t->node[w->scale] : NULL;
 	if (ok && s->kind == STORE_DYN8)
@@ -122,14 +95,14 @@ static int add_codes(struct export_base *b, const struct tensor *t)
 	unsigned char *copy;
 	int err;
 
-	if (t->count % 2 == 0)
+	if (t->count % 2 == 0 || t->node[0].kind == STORE_FP4)
 		return shards_add(&b->shards, t->name, DTYPE_U8, 2, shape,
 				  p->data);
 	copy = malloc(p->bytes);
 	if (!copy)
 		return err_set(E_NOMEM, "%s: out of memory", t->name);
 	memcpy(copy, p->data, p->bytes);
-	copy[p->bytes - 1] |= CODE_OF_ZERO;
+	copy[p->bytes - 1] |= NF4_ZERO;
 	err = shards_add(&b->shards, t->name, DTYPE_U8, 2, shape, copy);
 	free(copy);
 	return err;
@@ -140,19 +113,20 @@ static int add_scales(struct export_base *b, const struct tensor *t)
 	const struct storage *s = &t->node[t->node[0].scale], *nested;
 	int is_nested = s->kind == STORE_DYN8;
 	const struct tensor_part *p = &t->part[s->part];
-	float map[256];
+	float map[BNB_BOOK];
+	size_t n;
 
 	TRY(beside(b, t, "absmax", is_nested ? DTYPE_U8 : DTYPE_F32, s->count,
 		   p->data));
-	TRY(book(map, STORE_NF4, 16));
-	TRY(beside(b, t, "quant_map", DTYPE_F32, 16, map));
+	TRY(bnb_book(map, &n, t->node[0].kind));
+	TRY(beside(b, t, "quant_map", DTYPE_F32, n, map));
 	if (!is_nested)
 		return 0;
 	nested = &t->node[s->scale];
 	TRY(beside(b, t, "nested_absmax", DTYPE_F32, nested->count,
 		   t->part[nested->part].data));
-	TRY(book(map, STORE_DYN8, 256));
-	return beside(b, t, "nested_quant_map", DTYPE_F32, 256, map);
+	TRY(bnb_book(map, &n, STORE_DYN8));
+	return beside(b, t, "nested_quant_map", DTYPE_F32, n, map);
 }
 
 static int add_skip(struct state *s, const struct tensor *t)
@@ -168,43 +142,88 @@ static int add_skip(struct state *s, const struct tensor *t)
 }
 
 /* transformers loads what stands beside 4-bit weights as it is, and computes
- * with it as it is: all of one type, or it fails. */
+ * with it as it is: all of one type, or it fails. A checkpoint that was one
+ * before keeps its types. */
 static int add_dense(struct export_base *b, const struct tensor *t)
 {
 	struct state *s = b->own;
-	enum dtype d = s->dtype ? s->dtype : t->dtype;
-	void *data;
-	int err;
+	enum dtype d = s->dtype && !s->came ? s->dtype : t->dtype;
 
 	if (t->role == ROLE_LINEAR || t->role == ROLE_HEAD)
 		TRY(add_skip(s, t));
-	if (d == t->dtype || !dtype_is_float(t->dtype))
-		return shards_add(&b->shards, t->name, t->dtype, t->rank,
-				  t->shape, t->part[0].data);
-	TRY(export_dense(&data, t, d));
-	err = shards_add(&b->shards, t->name, d, t->rank, t->shape, data);
-	free(data);
-	return err;
+	s->layers |= t->role == ROLE_LINEAR;
+	return export_base_dense(b, t, dtype_is_float(t->dtype) ? d :
+								  t->dtype);
 }
 
-static int add(struct export_base *b, const struct tensor *t)
+static int add_coded(struct export_base *b, const struct tensor *t)
 {
 	struct state *s = b->own;
-	char text[STATE];
+	char text[STATE], name[64];
 	int n;
 
-	if (!s->dtype && t->rank == 2 && torch_name(t->dtype))
-		s->dtype = t->dtype;
-	if (tensor_is_plain(t))
-		return add_dense(b, t);
 	TRY(check(t));
+	if (s->seen && s->kind != t->node[0].kind)
+		return err_set(E_DATA, "%s: is in %s and others are in %s, "
+			       "which transformers does not have", t->name,
+			       storage_kind_name(t->node[0].kind),
+			       storage_kind_name(s->kind));
+	s->kind = t->node[0].kind;
 	if (!s->seen++)
 		s->nested = t->node[t->node[0].scale].kind == STORE_DYN8;
 	TRY(add_codes(b, t));
 	TRY(add_scales(b, t));
 	n = state_text(text, t);
-	return beside(b, t, "quant_state.bitsandbytes__nf4", DTYPE_U8,
-		      (size_t)n, text);
+	snprintf(name, sizeof(name), "quant_state.bitsandbytes__%s",
+		 storage_kind_name(s->kind));
+	return beside(b, t, name, DTYPE_U8, (size_t)n, text);
+}
+
+static int add(struct export_base *b, const struct tensor *t)
+{
+	struct state *s = b->own;
+	json_t *q = json_object_get(b->config, "quantization_config");
+
+	s->came = json_is_object(q) && bnb_is_4bit(q) ? q : NULL;
+	if (!s->dtype && t->rank == 2 && bnb_dtype_name(t->dtype))
+		s->dtype = t->dtype;
+	return tensor_is_plain(t) ? add_dense(b, t) : add_coded(b, t);
+}
+
+/* Does the list name the module, or its end? */
+static int names(json_t *list, const char *module)
+{
+	json_t *v;
+	size_t i, n = strlen(module);
+
+	json_array_foreach(list, i, v) {
+		size_t m = json_string_length(v);
+
+		if (m && m <= n && (m == n || module[n - m - 1] == '.') &&
+		    !strcmp(module + n - m, json_string_value(v)))
+			return 1;
+	}
+	return 0;
+}
+
+/* Is what config.json says of the quantisation still so? Without a list of
+ * modules to leave alone transformers leaves the head alone. */
+static int still_so(const struct state *s)
+{
+	json_t *list = json_object_get(s->came, "llm_int8_skip_modules"), *v;
+	size_t i;
+
+	if (!s->came || json_flag(s->came, "bnb_4bit_use_double_quant", 0) !=
+				s->nested ||
+	    strcmp(json_text(s->came, "bnb_4bit_quant_type", "fp4"),
+		   storage_kind_name(s->kind)))
+		return 0;
+	if (!json_is_array(list))
+		return !s->layers;
+	json_array_foreach(s->skip, i, v)
+		if (!names(list, json_string_value(v)))
+			return 0;
+	return 1;
 }
 
 static int configure(struct export_base *b, json_t *config, int *changed)
@@ -213,16 +232,19 @@ static int configure(struct export_base *b, json_t *config, int *changed)
 	json_t *q;
 
 	if (!s->seen)
-		return err_set(E_DATA, "no weight of the base is in NF4; run "
-			       "quantize-nf4 first");
-	if (!b->head && json_array_append_new(s->skip,
-					      json_string("lm_head")))
+		return err_set(E_DATA, "no weight of the base is in NF4 or "
+			       "FP4; run quantize-nf4 first");
+	if (still_so(s))
+		return 0;
+	/* A head that is tied, or that transformers calls otherwise. */
+	if (!names(s->skip, "lm_head") &&
+	    json_array_append_new(s->skip, json_string("lm_head")))
 		return err_set(E_NOMEM, "out of memory");
 	q = json_pack("{sb sb ss ss ss sb sb sb sO sf sb sb ss}",
 		      "_load_in_4bit", 1, "_load_in_8bit", 0,
-		      "bnb_4bit_compute_dtype", torch_name(s->dtype),
+		      "bnb_4bit_compute_dtype", bnb_dtype_name(s->dtype),
 		      "bnb_4bit_quant_storage", "uint8",
-		      "bnb_4bit_quant_type", "nf4",
+		      "bnb_4bit_quant_type", storage_kind_name(s->kind),
 		      "bnb_4bit_use_double_quant", s->nested,
 		      "llm_int8_enable_fp32_cpu_offload", 0,
 		      "llm_int8_has_fp16_weight", 0, "llm_int8_skip_modules",

@@ -1,10 +1,6 @@
 /* A dense base as a Hugging Face model directory */
 #include "formats/export_base.h"
 
-#include <stdlib.h>
-
-#include "formats/export_dense.h"
-
 struct seen {
 	enum dtype dtype;       /* of the first linear weight */
 };
@@ -13,22 +9,14 @@ static int add(struct export_base *b, const struct tensor *t)
 {
 	enum dtype d = b->o->dtype ? b->o->dtype : t->dtype;
 	struct seen *seen = b->own;
-	void *data;
-	int err;
 
 	if (!tensor_is_plain(t) && !b->o->dtype)
 		return err_set(E_DATA, "%s: is quantised; --dtype bf16 "
-			       "decodes it, --to bnb keeps NF4", t->name);
+			       "decodes it, --to bnb keeps NF4 and FP4",
+			       t->name);
 	if (!seen->dtype && t->role == ROLE_LINEAR)
 		seen->dtype = d;
-	if (tensor_is_plain(t) &&
-	    (d == t->dtype || !dtype_is_float(t->dtype)))
-		return shards_add(&b->shards, t->name, t->dtype, t->rank,
-				  t->shape, t->part[0].data);
-	TRY(export_dense(&data, t, d));
-	err = shards_add(&b->shards, t->name, d, t->rank, t->shape, data);
-	free(data);
-	return err;
+	return export_base_dense(b, t, d);
 }
 
 static int configure(struct export_base *b, json_t *config, int *changed)

@@ -23,6 +23,7 @@ struct work {
 	const struct peft_kind *kind;
 	struct tensor_set set;  /* of a kind that is cut */
 	json_t *provenance;
+	json_t *columns;        /* of each module's A */
 	int seen;
 };
 
@@ -39,6 +40,21 @@ static int peft_name(char **name, const char *ours,
 	return 0;
 }
 
+static int note_columns(struct work *w, const struct tensor *t)
+{
+	static const char end[] = ".lora_A";
+	size_t n = strlen(t->name), m = strlen(end);
+	char module[TENSOR_NAME];
+
+	if (n <= m || strcmp(t->name + n - m, end))
+		return 0;
+	memcpy(module, t->name, n - m);
+	module[n - m] = 0;
+	return json_object_set_new(w->columns, module, json_integer(
+				(json_int_t)tensor_cols(t))) ?
+		       err_set(E_NOMEM, "out of memory") : 0;
+}
+
 static int add(struct work *w, const struct tensor *t)
 {
 	enum dtype d = w->o->dtype ? w->o->dtype : DTYPE_F32;
@@ -50,6 +66,7 @@ static int add(struct work *w, const struct tensor *t)
 
 	if (!param)
 		return err_set(E_DATA, "%s: PEFT has no name for it", t->name);
+	TRY(note_columns(w, t));
 	TRY(peft_name(&name, t->name, param));
 	err = safetensors_fits(&w->out, name) ?
 	      export_dense(&data, t, d) :
@@ -83,8 +100,9 @@ static int take_config(struct work *w, json_t *adapter)
 	json_decref(w->adapter);
 	w->adapter = json_deep_copy(adapter);
 	w->kind = peft_kind_find(name);
-	return w->kind ? 0 : err_set(E_DATA, "adapters of the kind %.40s "
-				     "cannot be written for PEFT", name);
+	return w->kind ? 0 : err_set(E_DATA, "PEFT has no adapters of "
+				     "the kind %.40s; merge-adapter can merge "
+				     "it", name);
 }
 
 static int handle(struct work *w, const struct item *item)
@@ -133,8 +151,10 @@ static int write_texts(struct work *w)
 	char *card;
 	int err;
 
-	TRY(peft_config_write(&peft, w->adapter, w->o->base_name));
-	err = export_dir_json(&w->dir, "adapter_config.json", peft);
+	err = peft_config_write(&peft, w->adapter, w->o->base_name,
+				w->columns);
+	if (!err)
+		err = export_dir_json(&w->dir, "adapter_config.json", peft);
 	if (!err)
 		err = export_card(&card, peft, w->provenance);
 	json_decref(peft);
@@ -151,7 +171,8 @@ static int run(struct work *w, const char *dir)
 	int err;
 
 	w->provenance = json_array();
-	if (!w->provenance)
+	w->columns = json_object();
+	if (!w->provenance || !w->columns)
 		return err_set(E_NOMEM, "out of memory");
 	TRY(export_dir_begin(&w->dir, dir, w->o->force));
 	path = export_dir_path(&w->dir, "adapter_model.safetensors");
@@ -177,5 +198,6 @@ int export_peft(struct source *from, const char *dir,
 	tensor_set_release(&w.set);
 	json_decref(w.adapter);
 	json_decref(w.provenance);
+	json_decref(w.columns);
 	return err;
 }

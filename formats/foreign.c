@@ -6,6 +6,7 @@
 
 #include "base/half.h"
 #include "base/size.h"
+#include "tensor/transpose.h"
 
 enum {
 	SIDE_MOST = 256 << 20,
@@ -258,6 +259,43 @@ static int convert(const struct foreign_item *it, const struct file *file,
 	return err;
 }
 
+/* Rows of the file are columns of the tensor, which is of plain values. */
+static int load_transposed(const struct foreign_item *it,
+			   const struct file *file, struct tensor *t)
+{
+	size_t rows = t->shape[0], cols = t->shape[1];
+	size_t size = dtype_bits(t->dtype) / 8, k;
+	size_t some = size_min(size_max(CHUNK / rows, 1), cols);
+	unsigned char *raw = malloc(some * rows * size);
+	unsigned char *to = t->part[0].data;
+	int err = raw ? 0 : no_memory();
+
+	for (size_t j = 0; j < cols && !err; j += k) {
+		k = size_min(some, cols - j);
+		err = file_read(file, raw, k * rows * size,
+				it->at + j * rows * size);
+		if (!err)
+			transpose(to + j * size, cols, raw, k, rows, size);
+	}
+	free(raw);
+	return err;
+}
+
+/* Part by part; what is over in the codes' last byte is 0 in a stream. */
+static int load_parts(const struct foreign *f, const struct foreign_item *it,
+		      struct tensor *t)
+{
+	for (int i = 0; i < t->npart; i++) {
+		struct tensor_part *p = &t->part[i];
+
+		TRY(file_read(&f->file[it->part[i].file], p->data, p->bytes,
+			      it->part[i].at));
+		if (p->dtype == DTYPE_U4 && p->count % 2)
+			((unsigned char *)p->data)[p->bytes - 1] &= 0xf0;
+	}
+	return 0;
+}
+
 int foreign_load(void *self, struct tensor *t)
 {
 	struct foreign *f = self;
@@ -270,6 +308,10 @@ int foreign_load(void *self, struct tensor *t)
 	}
 	if (!t->count)
 		return 0;
+	if (it->part)
+		return load_parts(f, it, t);
+	if (it->transposed)
+		return load_transposed(it, &f->file[it->file], t);
 	if (!it->block && !it->heads && it->from == t->dtype)
 		return file_read(&f->file[it->file], t->part[0].data,
 				 t->part[0].bytes, it->at);
@@ -285,6 +327,7 @@ void foreign_close(void *self)
 	for (size_t i = 0; i < f->n; i++) {
 		tensor_release(&f->item[i].tensor);
 		free(f->item[i].made);
+		free(f->item[i].part);
 	}
 	for (size_t i = 0; i < f->nfile; i++)
 		file_close(&f->file[i]);

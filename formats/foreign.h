@@ -12,6 +12,11 @@
 #include "formats/gguf_blocks.h"
 #include "formats/source.h"
 
+struct foreign_place {
+	size_t file;            /* of foreign.file */
+	uint64_t at;            /* first byte there */
+};
+
 struct foreign_item {
 	struct tensor tensor;   /* described; loaded by load() only */
 	size_t file;            /* of foreign.file */
@@ -19,6 +24,9 @@ struct foreign_item {
 	enum dtype from;        /* how plain values are stored there */
 	const struct gguf_block *block; /* or blocks of values; NULL: plain */
 	size_t heads;           /* rows permuted as llama.cpp does; 0: not */
+	int transposed;         /* a matrix, column by column in the file */
+	struct foreign_place *part; /* (tensor.npart) where each is, as it is;
+				 * owned; NULL: a plain tensor, at file, at */
 	char *made;             /* the bytes themselves, owned; or NULL */
 	uint64_t order;
 	size_t number;          /* in which it was added */

@@ -92,6 +92,10 @@ int hf_name_find(struct hf_name *n, const struct family *f, const char *name,
 	*n = (struct hf_name){ .drop = is_buffer(name, rank) };
 	if (n->drop)
 		return 0;
+	if (strlen(name) >= sizeof(n->name) - FAMILY_PATH)
+		return err_set(E_DATA, "a tensor's name of %zu bytes",
+			       strlen(name));
+	strcpy(n->name, name);
 	if (!f) {
 		layer = layer_in(name);
 		n->role = guess(name, rank);
@@ -106,6 +110,9 @@ int hf_name_find(struct hf_name *n, const struct family *f, const char *name,
 	table = family_tensors(f, &count);
 	bias = !strcmp(suffix, "bias");
 	n->role = bias ? ROLE_BIAS : tensor_role_find(t->role);
+	n->transposed = t->transposed && !bias && rank == 2;
+	family_hf_name(n->name, sizeof(n->name), t, layer);
+	strcat(strcat(n->name, "."), suffix);
 	if (!strstr(t->hf, "{i}"))
 		layer = SIZE_MAX;
 	n->order = order_of(part_of(tensor_role_find(t->role), layer),

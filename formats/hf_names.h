@@ -10,15 +10,17 @@
 #include <stdint.h>
 
 struct hf_name {
+	char name[TENSOR_NAME]; /* in full: the family's prefix and suffix */
 	enum tensor_role role;
 	uint64_t order;         /* embedding, layer 0 ..., norm, head */
 	int drop;               /* a buffer that can be computed */
+	int transposed;         /* the file has it (cols, rows) */
 };
 
 /*
  * f may be NULL: then roles are guessed from the name, and what is no matrix
- * of a linear layer for certain is not taken for one. E_DATA: the family has
- * no such tensor.
+ * of a linear layer for certain is not taken for one, and names stay as they
+ * are. E_DATA: the family has no such tensor.
  */
 int hf_name_find(struct hf_name *n, const struct family *f, const char *name,
 		 int rank) MUST_CHECK;

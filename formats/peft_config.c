@@ -15,7 +15,8 @@ static const char *const harmless[] = {
 	"alpha_pattern", "auto_mapping", "base_model_name_or_path",
 	"beta1", "beta2", "bias", "corda_config", "deltaT",
 	"ensure_weight_tying", "eva_config",
-	"exclude_modules", "inference_mode", "init_lora_weights", "init_r",
+	"exclude_modules", "fan_in_fan_out", "inference_mode",
+	"init_lora_weights", "init_r",
 	"layers_pattern", "layers_to_transform", "loftq_config",
 	"lora_alpha", "lora_dropout", "lora_ga_config", "megatron_config",
 	"megatron_core", "modules_to_save", "orth_reg_weight", "peft_type",
@@ -267,6 +268,17 @@ int peft_config_schedule(json_t *peft, json_t *adapter)
 	return 0;
 }
 
+static int put_qalora(json_t *o, json_t *peft)
+{
+	double size = json_number(peft, "qalora_group_size", 16);
+
+	if (!(size >= 1 && size <= 1 << 20) || floor(size) < size)
+		return err_set(E_DATA, "qalora_group_size is outside its "
+			       "range");
+	TRY(put(o, "qalora_pool", json_string("peft")));
+	return put(o, "qalora_group_size", json_integer((json_int_t)size));
+}
+
 int peft_config_end(struct peft_config *c, json_t *meta)
 {
 	json_t *base = json_object_get(c->peft, "base_model_name_or_path");
@@ -278,12 +290,17 @@ int peft_config_end(struct peft_config *c, json_t *meta)
 	TRY(put(o, "kind", json_string(peft_kind_of(c->peft)->name)));
 	if (is_adalora(c->peft))
 		TRY(put_schedule(o, c->peft));
+	if (json_flag(c->peft, "use_qalora", 0))
+		TRY(put_qalora(o, c->peft));
 	TRY(put(o, "r", json_integer(c->rank)));
 	TRY(put(o, "alpha", number(c->alpha)));
 	TRY(put(o, "dropout",
 		number(json_number(c->peft, "lora_dropout", 0))));
 	TRY(put(o, "rslora", json_boolean(
 		json_flag(c->peft, "use_rslora", 0))));
+	/* Of what lies turned in the base's own checkpoint: no number here. */
+	if (is_set(json_object_get(c->peft, "fan_in_fan_out")))
+		TRY(put(o, "fan_in_fan_out", json_true()));
 	TRY(put(o, "target_modules", targets(c)));
 	TRY(put(o, "rank_pattern", json_incref(c->ranks)));
 	TRY(put(o, "alpha_pattern", json_incref(c->alphas)));

@@ -42,10 +42,12 @@ int peft_config_schedule(json_t *peft, json_t *adapter) MUST_CHECK;
 
 /*
  * adapter_config.json for the "adapter" meta, with the keys that every PEFT
- * since 0.11 knows. base: base_model_name_or_path, or NULL: the meta's.
- * E_DATA: a kind that PEFT does not have, or is not written yet.
+ * since 0.11 knows, and those of its kind. base: base_model_name_or_path, or
+ * NULL: the meta's. columns: how many each module's A has, by name. *peft is
+ * the caller's, also after a failure. E_DATA: a kind, or a form of it, that
+ * PEFT does not have.
  */
-int peft_config_write(json_t **peft, json_t *adapter,
-		      const char *base) MUST_CHECK;
+int peft_config_write(json_t **peft, json_t *adapter, const char *base,
+		      json_t *columns) MUST_CHECK;
 
 #endif

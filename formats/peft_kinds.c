@@ -8,6 +8,7 @@
 static const struct peft_kind kinds[] = {
 	{ "adalora", "ADALORA", NULL, 1 },
 	{ "dora", "LORA", "use_dora", 0 },
+	{ "qalora", "LORA", "use_qalora", 0 },
 	{ "lora", "LORA", NULL, 0 },
 };
 

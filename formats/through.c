@@ -101,6 +101,9 @@ int through(struct collection *back, const char *command,
 		err = run(command, &p);
 	if (!err && collect(back, paths))
 		err = err_at(E_DATA, "the filter '%s'", command);
+	if (!err && back->nadapter != 1)
+		err = err_set(E_DATA, "the filter '%s' printed %zu adapters, "
+			      "want one", command, back->nadapter);
 	remove_place(&p);
 	return err;
 }

@@ -1,5 +1,5 @@
 /*
- * through - a stream through another program, and back
+ * through - an adapter through another program, and back
  */
 #ifndef FORMATS_THROUGH_H
 #define FORMATS_THROUGH_H
@@ -11,7 +11,8 @@
  * What write() writes is the standard input of the shell command, what that
  * prints is back, the caller's to release also after a failure. Both are files
  * in a directory of their own under TMPDIR (/tmp), so neither side waits for
- * the other. E_DATA: the command failed, or printed no whole stream; E_CREATE.
+ * the other. E_DATA: the command failed, or printed no whole stream, or not one
+ * adapter; E_CREATE.
  */
 typedef int through_write(void *ctx, struct sink *to);
 

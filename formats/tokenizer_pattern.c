@@ -1,13 +1,18 @@
 /*
  * A tokenizer.json's patterns are in Oniguruma's syntax. PCRE2 reads them with
- * these differences: \s, \w and \h are other classes; scripts are extended
+ * these differences: \s, \w, \h and \b are others; scripts are extended
  * ones; classes do not nest and have no &&; ^ and $ know no lines.
  */
 #include "formats/tokenizer_parts.h"
 
 #include <string.h>
 
+/* Outside of a class ^2 ^3 ^1 1/4 1/2 3/4, as they stand in Latin-1, are of
+ * a word too. */
 #define WORD "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}"
+#define ALONE WORD "\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}"
+#define EDGE "(?:(?<=[" ALONE "])(?![" ALONE "])|(?<![" ALONE "])(?=[" \
+	ALONE "]))"
 #define HEX  "0-9A-Fa-f"
 
 /* clang-format off */
@@ -17,8 +22,10 @@ static const struct {
 } escapes[] = {
 	{ 's', "\\p{White_Space}", "\\p{White_Space}" },
 	{ 'S', "\\P{White_Space}", "\\P{White_Space}" },
-	{ 'w', "[" WORD "]",       WORD },
-	{ 'W', "[^" WORD "]",      NULL },
+	{ 'w', "[" ALONE "]",      WORD },
+	{ 'W', "[^" ALONE "]",     NULL },
+	{ 'b', EDGE,               NULL },
+	{ 'B', "(?!" EDGE ")",     NULL },
 	{ 'h', "[" HEX "]",        HEX },
 	{ 'H', "[^" HEX "]",       NULL },
 };

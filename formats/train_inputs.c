@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/os.h"
+#include "data/split.h"
 #include "formats/base_text.h"
 
 /* The state that an adapter was left in by a run that is not finished. */
@@ -57,14 +58,16 @@ int train_inputs_read(struct train_inputs *t, char *const *operands,
 }
 
 int train_inputs_data(struct train_inputs *t, const struct train_files *files,
-		      const struct dataset_options *o)
+		      const struct dataset_options *o,
+		      struct dataset_stats *stats)
 {
-	struct dataset_stats stats = { 0 };
+	struct dataset_stats eval_stats = { 0 };
+	struct dataset_options eval = *o;
 	struct text_codec *text;
 	struct tokenizer *tokenizer;
 	int err;
 
-	if (!files->ndata && !t->in.has_data)
+	if (!files->data.n && !t->in.has_data)
 		return err_set(E_DATA, "no data: give -d FILE, or a data "
 			       "stream on the input");
 	if (base_text_open(&text, &t->in.base, o->chat_template))
@@ -72,11 +75,14 @@ int train_inputs_data(struct train_inputs *t, const struct train_files *files,
 	tokenizer = base_text_tokenizer(text);
 	t->data = t->in.data;
 	memset(&t->in.data, 0, sizeof(t->in.data));
-	err = data_files_read(&t->data, files->data, files->ndata, tokenizer,
-			      o, &stats);
+	eval.again = 1; /* what is in both is no fault of either */
+	err = data_files_read(&t->data, &files->data, tokenizer, o, stats);
+	if (!err && files->split > 0)
+		err = samples_split(&t->data, &t->eval, files->seed,
+				    files->split);
 	if (!err)
-		err = data_files_read(&t->eval, files->eval, files->neval,
-				      tokenizer, o, &stats);
+		err = data_files_read(&t->eval, &files->eval, tokenizer, &eval,
+				      &eval_stats);
 	base_text_free(text);
 	os_memory_trim();
 	TRY(err);

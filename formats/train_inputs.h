@@ -24,8 +24,10 @@ struct train_files {
 	const char *resume;             /* a checkpoint, if it is there */
 	int fresh;                      /* an unfinished adapter's weights only;
 					 * says nothing of a checkpoint */
-	const char *const *data, *const *eval;
-	size_t ndata, neval;
+	struct data_files data, eval;
+	double split;                   /* part of the data that is held out,
+					 * into eval */
+	uint64_t seed;                  /* of the split */
 };
 
 /* Base, adapter and state. E_DATA; E_CONFIG: resume is no checkpoint, or of
@@ -33,10 +35,12 @@ struct train_files {
 int train_inputs_read(struct train_inputs *t, char *const *operands,
 		      const struct train_files *files) MUST_CHECK;
 
-/* Data and evaluation data, with the base's tokenizer, which is not kept.
- * E_DATA: there is none; E_CONFIG: not the data of the run that goes on. */
+/* Data and evaluation data, with the base's tokenizer, which is not kept. The
+ * gate judges the data, and the evaluation data only sample by sample. E_DATA:
+ * there is none; E_CONFIG: not the data of the run that goes on. */
 int train_inputs_data(struct train_inputs *t, const struct train_files *files,
-		      const struct dataset_options *o) MUST_CHECK;
+		      const struct dataset_options *o,
+		      struct dataset_stats *stats) MUST_CHECK;
 void train_inputs_release(struct train_inputs *t);
 
 /* Adds to the "train" meta what the run was made from. E_NOMEM. */

@@ -8,48 +8,54 @@
 #include "base/os.h"
 #include "base/sig.h"
 #include "formats/base_text.h"
-#include "formats/data_files.h"
+#include "formats/data_options.h"
 #include "formats/inputs.h"
 #include "infer/model.h"
 #include "infer/require.h"
 #include "infer/task.h"
 
 static struct opt_list tasks, data, require;
-static const char *adapter, *arch, *chat_template, *per_token, *log_samples;
-static int train_on_prompt;
-static const struct task *chosen[8];    /* each once: there are fewer */
+static struct data_options reading = DATA_OPTIONS;
+static const char *adapter, *per_token, *log_samples;
+static struct {
+	const struct task *task;        /* each once, unless a file has it */
+	char *description;              /* that file; or NULL */
+} chosen[32];
 static size_t nchosen;
-static struct task_options how = { .window = 2048, .most = 64 };
+static struct task_options how = { .window = 2048, .most = 64,
+				    .multiturn = 1 };
 
 static struct opt own[] = {
 	{ "tasks", 't', OPT_LIST, &tasks, "TASK,...",
-	  "loss or ppl, mc, exact; may be repeated (loss)" },
+	  "loss or ppl, mc, exact, or a description, FILE.json; may "
+	  "be repeated (loss)" },
 	{ "data", 'd', OPT_LIST, &data, "FILE",
 	  "the task's data, one for each -t; the last serves those left" },
 	{ "adapter", 'A', OPT_TEXT, &adapter, "FILE",
 	  "adapter stream or PEFT directory; as an operand" },
 	{ "num-fewshot", 'f', OPT_COUNT, &how.fewshot, "N",
-	  "mc: show the data's first N records solved before each other" },
+	  "mc, files: show N records solved before each other" },
 	{ "limit", 'L', OPT_COUNT, &how.limit, "N",
-	  "records at most (ppl: tokens); 0: all" },
+	  "records of a task at most (ppl: tokens); 0: all" },
 	{ "length", 0, OPT_COUNT, &how.window, "N",
 	  "tokens of a sequence at most, of a window of ppl",
 	  .alias = "max-length window" },
 	{ "stride", 0, OPT_COUNT, &how.stride, "N",
 	  "ppl: from a window to the next; 0: the window" },
 	{ "max-new-tokens", 'n', OPT_COUNT, &how.most, "N",
-	  "exact: tokens of an answer at most", .alias = "max-gen-toks" },
-	{ "template", 0, OPT_TEXT, &chat_template, "NAME",
-	  "chat template instead of the model's", .alias = "chat-template" },
-	{ "train-on-prompt", 0, OPT_FLAG, &train_on_prompt, NULL,
-	  "loss: count the prompts too", .alias = "train-on-inputs" },
+	  "exact, files: tokens of an answer at most",
+	  .alias = "max-gen-toks" },
+	DATA_OPTIONS_READ(reading, .flags = 0),
+	{ "apply-chat-template", 0, OPT_FLAG, &how.chat, NULL,
+	  "files: ask through the chat template", .alias = "chat" },
+	{ "fewshot-as-multiturn", 0, OPT_FLAG, &how.multiturn, NULL,
+	  "files, in a chat: what is shown solved is turns of its own" },
 	{ "require", 0, OPT_LIST, &require, "'KEY<=NUMBER'",
 	  "status 1 unless it holds; < <= > >=; may be repeated" },
 	{ "per-token", 0, OPT_TEXT, &per_token, "FILE",
 	  "loss, ppl: losses of label tokens, a JSON array a sequence" },
 	{ "log-samples", 0, OPT_TEXT, &log_samples, "FILE",
-	  "mc, exact: a JSON object a record" },
-	{ "arch", 0, OPT_TEXT, &arch, "FILE", "a model family of your own" },
+	  "mc, exact, files: a JSON object a record" },
 	{ 0 }
 };
 
@@ -76,11 +82,17 @@ static const struct opt_program program = {
 "those of lm-evaluation-harness.\n"
 "\n"
 "exact: the share of answers that, written greedily, are the wanted ones. A\n"
-"record is {\"prompt\", \"answer\"} or {\"messages\": [...]}.",
+"record is {\"prompt\", \"answer\"} or {\"messages\": [...]}.\n"
+"\n"
+"FILE.json: a task as lm-evaluation-harness describes them: multiple_choice,\n"
+"generate_until or loglikelihood_rolling over the records of a data file\n"
+"beside it, with templates, few-shot, metrics and filters. docs/eval.md has\n"
+"the keys. Results, standard errors and --log-samples are that harness'.",
 	.examples =
 "  weft-eval -t loss -d test.jsonl nf4.st adapter.st\n"
 "  weft-eval -t ppl -d text.txt --length 1024 --stride 512 base.st\n"
-"  weft-eval -t mc -d mmlu.jsonl --require 'acc>=0.3' base.st",
+"  weft-eval -t mc -d mmlu.jsonl --require 'acc>=0.3' base.st\n"
+"  weft-eval -t tasks/capitals.json -f 3 --log-samples s.jsonl base.st",
 	.see = "peft-step(1), generate(1), st(5)",
 	.own = own,
 	.shared = opt_shared,
@@ -130,26 +142,29 @@ struct session {
 	int text_err;           /* why there is none */
 	struct model model;
 	struct pool *pool;
-	char *arch_text;
 	struct lines per_token, log;
 };
 
 static int read_samples(struct session *s, const char *path,
 			struct samples *to)
 {
+	const struct data_files files = { &path, 1, NULL, 0 };
 	struct dataset_options o = {
-		.chat_template = chat_template,
-		.train_on_prompt = train_on_prompt, .length = how.window,
+		.chat_template = reading.chat_template,
+		.train_on_prompt = reading.train_on_prompt,
+		.format = reading.format, .columns = reading.columns,
+		.length = how.window,
 	};
 	struct dataset_stats stats = { 0 };
 
-	return data_files_read(to, &path, 1, base_text_tokenizer(s->text), &o,
+	return data_files_read(to, &files, base_text_tokenizer(s->text), &o,
 			       &stats);
 }
 
-static int run_task(struct session *s, const struct task *t, const char *path,
+static int run_task(struct session *s, size_t number, const char *path,
 		    json_t *result)
 {
+	const struct task *t = chosen[number].task;
 	struct task_options o = how;
 	struct samples own_samples = { 0 };
 	struct lines *lines = t->wants_samples || !strcmp(t->name, "ppl")
@@ -163,12 +178,15 @@ static int run_task(struct session *s, const struct task *t, const char *path,
 	int err = 0;
 
 	o.data = path;
+	o.description = chosen[number].description;
 	o.memory = opt_common.memory;
-	if (!path && !(t->wants_samples && s->in.has_data))
+	o.fewshot_given = opt_given(&program, "num-fewshot");
+	o.most_given = opt_given(&program, "max-new-tokens");
+	if (!path && !o.description && !(t->wants_samples && s->in.has_data))
 		return err_set(E_DATA, "no data for task %s: use -d", t->name);
 	if (!t->wants_samples && s->text_err)
 		return s->text_err;
-	if (!path)
+	if (!path && t->wants_samples)
 		run.samples = &s->in.data;
 	else if (t->wants_samples)
 		err = read_samples(s, path, &own_samples);
@@ -184,7 +202,7 @@ static int run_tasks(struct session *s, json_t *result)
 		const char *path = data.n == 0 ? NULL
 				   : data.at[i < data.n ? i : data.n - 1];
 
-		TRY(run_task(s, chosen[i], path, result));
+		TRY(run_task(s, i, path, result));
 	}
 	return 0;
 }
@@ -195,23 +213,42 @@ static int is_loss(const struct task *t)
 	return !strcmp(t->name, "loss") || !strcmp(t->name, "ppl");
 }
 
+/* A task of this name; or what a file describes, whose name is a path. */
+static int find(const char *name, size_t n, const struct task **t)
+{
+	size_t i;
+
+	*t = task_find("file");
+	if (memchr(name, '/', n) || (n > 5 && !memcmp(name + n - 5, ".json",
+						      5)))
+		return 0;
+	for (i = 0; (*t = task_at(i)); i++)
+		if (strlen((*t)->name) == n && !strncmp((*t)->name, name, n) &&
+		    strcmp((*t)->name, "file"))
+			return 0;
+	return err_set(E_USAGE, "no task '%.*s'; there are loss, ppl, mc, "
+		       "exact, and files, FILE.json", (int)n, name);
+}
+
 static int choose(const char *name, size_t n)
 {
 	const struct task *t;
-	size_t i;
+	int is_file;
 
-	for (i = 0; (t = task_at(i)); i++)
-		if (strlen(t->name) == n && !strncmp(t->name, name, n))
-			break;
-	if (!t)
-		return err_set(E_USAGE, "no task '%.*s'; there are "
-			       "loss, ppl, mc, exact", (int)n, name);
-	for (i = 0; i < nchosen; i++)
-		if (chosen[i] == t || (is_loss(t) && is_loss(chosen[i])))
+	TRY(find(name, n, &t));
+	is_file = !strcmp(t->name, "file");
+	for (size_t i = 0; i < nchosen && !is_file; i++)
+		if (chosen[i].task == t ||
+		    (is_loss(t) && is_loss(chosen[i].task)))
 			return err_set(E_USAGE, "%s after %s: one result has "
 				       "no place for both", t->name,
-				       chosen[i]->name);
-	chosen[nchosen++] = t;
+				       chosen[i].task->name);
+	if (nchosen == sizeof(chosen) / sizeof(*chosen))
+		return err_set(E_USAGE, "more than %zu tasks", nchosen);
+	chosen[nchosen].task = t;
+	if (is_file && !(chosen[nchosen].description = strndup(name, n)))
+		return err_set(E_NOMEM, "out of memory");
+	nchosen++;
 	return 0;
 }
 
@@ -243,16 +280,14 @@ static int check_options(void)
 static int open_session(struct session *s, char **operands)
 {
 	const struct collected *a;
-	size_t size;
 
+	TRY(family_bring(opt_common.arch));
 	TRY(inputs_collect(&s->in, operands, adapter));
 	TRY(inputs_one_model(&s->in, &a));
-	if (arch)
-		TRY(io_read_file(&s->arch_text, &size, arch, 1 << 20));
 	TRY(model_open(&s->model, &s->in.base.tensors, a ? &a->tensors : NULL,
-		       a ? json_object_get(a->meta, "adapter") : NULL,
-		       s->arch_text));
-	s->text_err = base_text_open(&s->text, &s->in.base, chat_template);
+		       a ? json_object_get(a->meta, "adapter") : NULL));
+	s->text_err = base_text_open(&s->text, &s->in.base,
+				     reading.chat_template);
 	TRY(pool_new(&s->pool, opt_common.threads ? opt_common.threads
 						  : os_cpus()));
 	TRY(lines_open(&s->per_token, per_token));
@@ -301,7 +336,6 @@ static int run(char **operands)
 	base_text_free(s.text);
 	collection_release(&s.in);
 	pool_free(s.pool);
-	free(s.arch_text);
 	return err;
 }
 

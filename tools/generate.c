@@ -13,7 +13,7 @@
 #include "infer/model.h"
 #include "infer/task.h"
 
-static const char *adapter, *arch, *chat_template, *prompt, *prompt_file;
+static const char *adapter, *chat_template, *prompt, *prompt_file;
 static const char *system_text;
 static int chat, show_ids;
 static size_t most = 128;
@@ -47,7 +47,6 @@ static struct opt own[] = {
 	  "chat template instead of the model's", .alias = "chat-template" },
 	{ "ids", 0, OPT_FLAG, &show_ids, NULL,
 	  "print token ids instead of text, the stop token too" },
-	{ "arch", 0, OPT_TEXT, &arch, "FILE", "a model family of your own" },
 	{ 0 }
 };
 
@@ -76,7 +75,7 @@ struct session {
 	struct text_codec *text;
 	struct model model;
 	struct pool *pool;
-	char *arch_text, *prompt_text;
+	char *prompt_text;
 	uint32_t *id;           /* written so far */
 	size_t nid;
 	struct io_out out;
@@ -208,15 +207,12 @@ static int write_on(struct session *s, const struct text_ids *ids)
 static int open_model(struct session *s, char **operands)
 {
 	const struct collected *a;
-	size_t size;
 
+	TRY(family_bring(opt_common.arch));
 	TRY(inputs_collect(&s->in, operands, adapter));
 	TRY(inputs_one_model(&s->in, &a));
-	if (arch)
-		TRY(io_read_file(&s->arch_text, &size, arch, 1 << 20));
 	TRY(model_open(&s->model, &s->in.base.tensors, a ? &a->tensors : NULL,
-		       a ? json_object_get(a->meta, "adapter") : NULL,
-		       s->arch_text));
+		       a ? json_object_get(a->meta, "adapter") : NULL));
 	return base_text_open(&s->text, &s->in.base, chat_template);
 }
 
@@ -254,7 +250,6 @@ static int run(char **operands)
 	free(ids.at);
 	free(s.id);
 	free(s.prompt_text);
-	free(s.arch_text);
 	model_release(&s.model);
 	base_text_free(s.text);
 	collection_release(&s.in);

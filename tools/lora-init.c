@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "adapt/adapter_choice.h"
+#include "arch/family.h"
 #include "base/opt.h"
 #include "base/os.h"
 #include "base/par.h"
@@ -57,6 +58,11 @@ static const struct opt_program program = {
 	"then goes with the adapter: pissa and olora take the first part of a "
 	"decomposition out of each weight and train that; loftq quantises the "
 	"weight to 4 bits and begins with what that lost.\n\n"
+	"--method qalora makes QA-LoRA's adapter for a base of "
+	"quantize-int(1): A has a column for each group of weights that share "
+	"a scale, so that the update merges into the zeros and the base stays "
+	"as small as it is. --method iec adds IR-QLoRA's elastic connection: "
+	"means of the inputs beside A, and its outputs, repeated, beside B.\n\n"
 	"With --from the adapter is an old one's copy, without the state of "
 	"its training: its next training is a new one. The options that say "
 	"what the adapter is are then errors.\n\n"
@@ -69,7 +75,8 @@ static const struct opt_program program = {
 	"lora-init --init loftq -r 16 base.st | peft-step -d chat.jsonl > a.st",
 	.see = "LoRA, arXiv:2106.09685; rsLoRA, arXiv:2312.03732; DoRA, "
 	       "arXiv:2402.09353; AdaLoRA, arXiv:2303.10512; PiSSA, "
-	       "arXiv:2404.02948; LoftQ, arXiv:2310.08659; st(5), "
+	       "arXiv:2404.02948; LoftQ, arXiv:2310.08659; QA-LoRA, "
+	       "arXiv:2309.14717; IR-QLoRA, arXiv:2402.05445; st(5), "
 	       "peft-step(1), adalora-prune(1), merge-adapter(1)",
 	.own = own,
 	.shared = opt_shared,
@@ -229,6 +236,7 @@ static int run(struct work *w, char *const *operands)
 {
 	char *paths[] = { (char *)from, NULL };
 
+	TRY(family_bring(opt_common.arch));
 	TRY(adapter_choice_config(&w->config, &choice));
 	TRY(settle(w));
 	if (from) {

@@ -59,27 +59,27 @@ static const struct opt_program program = {
 	.brief = "fold adapters into the model that they were trained on",
 	.usage = "[option ...] [base or adapter ...]",
 	.about =
-	"Reads a base and one or more adapters and writes the merged base, "
-	"which needs no adapter: W + scale (alpha / r) B A for LoRA, the "
-	"trained weight itself for a module that was trained whole. Sums are "
-	"made in f32 and rounded once. Bases and adapters come in any order. "
-	"A base goes through tensor by tensor, in constant memory.\n\n"
+	"Reads a base and one or more adapters, in any order, and writes the "
+	"merged base, which needs no adapter: W + scale (alpha / r) B A for "
+	"LoRA, the trained weight itself for a module that was trained whole, "
+	"rounded once. One tensor of a base is in memory at a time.\n\n"
 	"A quantised base is dequantised: an adapter that was trained on 4-bit "
 	"weights belongs to these, not to the weights that they were made "
-	"from (a warning says when a base is not the adapter's). With "
-	"--requantise the merged weights are quantised again as they were. "
-	"This loses part of the update; for each tensor a line on standard "
-	"error says how much is left:\n\n"
+	"from (a warning says when a base is not the adapter's). --requantise "
+	"quantises the merged weights again. This loses part of the update; a "
+	"line for each tensor on standard error says how much is left:\n\n"
 	"  delta      size of the update (Frobenius norm)\n"
 	"  survived   share that is left in the update's direction; 1: all\n"
 	"  error      size of what is wrong afterwards, in units of delta\n\n"
+	"QA-LoRA's adapter goes into the zeros of a base of quantize-int(1): "
+	"codes and scales stay, nothing is lost. --dtype makes it dense.\n\n"
 	"When head and embedding are one tensor and an adapter changes one, "
 	"the merged model has two, and tie_word_embeddings is false.\n\n"
 	"--verify runs both models, as they were read and as they are written, "
 	"over the same tokens and compares the logits; when they differ by "
 	"more than the tolerance, nothing is published and the status is 1. By "
-	"default the tolerance is 1e-4 for f32, 0.01 for f16, 0.05 for bf16 "
-	"and 0.5 with --requantise.",
+	"default the tolerance is 1e-4 for f32 and merged zeros, 0.01 for f16, "
+	"0.05 for bf16 and 0.5 with --requantise.",
 	.examples =
 	"merge-adapter -A adapter.st base.st -o merged.st\n"
 	"cat base.nf4.st adapter.st | merge-adapter | st-export --to hf out\n"
@@ -196,11 +196,10 @@ static int put_merged(struct work *w, const struct tensor *from)
 	struct tensor t;
 	int err;
 
-	if (requantise && !tensor_is_plain(from))
-		TRY(merge_again(w, &t, from));
-	else
-		TRY(merge_tensor(&t, from, &w->merger,
-				 merger_dtype(&w->merger, from), w->pool));
+	TRY(requantise && !tensor_is_plain(from) &&
+			    !merger_keeps_codes(&w->merger, from) ?
+		    merge_again(w, &t, from) :
+		    merge_best(&t, from, &w->merger, w->pool));
 	err = sink_tensor(w->to, &t);
 	if (!err && verify)
 		err = verify_after(&w->verify, &t);
@@ -214,7 +213,7 @@ static int is_changed(const struct work *w, const struct tensor *t)
 	if (merger_changes(&w->merger, t->name))
 		return 1;
 	if (!tensor_is_plain(t))
-		return !requantise;
+		return !requantise && !merger_keeps_codes(&w->merger, t);
 	return w->merger.all && dtype_is_float(t->dtype) &&
 	       merger_dtype(&w->merger, t) != t->dtype;
 }
@@ -355,16 +354,16 @@ static int merge(struct work *w)
 
 static int run(struct work *w, char *const *operands)
 {
-	struct sink_options o = {
-		.level = opt_common.raw ? 0 : (int)opt_common.level,
-	};
+	struct sink_options o = { 0 };
 	int err;
 
 	TRY(pool_new(&w->pool, opt_common.threads ? opt_common.threads :
 						    os_cpus()));
+	TRY(family_bring(opt_common.arch));
 	TRY(gather(&w->in, &adapters, operands));
 	TRY(take_adapters(w));
 	TRY(run_log_open(&w->log, opt_common.log, 0));
+	o.level = opt_common.raw ? 0 : (int)opt_common.level;
 	o.pool = w->pool;
 	TRY(sink_open(&w->to, opt_common.output, &o));
 	err = merge(w);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "adapt/spec.h"
+#include "arch/family.h"
 #include "base/io.h"
 #include "base/os.h"
 #include "base/sig.h"
@@ -24,7 +25,7 @@ struct work {
 	struct adapter_set set;
 	struct program *program;
 	struct pool *pool;
-	char *arch_text, *checkpoint;
+	char *checkpoint;
 	struct trainer *trainer;
 	struct progress progress;
 	struct run_log log;
@@ -36,23 +37,30 @@ struct work {
 
 static int read_inputs(struct work *w, char *const *operands)
 {
-	const struct train_files files = {
-		adapter, resume, fresh, data.at, eval_data.at, data.n,
-		eval_data.n,
+	struct train_files files = {
+		.adapter = adapter, .resume = resume, .fresh = fresh,
+		.eval = { eval_data.at, eval_data.n, NULL, 0 },
+		.split = reading.split,
 	};
-	struct dataset_options o = {
-		.chat_template = chat_template,
-		.train_on_prompt = train_on_prompt, .drop_long = drop_long,
-	};
+	struct dataset_stats stats = { 0 };
+	char text[DATA_COUNTS];
 
+	if (reading.split > 0 && eval_data.n)
+		return err_set(E_USAGE, "--split and --eval-data: one of them");
 	TRY(train_inputs_read(&w->in, operands, &files));
 	if (w->in.state)
 		TRY(run_options_restore(&program, json_object_get(
 						w->in.state, "options")));
 	else if (w->in.adapter)
 		TRY(adapter_choice_given(&program));
-	o.length = how.pack.length;
-	return train_inputs_data(&w->in, &files, &o);
+	files.seed = choice.seed;
+	TRY(data_options_settle(&reading, &program, how.pack.length, data.n));
+	files.data = data_options_files(&reading, data.at, data.n);
+	TRY(train_inputs_data(&w->in, &files, &reading.read, &stats));
+	if (!opt_common.quiet)
+		fputs(data_counts_text(text, &stats, how.pack.length,
+				       program.name), stderr);
+	return 0;
 }
 
 /* What the options mean together. */
@@ -60,8 +68,7 @@ static int settle_options(struct work *w)
 {
 	TRY(adapter_choice_beside(&choice));
 	if (!filter != !how.filter_every)
-		return err_set(E_USAGE, "--filter and --filter-every go "
-			       "together");
+		return err_set(E_USAGE, "--filter, --filter-every: go together");
 	how.optim = optim_at((size_t)optim);
 	how.schedule = schedule_at((size_t)scheduler);
 	how.pack.single = !pack;
@@ -120,11 +127,7 @@ static int open_adapter(struct work *w)
 
 static int open_program(struct work *w)
 {
-	size_t size;
-
-	if (arch)
-		TRY(io_read_file(&w->arch_text, &size, arch, 1 << 20));
-	TRY(program_open(&w->program, &w->in.in.base.tensors, w->arch_text));
+	TRY(program_open(&w->program, &w->in.in.base.tensors, NULL));
 	return program_adapt(w->program, &w->set);
 }
 
@@ -213,15 +216,11 @@ static int write_state(void *ctx, struct sink *out)
 
 static int on_filter(void *ctx, struct trainer *t)
 {
-	struct work *w = ctx;
 	struct collection back;
-	int err = through(&back, filter, write_state, w);
+	int err = through(&back, filter, write_state, ctx);
 
-	if (!err && back.nadapter != 1)
-		err = err_set(E_DATA, "the filter '%s' printed %zu adapters, "
-			      "want one", filter, back.nadapter);
 	if (!err)
-		err = adapter_set_load(&w->set, &back.adapter->tensors);
+		err = adapter_set_load(t->set, &back.adapter->tensors);
 	if (!err)
 		err = optim_load(&t->optim, &back.adapter->tensors);
 	collection_release(&back);
@@ -339,6 +338,7 @@ static int start(struct work *w)
 
 static int run(struct work *w, char *const *operands)
 {
+	TRY(family_bring(opt_common.arch));
 	TRY(read_inputs(w, operands));
 	TRY(settle_options(w));
 	TRY(start(w));
@@ -365,7 +365,7 @@ static void release(struct work *w)
 	train_inputs_release(&w->in);
 	pool_free(w->pool);
 	json_decref(w->options);
-	free(w->arch_text);
+	data_gate_release(&reading.gate);
 	free(w->checkpoint);
 }
 

@@ -6,16 +6,18 @@
 
 #include "adapt/adapter_choice.h"
 #include "base/opt.h"
+#include "formats/data_options.h"
 #include "train/trainer.h"
 
 static struct adapter_choice choice = ADAPTER_CHOICE;
+static struct data_options reading = DATA_OPTIONS;
 static struct opt_list data, eval_data;
-static const char *adapter, *arch, *chat_template;
+static const char *adapter;
 static const char *filter;
 static double loraplus = 1;
 static const char *checkpoint, *resume, *best;
-static int optim, scheduler = 4, pack = 1, shuffle = 1, train_on_prompt;
-static int drop_long, fresh, dry_run, log_times, profile;
+static int optim, scheduler = 4, pack = 1, shuffle = 1;
+static int fresh, dry_run, log_times, profile;
 static struct trainer_options how = {
 	.move = { 0.9, 0.999, 1e-8, 0, 0.9 },
 	.lr = 2e-4, .min_lr_rate = 0.1, .warmup_ratio = 0.03,
@@ -82,12 +84,8 @@ static struct opt own[] = {
 	  .alias = "num-train-epochs num-epochs", R },
 	{ "max-steps", 'n', OPT_COUNT, &how.steps, "N",
 	  "steps, instead of epochs; the data starts over as needed", R },
-	{ "train-on-prompt", 0, OPT_FLAG, &train_on_prompt, NULL,
-	  "loss on prompts too", .alias = "train-on-inputs" },
-	{ "template", 0, OPT_TEXT, &chat_template, "NAME",
-	  "chat template instead of the model's", .alias = "chat-template" },
-	{ "drop-long", 0, OPT_FLAG, &drop_long, NULL,
-	  "leave samples out that are longer than a row, do not cut them" },
+	DATA_OPTIONS_READ(reading, .flags = 0),
+	DATA_OPTIONS_GATE(reading, .flags = 0),
 	{ "eval-data", 0, OPT_LIST, &eval_data, "FILE",
 	  "data to measure the loss on", .alias = "validation-file eval-file" },
 	{ "eval-every", 0, OPT_COUNT, &how.eval_every, "N",
@@ -114,7 +112,6 @@ static struct opt own[] = {
 	  "put speed and memory into the log, which then is never the same" },
 	{ "profile", 0, OPT_FLAG, &profile, NULL,
 	  "print the seconds of a step by operation at the end" },
-	{ "arch", 0, OPT_TEXT, &arch, "FILE", "a model family of your own" },
 	{ 0 }
 };
 #undef R
@@ -136,6 +133,10 @@ static const struct opt_program program = {
 	"tokens, divided once by the step's label tokens, so -b 1 -g 8 "
 	"trains as -b 8 -g 1 does. Epochs follow each other without a gap: a "
 	"step may take from two.\n\n"
+	"DATA. What tokenize(1) reads is read here, by the same code and with "
+	"the same gate; its manual says what is refused and how that is "
+	"relaxed. --split 0.05 measures on what it holds out of the data, "
+	"instead of --eval-data. --mix is of the files of -d.\n\n"
 	"Schedules have Hugging Face's names and formulas; the first warm-up "
 	"step has rate 0. By default there is no warm-up in a run of fewer "
 	"than 10 steps.\n\n"

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "arch/family.h"
 #include "base/opt.h"
 #include "base/sig.h"
 #include "base/size.h"
@@ -53,11 +54,12 @@ static const struct opt_program program = {
 	"safetensors, the side files that travelled with the stream byte for "
 	"byte, and config.json with the weights' type. A quantised base needs "
 	"--dtype, which decodes it.\n\n"
-	"--to bnb writes a base that quantize-nf4 made as transformers and "
-	"bitsandbytes keep one: 4-bit codes, their scales, and the "
-	"quantization_config that makes transformers load it as it is. What "
-	"is not in 4 bits gets the embedding's type, for transformers computes "
-	"with such a checkpoint's types as they are.\n\n"
+	"--to bnb writes a base in NF4 or FP4, which quantize-nf4 made or "
+	"which came as such a checkpoint, as transformers and bitsandbytes "
+	"keep one: 4-bit codes, their scales, and the quantization_config "
+	"that makes transformers load it as it is. What is not in 4 bits gets "
+	"the embedding's type, for transformers computes with such a "
+	"checkpoint's types as they are; what came as one keeps its own.\n\n"
 	"--to peft writes an adapter as PEFT does: adapter_model.safetensors, "
 	"adapter_config.json, and a README.md that says from which base, data "
 	"and options it was made.\n\n"
@@ -119,6 +121,7 @@ static int run(char *const *operands)
 	if (o.dtype && export == export_bnb)
 		return err_set(E_USAGE, "--to bnb keeps the weights' types; "
 			       "--dtype cannot change them");
+	TRY(family_bring(opt_common.arch));
 	TRY(source_open(&from, operands + 1));
 	err = export(from, operands[0], &o);
 	source_close(from);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "arch/family.h"
 #include "base/opt.h"
 #include "base/os.h"
 #include "base/par.h"
@@ -39,6 +40,9 @@ static const struct opt_program program = {
 	"directory's side files (config.json, tokenizer.json and their like) "
 	"travel with them, byte for byte. Pickles (.bin, .pt) are programs "
 	"and are never read.\n\n"
+	"bitsandbytes' 4-bit checkpoints (NF4 and FP4, double-quantised or "
+	"not) come as they are. Of a model that sees or hears, the text model "
+	"is taken if nothing else is there.\n\n"
 	"Dense weights keep their type, unless --dtype says otherwise: then "
 	"they are rounded to nearest, ties to even. A GGUF's blocks (Q4_0, "
 	"Q4_1, Q8_0) are decoded and rounded to bf16, its rows of queries "
@@ -122,6 +126,7 @@ static int run(char *const *operands)
 	struct pool *pool;
 	int err;
 
+	TRY(family_bring(opt_common.arch));
 	TRY(pool_new(&pool, opt_common.threads ? opt_common.threads :
 						 os_cpus()));
 	err = filter_run(&f, &program, operands, pool);

@@ -4,36 +4,40 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "arch/family.h"
 #include "base/opt.h"
 #include "base/safe.h"
 #include "base/sig.h"
-#include "formats/dataset.h"
+#include "data/split.h"
+#include "formats/data_options.h"
 #include "formats/token_sink.h"
 #include "formats/tokenizer_file.h"
 
-static const char *base, *chat_template;
-static int train_on_prompt, drop_long, jsonl, show, report;
+static const char *base, *held_out;
+static struct data_options data = DATA_OPTIONS;
+static int shuffle, jsonl, show, report;
 static size_t length, limit;
+static uint64_t seed = 42;
+
+#define R .flags = OPT_RECORD
 
 static struct opt own[] = {
 	{ "base", 0, OPT_TEXT, &base, "FILE",
 	  "whose tokenizer: a base of any kind, or a tokenizer.json",
 	  .alias = "tokenizer" },
-	{ "template", 0, OPT_TEXT, &chat_template, "NAME",
-	  "chat template instead of the model's own", .alias = "chat-template",
-	  .flags = OPT_RECORD },
-	{ "train-on-prompt", 0, OPT_FLAG, &train_on_prompt, NULL,
-	  "loss on all tokens, not on the answers only",
-	  .alias = "train-on-inputs", .flags = OPT_RECORD },
+	DATA_OPTIONS_READ(data, R),
 	{ "length", 0, OPT_COUNT, &length, "N",
 	  "tokens of a sample at most; text is cut into rows of it (0: none)",
-	  .alias = "max-length max-seq-length cutoff-len sequence-len",
-	  .flags = OPT_RECORD },
-	{ "drop-long", 0, OPT_FLAG, &drop_long, NULL,
-	  "leave a sample that is too long out instead of cutting it",
-	  .flags = OPT_RECORD },
+	  .alias = "max-length max-seq-length cutoff-len sequence-len", R },
+	DATA_OPTIONS_GATE(data, R),
+	{ "held-out", 0, OPT_TEXT, &held_out, "FILE",
+	  "where --split puts what it holds out" },
+	{ "shuffle", 0, OPT_FLAG, &shuffle, NULL,
+	  "write the samples in another order; they are held in memory", R },
+	{ "seed", 0, OPT_SEED, &seed, "N",
+	  "what --shuffle and --split follow from", R },
 	{ "limit", 'L', OPT_COUNT, &limit, "N",
-	  "stop after N samples (0: all)", .flags = OPT_RECORD },
+	  "stop after N samples (0: all)", R },
 	{ "jsonl", 0, OPT_FLAG, &jsonl, NULL,
 	  "write JSON lines of input_ids and labels instead of a stream" },
 	{ "show", 0, OPT_FLAG, &show, NULL,
@@ -42,6 +46,7 @@ static struct opt own[] = {
 	  "print a JSON object of counts" },
 	{ 0 }
 };
+#undef R
 
 static const struct opt_program program = {
 	.name = "tokenize",
@@ -49,28 +54,47 @@ static const struct opt_program program = {
 	.usage = "[option ...] [file ...]",
 	.about =
 	"Reads files of records (standard input without an operand) and writes "
-	"a data stream. A file is plain text, JSON lines or a JSON array, and "
-	"what a record is is seen from the first:\n\n"
+	"a data stream. A file is plain text, JSON lines, a JSON array, CSV or "
+	"TSV with a header, or a data stream, and what a record is is seen "
+	"from the first:\n\n"
 	"messages (a list of role and content) or conversations (from and "
 	"value); prompt and completion, texts or lists of messages; "
 	"instruction, input and output; text; input_ids with labels (-100: no "
-	"loss) and attention_mask, which are used as given.\n\n"
+	"loss) and attention_mask, which are used as given. --columns names "
+	"fields that are called otherwise.\n\n"
 	"Conversations are written as the model's chat template has it, and "
-	"an answer carries loss up to the end of its turn. In prompt and "
-	"completion, text, and records without a template, the end of text is "
-	"added and learned.\n\n"
-	"Refused with status 65 and the record's number: no labelled token, "
-	"two BOS tokens, an answer without an end of turn, an end of turn that "
-	"is no token of the model, tokens beyond the vocabulary, and whatever "
-	"is not JSON. One record is in memory at a time.\n\n"
+	"each answer carries loss up to the end of its turn, unless its weight "
+	"is 0 or its train is false. In prompt and completion, text, and "
+	"records without a template, the end of text is added and learned."
+	"\n\n"
+	"MIXING. Files come one after the other. With --mix 0.7,0.3 the next "
+	"sample is from the file that is furthest behind its share, so that "
+	"every beginning of the output has the files in these shares. "
+	"--split 0.05 --held-out FILE puts samples aside, by a hash of --seed "
+	"and their tokens: equal samples are never on both sides, and the part "
+	"is that of all samples only about.\n\n"
+	"THE GATE. Refused with status 65 and the record's number: no labelled "
+	"token; an answer whose end is no token, or is not learned; two BOS "
+	"tokens; an empty text or answer; a template that writes special "
+	"tokens which the tokenizer has not; tokens beyond the vocabulary; and "
+	"whatever is not JSON. At the end: more records that are too long, "
+	"repeat an earlier one, or are empty, than the limits say. --allow "
+	"and the --max options relax each. A record repeats another by its "
+	"text; of those that are tokens already nothing is said. One record is "
+	"in memory at a time.\n\n"
 	"With --show or --report standard output is for reading, and the "
 	"stream is written only where -o names a file. --show marks tokens "
 	"that carry loss by colour on a terminal (unless NO_COLOR is set) and "
-	"else by brackets.",
+	"else by brackets. --report counts records, samples, tokens, labels, "
+	"what was cut and left out and why, samples that learn a stop token "
+	"(with_end), and samples by length (of at most so many tokens, a power "
+	"of two).",
 	.examples =
 	"tokenize --base ./SmolLM2-135M-Instruct chat.jsonl > data.st\n"
 	"tokenize --base base.st --show -L 3 chat.jsonl\n"
 	"tokenize --base model.gguf --length 1024 book.txt -o book.st\n"
+	"tokenize --base b.st --columns prompt=q,completion=a qa.csv > d.st\n"
+	"tokenize --base b.st --mix 0.7,0.3 chat.jsonl code.jsonl > d.st\n"
 	"cat base.st data.st | quantize-nf4 | peft-step -r 8 > adapter.st",
 	.see = "peft-step(1), st-ls(1), st(5)",
 	.own = own,
@@ -81,7 +105,8 @@ static const struct opt_program program = {
 struct work {
 	struct tokenizer *t;
 	struct token_sink *out; /* NULL: nothing is written */
-	size_t longest, ends;
+	struct token_sink *held; /* what --split holds out */
+	struct samples waiting; /* for --shuffle */
 	int colour;
 	struct dataset_stats stats;
 };
@@ -135,60 +160,63 @@ static int show_sample(struct work *w, const struct dataset_sample *s)
 static int take(void *ctx, const struct dataset_sample *s)
 {
 	struct work *w = ctx;
-	int64_t eos = w->t ? tokenizer_eos(w->t) : -1;
-	int ended = 0;
 
-	w->longest = s->n > w->longest ? s->n : w->longest;
-	for (size_t i = 1; i < s->n; i++)
-		ended |= eos >= 0 && s->label[i] == eos;
-	w->ends += (size_t)ended;
 	if (show)
 		TRY(show_sample(w, s));
-	if (w->out)
+	if (w->held && split_holds(seed, data.split, s->id, s->n))
+		TRY(token_sink_add(w->held, s));
+	else if (w->out && shuffle)
+		TRY(samples_add(&w->waiting, s->id, s->label, s->n));
+	else if (w->out)
 		TRY(token_sink_add(w->out, s));
 	/* The answer is no: not another one. */
 	return limit && w->stats.samples >= limit ? E_NO : 0;
 }
 
-static int print_report(const struct work *w)
+static int write_shuffled(struct work *w)
 {
-	const struct dataset_stats *s = &w->stats;
-	json_t *o = json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I}",
-			      "samples", (json_int_t)s->samples,
-			      "tokens", (json_int_t)s->tokens,
-			      "labels", (json_int_t)s->labels,
-			      "longest", (json_int_t)w->longest,
-			      "truncated", (json_int_t)s->truncated,
-			      "dropped", (json_int_t)s->dropped,
-			      "with_end", (json_int_t)w->ends);
-	char *text;
+	const struct samples *s = &w->waiting;
 
-	if (!o)
-		return err_set(E_NOMEM, "no memory for a report");
-	TRY(json_print(&text, o, 0));
-	puts(text);
-	free(text);
-	json_decref(o);
+	TRY(samples_shuffle(&w->waiting, seed));
+	for (size_t i = 0; i < s->n; i++) {
+		const struct dataset_sample x = {
+			.id = s->id + s->start[i],
+			.label = s->label + s->start[i],
+			.n = s->start[i + 1] - s->start[i],
+		};
+
+		TRY(token_sink_add(w->out, &x));
+	}
 	return 0;
 }
 
-static int read_all(struct work *w, char *const *path)
+static int print_report(const struct work *w)
 {
-	const struct dataset_options o = {
-		.chat_template = chat_template, .length = length,
-		.train_on_prompt = train_on_prompt, .drop_long = drop_long,
-	};
-	int err = 0;
+	json_t *o;
+	char *text;
+	int err;
 
-	do {
-		err = dataset_read(*path, w->t, &o, &w->stats, take, w);
-	} while (!err && *path && *++path);
+	TRY(data_report(&o, &w->stats));
+	err = json_print(&text, o, 0);
+	json_decref(o);
+	TRY(err);
+	puts(text);
+	free(text);
+	return 0;
+}
+
+static int read_all(struct work *w, const struct data_files *files)
+{
+	int err = data_files_each(files, w->t, &data.read, &w->stats, take, w);
+
 	if (err == E_NO)
-		err = 0;
+		err = data_gate_close(&data.gate, &w->stats);
 	if (!err && !w->stats.samples)
-		err = err_set(E_DATA, "all samples are longer than --length "
-			      "%zu", length);
-	return err;
+		err = err_set(E_DATA, "no sample is left: %zu longer than "
+			      "--length %zu, %zu empty, %zu unlabelled",
+			      w->stats.dropped, length, w->stats.empty,
+			      w->stats.unlabelled);
+	return err ? err : write_shuffled(w);
 }
 
 /* What is said to a reader, on standard output. */
@@ -201,38 +229,61 @@ static int say(struct work *w)
 	return 0;
 }
 
-static int write_all(struct work *w, char *const *path)
+static int close_sink(struct token_sink *s, int err)
 {
-	int err;
-
-	TRY(token_sink_open(&w->out, opt_common.output, jsonl,
-			    opt_common.raw ? 0 : (int)opt_common.level));
-	err = read_all(w, path);
+	if (!s)
+		return err;
 	if (!err)
-		err = say(w);
-	if (!err)
-		return token_sink_close(w->out, &program);
-	token_sink_abort(w->out, err, program.name);
+		return token_sink_close(s, &program);
+	token_sink_abort(s, err, program.name);
 	return err;
 }
 
-static int run(struct work *w, char *const *path)
+static int write_all(struct work *w, const struct data_files *files)
 {
-	const char *no_colour = getenv("NO_COLOR");
+	int level = opt_common.raw ? 0 : (int)opt_common.level, err;
 
+	TRY(token_sink_open(&w->out, opt_common.output, jsonl, level));
+	err = held_out ? token_sink_open(&w->held, held_out, jsonl, level) : 0;
+	if (!err)
+		err = read_all(w, files);
+	if (!err)
+		err = say(w);
+	err = close_sink(w->held, err);
+	return close_sink(w->out, err);
+}
+
+static int settle(size_t nfile)
+{
+	TRY(data_options_settle(&data, &program, length, nfile));
+	if ((data.split > 0) != (held_out != NULL))
+		return err_set(E_USAGE, "--split and --held-out go together");
+	return 0;
+}
+
+static int run(struct work *w, char **path, size_t n)
+{
+	static const char *const input[] = { "-" };
+	const char *no_colour = getenv("NO_COLOR");
+	struct data_files files;
+
+	TRY(settle(n ? n : 1));
+	files = data_options_files(&data, n ? (const char *const *)path :
+				   input, n ? n : 1);
 	w->colour = isatty(STDOUT_FILENO) && !(no_colour && *no_colour);
+	TRY(family_bring(opt_common.arch));
 	if (base)
 		TRY(tokenizer_open(&w->t, base));
 	if (!(show || report) || opt_common.output)
-		return write_all(w, path);
-	TRY(read_all(w, path));
+		return write_all(w, &files);
+	TRY(read_all(w, &files));
 	return say(w);
 }
 
 int main(int argc, char **argv)
 {
 	struct work w = { 0 };
-	char **operands;
+	char **operands, text[DATA_COUNTS];
 	size_t noperand;
 	int done, err;
 
@@ -241,13 +292,14 @@ int main(int argc, char **argv)
 	if (done)
 		return err;
 	if (!err)
-		err = run(&w, operands);
+		err = run(&w, operands, noperand);
 	if (err)
 		fprintf(stderr, "%s: %s\n", program.name, err_text());
-	else if (w.stats.truncated + w.stats.dropped && !opt_common.quiet)
-		fprintf(stderr, "%s: %zu samples cut to %zu tokens, %zu left "
-			"out\n", program.name, w.stats.truncated, length,
-			w.stats.dropped);
+	else if (!opt_common.quiet)
+		fputs(data_counts_text(text, &w.stats, length, program.name),
+		      stderr);
+	samples_release(&w.waiting);
+	data_gate_release(&data.gate);
 	tokenizer_free(w.t);
 	return err;
 }

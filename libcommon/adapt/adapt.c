@@ -12,6 +12,8 @@ static const struct adapter_kind *const kinds[] = {
 	&adapt_adalora,
 	&adapt_full,
 	&adapt_embed,
+	&adapt_qalora,
+	&adapt_iec,
 };
 
 const struct adapter_kind *adapter_kind_at(size_t i)
@@ -75,7 +77,7 @@ int adapter_set_add(struct adapter_set *s, const struct adapter_site *site,
 		    const struct adapter_options *o)
 {
 	struct adapter a = { .out = site->out, .in = site->in,
-			     .role = site->role,
+			     .role = site->role, .group = site->group,
 			     .module = strdup(site->module) };
 	size_t room = s->room ? 2 * s->room : 64;
 	struct adapter *at = s->at;
@@ -238,6 +240,25 @@ void adapter_init_normal(struct adapter *a, size_t i, float deviation,
 
 	for (size_t k = 0; k < p->rows * p->cols; k++)
 		p->at[k] = rng_normal(r, k) * deviation;
+}
+
+/* The head's rows are labelled positions, and not a sequence's. */
+int adapter_set_by_sequence(const struct adapter_set *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (!s->at[i].kind->by_sequence || s->at[i].role == ROLE_HEAD)
+			return 0;
+	return 1;
+}
+
+void adapter_gradient(const struct adapt_pass *p, float *g, size_t stride,
+		      struct mat a, struct mat b)
+{
+	const size_t whole[] = { 0, a.rows };
+	const size_t *start = p->batch ? p->batch->start : whole;
+
+	gemm_tn(p->pool, g, stride, a.at, a.stride, a.cols, b.at, b.stride,
+		b.cols, start, p->batch ? p->batch->nseq : 1);
 }
 
 static int init(struct adapter *a, const struct tensor_set *base,

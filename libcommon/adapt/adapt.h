@@ -49,6 +49,7 @@ struct adapter_options {
 	size_t made_rank;       /* before it was pruned; 0: as rank */
 	double alpha, dropout;
 	int rslora;
+	size_t cols;            /* of a stored adapter's mark; 0: a new one */
 	json_t *extra;          /* a kind's own options, or NULL; borrowed */
 };
 
@@ -57,6 +58,7 @@ struct adapter {
 	char *module;           /* "model.layers.0.self_attn.q_proj" */
 	size_t out, in;         /* the weight's rows and cols */
 	enum tensor_role role;
+	size_t group;           /* the site's */
 	size_t rank;
 	double alpha;
 	float scale;            /* alpha / rank, or alpha / sqrt(rank) */
@@ -151,6 +153,9 @@ struct adapter_kind {
 	 * on entry, W' on return. scale multiplies the update (1: all). */
 	int (*merge)(const struct adapter *a, const struct weight *w,
 		     float scale, float *dst, size_t row, size_t n) MUST_CHECK;
+	/* Its gradients are sums over rows by adapter_gradient() alone, so that
+	 * the sequences of a batch may come in several. */
+	int by_sequence;
 	int merge_adds;         /* it adds to dst what does not depend on it */
 
 	/* Keys of the configuration that are this kind's, with a space
@@ -161,6 +166,16 @@ struct adapter_kind {
 	/* The update as scale B A: a (rank, in), b (out, rank). NULL: it is no
 	 * product, or depends on the base. */
 	void (*factors)(const struct adapter *a, float *to_a, float *to_b);
+	/* For a kind whose update is the same number for all weights of a group
+	 * in a row: add (n, in / group), what rows [row, row + n) of the merged
+	 * update are. E_CONFIG: groups of that size have no such number, and
+	 * what can be done. NULL: no group has. */
+	int (*merge_groups)(const struct adapter *a, float scale, size_t group,
+			    float *add, size_t row, size_t n) MUST_CHECK;
+
+	/* Adds to the configuration what reading the adapter needs; NULL:
+	 * nothing. E_NOMEM. */
+	int (*describe)(const struct adapter *a, json_t *config) MUST_CHECK;
 
 	/* The PEFT name of parameter i ("lora_A.weight"). */
 	const char *(*peft_name)(const struct adapter *a, size_t i);
@@ -191,6 +206,8 @@ struct adapter_site {
 	const char *module;     /* "model.layers.0.self_attn.q_proj" */
 	size_t out, in;
 	enum tensor_role role;  /* linear, head or embed */
+	size_t group;           /* weights of a row that share a scale and a
+				 * zero (int storage); 0: there are none */
 };
 
 /* All adapters of a model, in the order of its modules. */
@@ -238,6 +255,10 @@ int adapter_set_settle(struct adapter_set *s,
  * parameters that are zero at first (B, vectors) is ratio times A's. */
 void adapter_set_ratio(struct adapter_set *s, double ratio);
 
+/* Are the gradients of a batch, bit for bit, those of its sequences one after
+ * the other? */
+int adapter_set_by_sequence(const struct adapter_set *s);
+
 /* "<module>.<param>" into buf of TENSOR_NAME bytes. */
 const char *adapter_param_name(char *buf, const struct adapter *a, size_t i);
 
@@ -277,6 +298,11 @@ int adapter_drops(const struct adapter *a, const struct adapt_pass *p);
 struct mat adapter_drop(const struct adapter *a, const struct adapt_pass *p,
 			struct mat x);
 
+/* g (a.cols, b.cols) += a^T b, whose rows are the pass's, sequence by sequence;
+ * stride is g's. */
+void adapter_gradient(const struct adapt_pass *p, float *g, size_t stride,
+		      struct mat a, struct mat b);
+
 /* dx += add through the same mask. */
 void adapter_undrop(const struct adapter *a, const struct adapt_pass *p,
 		    struct mat dx, struct mat add);
@@ -286,6 +312,8 @@ extern const struct adapter_kind
 	adapt_dora,
 	adapt_embed,
 	adapt_full,
-	adapt_lora;
+	adapt_iec,
+	adapt_lora,
+	adapt_qalora;
 
 #endif

@@ -198,8 +198,8 @@ static int adalora_penalty(struct adapter *a, double weight, double *value)
 	const struct adapter_param *pa = &a->param[LORA_A];
 	const struct adapter_param *pb = &a->param[LORA_B];
 	size_t r = a->rank, square = size_align(r * r * sizeof(float), 64);
-	size_t space = size_max(gemm_space(NULL, r, a->in + r),
-				gemm_space(NULL, a->out, r));
+	size_t space = size_max(gemm_space(NULL, r, a->in + r, 1),
+				gemm_space(NULL, a->out, r, 1));
 	float *g = aligned_alloc(64, square + size_align(space, 64));
 	struct gemm_dense d = { g, r, r, r };
 	double norm;
@@ -212,7 +212,8 @@ static int adalora_penalty(struct adapter *a, double weight, double *value)
 	product((char *)g + square, pa->grad, a->in, 1, mat_of(g, r, r),
 		&pa->dense, GEMM_NN);
 	memset(g, 0, square);
-	gemm_tn(NULL, g, r, pb->at, r, r, pb->at, r, r, a->out);
+	gemm_tn(NULL, g, r, pb->at, r, r, pb->at, r, r,
+		(size_t[]){ 0, a->out }, 1);
 	norm += to_slope(g, r, weight * (double)own->orthogonal);
 	product((char *)g + square, pb->grad, r, 1, mat_of(pb->at, a->out, r),
 		&d, GEMM_NN);

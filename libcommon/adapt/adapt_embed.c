@@ -99,6 +99,7 @@ const struct adapter_kind adapt_embed = {
 	.gather = embed_gather,
 	.scatter = embed_scatter,
 	.merge = embed_merge,
+	.by_sequence = 1,
 	.merge_adds = 1,
 	.peft_name = embed_peft_name,
 };

@@ -53,8 +53,7 @@ static void full_backward(const struct adapter *a, const struct adapt_pass *p,
 			  struct mat dy, struct mat x, struct gemm_output *dx)
 {
 	(void)dx;
-	gemm_tn(p->pool, a->param[0].grad, a->in, dy.at, dy.stride, a->out,
-		x.at, x.stride, a->in, x.rows);
+	adapter_gradient(p, a->param[0].grad, a->in, dy, x);
 }
 
 static void full_scatter(const struct adapter *a, const uint32_t *id,
@@ -107,6 +106,7 @@ const struct adapter_kind adapt_full = {
 	.weight = full_weight,
 	.backward = full_backward,
 	.scatter = full_scatter,
+	.by_sequence = 1,
 	.merge = full_merge,
 	.peft_name = full_peft_name,
 	.release = full_release,

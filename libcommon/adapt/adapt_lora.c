@@ -117,8 +117,7 @@ static void gradient_a(const struct adapter *a, const struct adapt_pass *p,
 {
 	struct mat h = kept(a, p, x.rows), xd = adapter_drop(a, p, x);
 
-	gemm_tn(p->pool, a->param[LORA_A].grad, a->in, h.at, h.stride, a->rank,
-		xd.at, xd.stride, a->in, x.rows);
+	adapter_gradient(p, a->param[LORA_A].grad, a->in, h, xd);
 }
 
 void lora_backward(const struct adapter *a, const struct adapt_pass *p,
@@ -127,8 +126,7 @@ void lora_backward(const struct adapter *a, const struct adapt_pass *p,
 	struct mat h = kept(a, p, x.rows);
 	struct adapt_pass own = dx && !adapter_drops(a, p) ? *p : alone(p);
 
-	gemm_tn(p->pool, a->param[LORA_B].grad, a->rank, dy.at, dy.stride,
-		a->out, h.at, h.stride, a->rank, x.rows);
+	adapter_gradient(p, a->param[LORA_B].grad, a->rank, dy, h);
 	scaled_product(a, &own, h, dy, LORA_B, GEMM_NN);
 	if (!own.early)
 		gradient_a(a, p, x);
@@ -166,7 +164,7 @@ int lora_merge(const struct adapter *a, const struct weight *w,
 	size_t bytes = size_align(count * sizeof(float), 64);
 	const float *b = a->param[LORA_B].at + row * a->rank;
 	char *room = aligned_alloc(64, size_align(bytes + gemm_space(NULL, n,
-							a->rank), 64));
+							a->rank, 1), 64));
 	float *sb = (float *)room;
 	struct gemm_output o = { .y = dst, .stride = a->in, .n = a->in,
 				 .add = 1 };
@@ -203,6 +201,7 @@ const struct adapter_kind adapt_lora = {
 	.backward = lora_backward,
 	.finish = lora_finish,
 	.merge = lora_merge,
+	.by_sequence = 1,
 	.merge_adds = 1,
 	.at_embed = &adapt_embed,
 	.starts = 1,

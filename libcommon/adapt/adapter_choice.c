@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "adapt/adapt.h"
+#include "base/size.h"
 
 enum { INIT_GAUSSIAN = 1 };     /* of ADAPTER_INITS; the next change bases */
 
@@ -220,10 +221,46 @@ static int set_own(json_t *j, const struct adapter_choice *c,
 	return 0;
 }
 
+/* What belongs to one kind stands in the configurations of that kind. */
+static int fill_qalora(json_t *j, const struct adapter_choice *c)
+{
+	static const char *const pools[] = { "mean", "sum", "peft" };
+
+	if (json_object_set_new(j, "qalora_pool",
+				json_string(pools[c->qalora_pool])))
+		return out_of_memory();
+	if (c->qalora_group &&
+	    json_object_set_new(j, "qalora_group_size", json_integer(
+				(json_int_t)c->qalora_group)))
+		return out_of_memory();
+	return 0;
+}
+
+static const struct {
+	const char *kind;
+	int (*fill)(json_t *j, const struct adapter_choice *c);
+} kinds[] = {
+	{ "lora", NULL },
+	{ "dora", NULL },
+	{ "adalora", NULL },
+	{ "qalora", fill_qalora },
+	{ "iec", NULL },
+};
+
+static int fill_kind(json_t *j, const struct adapter_choice *c)
+{
+	for (size_t i = 0; i < NELEM(kinds); i++)
+		if (!strcmp(kinds[i].kind, c->method))
+			return kinds[i].fill ? kinds[i].fill(j, c) : 0;
+	return err_set(E_USAGE, "--method %s: no such method", c->method);
+}
+
 static int set_kind(json_t *j, const struct adapter_choice *c)
 {
-	const struct adapter_kind *kind = adapter_kind_at((size_t)c->method);
+	const struct adapter_kind *kind;
 
+	TRY(fill_kind(j, c));
+	kind = adapter_kind_find(c->method);
 	if (c->init && !kind->starts)
 		return err_set(E_USAGE, "--init %s: is not for --method %s, "
 			       "which begins in its own way; for --method lora",

@@ -9,7 +9,7 @@
 #include "base/opt.h"
 
 struct adapter_choice {
-	int method;             /* adapter_kind_at() */
+	const char *method;     /* an adapter kind */
 	int init;               /* adapter_init_name() */
 	size_t rank;
 	double alpha;           /* 0: twice the rank */
@@ -17,6 +17,8 @@ struct adapter_choice {
 	int rslora;
 	struct opt_list target, exclude, layers, save;
 	struct opt_list rank_pattern, alpha_pattern;
+	size_t qalora_group;    /* 0: the base's */
+	int qalora_pool;
 	uint64_t seed;
 
 	/* AdaLoRA's; negative, or 0 of what cannot be: by itself */
@@ -24,13 +26,8 @@ struct adapter_choice {
 	double tinit, tfinal, orthogonal;
 };
 
-#define ADAPTER_CHOICE { .rank = 16, .seed = 42, .tinit = -1, .tfinal = -1, \
-			 .orthogonal = -1 }
-
-/* In the order of the kinds' table (adapt/adapt.c), up to full. */
-#define ADAPTER_METHODS "lora"       \
-			"|dora"      \
-			"|adalora"
+#define ADAPTER_CHOICE { .method = "lora", .rank = 16, .seed = 42,           \
+			 .tinit = -1, .tfinal = -1, .orthogonal = -1 }
 
 /* What A and B begin as. */
 #define ADAPTER_INITS "default"      \
@@ -41,13 +38,21 @@ struct adapter_choice {
 
 /* The rows; c is the variable. */
 #define ADAPTER_OPTIONS(c)                                                   \
-	{ "method", 0, OPT_CHOICE, &(c).method, NULL,                        \
-	  "kind of adapter", .alias = "peft-type",                           \
-	  .choices = ADAPTER_METHODS, .flags = OPT_RECORD },                 \
+	{ "method", 0, OPT_TEXT, &(c).method, "KIND",                        \
+	  "lora; dora: magnitude and direction apart; adalora: ranks move "  \
+	  "to where they count; qalora: pools its inputs by the base's "     \
+	  "groups; iec: IR-QLoRA's elastic connection",                      \
+	  .alias = "peft-type", .flags = OPT_RECORD },                       \
 	{ "init", 0, OPT_CHOICE, &(c).init, NULL,                            \
 	  "first values; those after gaussian change the base too, and are " \
 	  "lora-init's", .alias = "init-lora-weights",                       \
 	  .choices = ADAPTER_INITS, .flags = OPT_RECORD },                   \
+	{ "qalora-group-size", 0, OPT_COUNT, &(c).qalora_group, "N",         \
+	  "qalora: inputs that are pooled; 0: as many as the base's groups " \
+	  "have", .flags = OPT_RECORD },                                     \
+	{ "qalora-pool", 0, OPT_CHOICE, &(c).qalora_pool, "KIND",            \
+	  "qalora: mean, sum, or PEFT's mean times groups",                  \
+	  .choices = "mean|sum|peft", .flags = OPT_RECORD },                 \
 	{ "rank", 'r', OPT_COUNT, &(c).rank, "N", "rank of the update",      \
 	  .alias = "lora-r lora-rank", .flags = OPT_RECORD },                \
 	{ "alpha", 0, OPT_REAL, &(c).alpha, "X",                             \

@@ -6,7 +6,7 @@
 
 #include "adapt/adapt_lora.h"
 #include "base/size.h"
-#include "base/svd.h"
+#include "base/lapack.h"
 
 /* ---- where, and of which rank ---- */
 
@@ -230,10 +230,10 @@ static int decompose(struct core *c, float *b, const float *a, size_t out,
 		     size_t in, size_t sum)
 {
 	transpose(c->at, a, sum, in);
-	TRY(qr(c->qb, c->rb, b, out, sum));
-	TRY(qr(c->qa, c->ra, c->at, in, sum));
+	TRY(lapack_qr(c->qb, c->rb, b, out, sum));
+	TRY(lapack_qr(c->qa, c->ra, c->at, in, sum));
 	product(c->core, c->rb, c->ra, c->kb, c->ka, sum);
-	return svd(c->u, c->s, c->vt, c->core, c->kb, c->ka);
+	return lapack_svd(c->u, c->s, c->vt, c->core, c->kb, c->ka);
 }
 
 /* The first values, each factor with the root. */

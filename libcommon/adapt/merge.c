@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "adapt/merge_parts.h"
 #include "adapt/spec.h"
 #include "base/size.h"
 
@@ -38,8 +39,7 @@ void merger_release(struct merger *m)
 	memset(m, 0, sizeof(*m));
 }
 
-/* Is p a parameter of the module whose weight is named weight? */
-static int stands_at(const struct tensor *p, const char *weight)
+int merge_stands_at(const struct tensor *p, const char *weight)
 {
 	static const char end[] = ".weight";
 	size_t len = strlen(weight), cut = sizeof(end) - 1;
@@ -55,7 +55,7 @@ static size_t count_at(const struct merge_adapter *a, const char *weight)
 	size_t n = 0;
 
 	for (size_t i = 0; i < a->tensors.n; i++)
-		n += (size_t)stands_at(&a->tensors.at[i], weight);
+		n += (size_t)merge_stands_at(&a->tensors.at[i], weight);
 	return n;
 }
 
@@ -88,7 +88,7 @@ static int make_set(struct adapter_set *s, struct merge_adapter *a,
 	if (!here.at)
 		return err_set(E_NOMEM, "out of memory");
 	for (size_t i = 0; i < a->tensors.n; i++)
-		if (stands_at(&a->tensors.at[i], t->name)) {
+		if (merge_stands_at(&a->tensors.at[i], t->name)) {
 			here.at[here.n++] = a->tensors.at[i];
 			a->used[i] = 1;
 		}
@@ -102,6 +102,15 @@ static int make_set(struct adapter_set *s, struct merge_adapter *a,
 	adapter_sites_release(&sites);
 	free(here.at); /* its tensors are a's */
 	return err;
+}
+
+int merge_sets(struct adapter_set *set, struct merger *m,
+	       const struct tensor *from)
+{
+	for (size_t i = 0; i < m->n; i++)
+		if (count_at(&m->at[i], from->name))
+			TRY(make_set(&set[i], &m->at[i], from));
+	return 0;
 }
 
 struct job {
@@ -223,15 +232,6 @@ static int run_all(struct job *j, struct pool *pool)
 	return err;
 }
 
-static int make_sets(struct adapter_set *set, struct merger *m,
-		     const struct tensor *from)
-{
-	for (size_t i = 0; i < m->n; i++)
-		if (count_at(&m->at[i], from->name))
-			TRY(make_set(&set[i], &m->at[i], from));
-	return 0;
-}
-
 /* The adapters' own rows, around run_all(). */
 static int run_adapted(struct job *j, struct merger *m, struct pool *pool)
 {
@@ -241,7 +241,7 @@ static int run_adapted(struct job *j, struct merger *m, struct pool *pool)
 	if (!err && !set)
 		err = err_set(E_NOMEM, "out of memory");
 	if (!err)
-		err = make_sets(set, m, j->from);
+		err = merge_sets(set, m, j->from);
 	j->set = set;
 	j->unit = j->w.cols;
 	if (!err)

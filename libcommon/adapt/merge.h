@@ -47,6 +47,26 @@ enum dtype merger_dtype(const struct merger *m, const struct tensor *t);
 int merge_tensor(struct tensor *to, const struct tensor *from,
 		 struct merger *m, enum dtype d, struct pool *pool) MUST_CHECK;
 
+/*
+ * Is the tensor one of whole numbers by groups (int storage) that the adapters
+ * can be merged into without touching a code? So it is when they all have
+ * merge_groups(), no type is asked for, and none replaces it.
+ */
+int merger_keeps_codes(const struct merger *m, const struct tensor *t);
+
+/*
+ * to: new, as from, for which merger_keeps_codes(), with the same codes and
+ * scales; zeros are f32, each less by update / scale, rounded once. E_CONFIG:
+ * an adapter's groups do not go into from's; E_DATA, E_NOMEM.
+ */
+int merge_zeros(struct tensor *to, const struct tensor *from,
+		struct merger *m, struct pool *pool) MUST_CHECK;
+
+/* merge_zeros() where it can be, else merge_tensor() with the type of
+ * merger_dtype(). */
+int merge_best(struct tensor *to, const struct tensor *from,
+	       struct merger *m, struct pool *pool) MUST_CHECK;
+
 /* After the last tensor. E_DATA: a parameter had no place in the base. */
 int merger_finish(const struct merger *m) MUST_CHECK;
 

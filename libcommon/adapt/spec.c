@@ -29,6 +29,8 @@ int adapter_sites_add(struct adapter_sites *s, const struct tensor *t)
 	}
 	site.out = t->shape[0];
 	site.in = t->shape[1];
+	if (t->node[0].kind == STORE_INT && site.in % t->node[0].block == 0)
+		site.group = t->node[0].block;
 	site.module = strndup(t->name, len - strlen(end));
 	if (!site.module)
 		return err_set(E_NOMEM, "out of memory");
@@ -297,6 +299,9 @@ static int describe(struct adapter_set *s, json_t *config,
 	json_object_del(d, "layers_to_transform");
 	if (!json_is_array(json_object_get(d, "modules_to_save")))
 		json_object_set_new(d, "modules_to_save", json_array());
+	for (size_t i = 0; i < s->n; i++)
+		if (s->at[i].kind->describe)
+			TRY(s->at[i].kind->describe(&s->at[i], d));
 	return describe_patterns(s, config);
 }
 
@@ -349,6 +354,7 @@ static int read_site(struct adapter_set *s, json_t *config,
 	if (!mark)
 		return 0;
 	o.rank = tensor_rows(mark);
+	o.cols = tensor_cols(mark);
 	return adapter_set_add(s, site, &o);
 }
 

@@ -1,6 +1,7 @@
 #include "arch/family.h"
 
 #include "arch/family_text.h"
+#include "base/io.h"
 #include "base/size.h"
 
 #include <pthread.h>
@@ -24,6 +25,11 @@ const char *family_name(const struct family *f)
 const char *family_prefix(const struct family *f)
 {
 	return f->prefix;
+}
+
+const char *family_architecture(const struct family *f)
+{
+	return f->architectures.n ? f->architectures.at[0] : "";
 }
 
 const struct family_step *family_steps(const struct family *f,
@@ -79,7 +85,7 @@ int family_is_group(const struct family *f, const char *name)
 
 /* ---- the built-in ones, parsed at the first call ---- */
 
-enum { BUILTIN = 128 };
+enum { BUILTIN = 128, BROUGHT = 1 << 20 }; /* families; bytes of a file */
 
 static struct family *builtin[BUILTIN + 1];
 static size_t nbuiltin;
@@ -102,6 +108,25 @@ const struct family *family_at(size_t i)
 
 	pthread_once(&once, load);
 	return i < nbuiltin ? builtin[i] : NULL;
+}
+
+/* ---- one that is not built in ---- */
+
+static struct family *brought;
+
+int family_bring(const char *path)
+{
+	char *text;
+	size_t size;
+	int err;
+
+	if (!path)
+		return 0;
+	TRY(io_read_file(&text, &size, path, BROUGHT));
+	family_free(brought);
+	err = family_parse(&brought, text, size, path);
+	free(text);
+	return err;
 }
 
 static int list_has(const struct family_words *list, const char *word)
@@ -130,14 +155,32 @@ static const struct {
 	{ "mixtral", "a mixture of experts" },
 	{ "deepseekv", "a mixture of experts" },
 	{ "deepseek_v", "a mixture of experts" },
+	{ "dbrx", "a mixture of experts" },
+	{ "gptoss", "a mixture of experts" },
+	{ "gpt_oss", "a mixture of experts" },
+	{ "llama4", "a mixture of experts" },
+	{ "jamba", "a state space model" },
 	{ "mamba", "a state space model" },
+	{ "bamba", "a state space model" },
+	{ "nemotronh", "a state space model" },
+	{ "nemotron_h", "a state space model" },
 	{ "rwkv", "a recurrent model" },
+	{ "recurrent", "a recurrent model" },
+	{ "qwen3next", "a recurrent model" },
+	{ "qwen3_next", "a recurrent model" },
+	{ "lfm2", "a model with convolutions" },
 	{ "t5", "an encoder with a decoder" },
 	{ "bart", "an encoder with a decoder" },
+	{ "pegasus", "an encoder with a decoder" },
+	{ "marian", "an encoder with a decoder" },
+	{ "whisper", "an encoder with a decoder" },
 	{ "bert", "an encoder" },
+	{ "electra", "an encoder" },
+	{ "maskedlm", "an encoder" },
 	{ "conditionalgeneration", "more than text, or an encoder" },
 	{ "classification", "a classifier" },
 	{ "vision", "a vision model" },
+	{ "llava", "a vision model" },
 	{ "vl", "a vision model" },
 };
 
@@ -172,14 +215,15 @@ int family_find(const struct family **to, json_t *config)
 	const char *type = json_text(config, "model_type", NULL);
 	const struct family *f;
 
-	*to = NULL;
-	for (size_t i = 0; (f = family_at(i)); i++)
+	*to = brought;
+	for (size_t i = 0; !*to && (f = family_at(i)); i++)
 		if (arch && !is_body(arch)
 			    ? list_has(&f->architectures, arch)
 			    : type && list_has(&f->types, type)) {
 			*to = f;
-			return 0;
 		}
+	if (*to)
+		return 0;
 	if (arch)
 		return unknown("architecture", arch);
 	if (type)

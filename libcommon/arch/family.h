@@ -51,6 +51,7 @@ struct family_tensor {
 	int gguf_permuted;              /* rows permuted by llama.cpp ... */
 	char permute_heads[FAMILY_NAME]; /* ... for that many heads (config) */
 	int plus1;                      /* a gain of 1 + w; GGUF has the sum */
+	int transposed;                 /* checkpoints have it (cols, rows) */
 };
 
 struct family;          /* opaque: steps, tensors, config rules */
@@ -60,9 +61,14 @@ int family_parse(struct family **f, const char *text, size_t size,
 		 const char *origin) MUST_CHECK;
 void family_free(struct family *f);
 
-/* The built-in family for a config.json: by "architectures", else
- * "model_type". E_DATA: unknown, or a kind that cannot be expressed, by name.
- * Borrowed from the process: never freed. */
+/* From now on the process takes this file's family for every base, whatever
+ * its config.json says: --arch FILE. NULL: nothing changes. E_NOINPUT, E_IO,
+ * E_DATA. Call it before any thread is made. */
+int family_bring(const char *path) MUST_CHECK;
+
+/* The family for a config.json: the one that was brought, else a built-in one
+ * by "architectures", else "model_type". E_DATA: unknown, or a kind that cannot
+ * be expressed, by name. Borrowed from the process: never freed. */
 int family_find(const struct family **f, json_t *config) MUST_CHECK;
 
 /* The built-in family for a GGUF's general.architecture; NULL: none. */
@@ -71,6 +77,7 @@ const struct family *family_at(size_t i);       /* NULL: past the last */
 
 const char *family_name(const struct family *f);
 const char *family_prefix(const struct family *f);      /* "model." */
+const char *family_architecture(const struct family *f); /* the first; "" */
 const struct family_step *family_steps(const struct family *f,
 				       enum family_part part, size_t *n);
 const struct family_tensor *family_tensors(const struct family *f, size_t *n);

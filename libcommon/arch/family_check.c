@@ -12,12 +12,12 @@
 
 static const char *const telling[] = {
 	"act", "alibi", "altup", "attention", "attn", "bias", "cap", "clip",
-	"conv", "delta", "embd_scale", "expert", "gate", "head", "hidden",
-	"inner", "intermediate", "latent", "layer", "loop", "lora", "mask",
-	"mlp", "moe", "mtp", "multiplier", "nextn", "norm", "position",
+	"conv", "delta", "embd_scale", "encoder", "expert", "gate", "head",
+	"hidden", "inner", "intermediate", "latent", "layer", "loop", "lora",
+	"mask", "mlp", "moe", "mtp", "multiplier", "nextn", "norm", "position",
 	"prefix", "qk", "query", "residual", "rope", "rotary", "router",
-	"scal", "sliding", "softcap", "sparse", "ssm", "temperature",
-	"theta", "vision", "window",
+	"scal", "sliding", "softcap", "sparse", "ssm", "temperature", "theta",
+	"vision", "window",
 };
 
 /* "*" stands for anything. */

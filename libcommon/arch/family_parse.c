@@ -119,6 +119,8 @@ static int attribute(struct parser *p, struct family_tensor *t,
 		return t->optional = 1, 0;
 	if (!strcmp(word, "plus1"))
 		return t->plus1 = 1, 0;
+	if (!strcmp(word, "transposed"))
+		return t->transposed = 1, 0;
 	if (!strncmp(word, "tied=", 5)) {
 		t->optional = 1;
 		return name_copy(p, t->tied, sizeof(t->tied), word + 5);
@@ -170,6 +172,8 @@ static int entry_tensor(struct parser *p, char *line)
 	TRY(name_copy(p, t.gguf, sizeof(t.gguf), w.at[4]));
 	for (size_t i = 5; i < w.n; i++)
 		TRY(attribute(p, &t, w.at[i]));
+	if (t.transposed && !t.rows[1][0])
+		return fault(p, "a vector cannot be transposed", t.name);
 	f->tensor[f->ntensor++] = t;
 	return 0;
 }

@@ -100,12 +100,13 @@ int opt_bytes(uint64_t *bytes, const char *text) MUST_CHECK;
 
 /* Options that programs share, for the second table of a program:
  *   -o --output, -j --threads, -m --memory, -q --quiet, -v --verbose,
- *   -c --config, --log, --level / -u. */
+ *   -c --config, --log, --arch, --level / -u. */
 struct opt_common {
 	const char *output;     /* NULL: standard output */
 	size_t threads;         /* 0: os_cpus() */
 	uint64_t memory;        /* 0: what is free */
 	const char *config, *log;
+	const char *arch;       /* a family's file, for family_bring() */
 	int quiet, verbose;
 	size_t level;           /* zstd level of compressed parts; 0: all raw */
 	int raw;                /* -u */

@@ -13,6 +13,8 @@ struct opt opt_shared[] = {
 	  "memory to plan for, such as 800M or 8G; without it, what is free" },
 	{ "config", 'c', OPT_TEXT, &opt_common.config, "FILE",
 	  "options from a JSON object of long names; the command line wins" },
+	{ "arch", 0, OPT_TEXT, &opt_common.arch, "FILE",
+	  "the base's family is described there, whatever it says it is" },
 	{ "level", 0, OPT_COUNT, &opt_common.level, "N",
 	  "zstd level of what is compressed, 0: everything is stored raw" },
 	{ "raw", 'u', OPT_FLAG, &opt_common.raw, NULL,

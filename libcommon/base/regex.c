@@ -132,6 +132,25 @@ int regex_search(struct regex *re, const char *text, size_t size, size_t from,
 	return search(re, text, size, from, 0, found, start, end);
 }
 
+size_t regex_groups(const struct regex *re)
+{
+	uint32_t n = 0;
+
+	(void)pcre2_pattern_info(re->code, PCRE2_INFO_CAPTURECOUNT, &n);
+	return n;
+}
+
+void regex_group(const struct regex *re, size_t i, int *took, size_t *start,
+		 size_t *end)
+{
+	const PCRE2_SIZE *at = pcre2_get_ovector_pointer(re->data);
+
+	*took = i < pcre2_get_ovector_count(re->data) &&
+		at[2 * i] != PCRE2_UNSET && at[2 * i] <= at[2 * i + 1];
+	*start = *took ? at[2 * i] : 0;
+	*end = *took ? at[2 * i + 1] : 0;
+}
+
 int regex_search_valid(struct regex *re, const char *text, size_t size,
 		       size_t from, int *found, size_t *start, size_t *end)
 {

@@ -34,6 +34,12 @@ int regex_full(struct regex *re, const char *text, size_t size,
 int regex_search(struct regex *re, const char *text, size_t size, size_t from,
 		 int *found, size_t *start, size_t *end) MUST_CHECK;
 
+/* Of the match that was found last: the part that group i (1 is the first; 0
+ * the whole) took, *took 0: none. regex_groups(): how many there are. */
+size_t regex_groups(const struct regex *re);
+void regex_group(const struct regex *re, size_t i, int *took, size_t *start,
+		 size_t *end);
+
 /* As regex_search() without checking that text is UTF-8, which is undefined
  * behaviour if it is not: for a caller who searches the same text often. */
 int regex_search_valid(struct regex *re, const char *text, size_t size,

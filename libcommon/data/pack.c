@@ -132,6 +132,7 @@ static int by_size(const void *a, const void *b)
 int pack_bound(const struct pack *p, struct pack_most *most)
 {
 	size_t n = p->samples->n, tokens = 0, count = 0, room = SIZE_MAX;
+	size_t longest;
 	size_t *len = calloc(n, sizeof(*len));
 
 	if (!len)
@@ -139,6 +140,7 @@ int pack_bound(const struct pack *p, struct pack_most *most)
 	for (size_t i = 0; i < n; i++)
 		len[i] = sample_len(p, i);
 	qsort(len, n, sizeof(*len), by_size);
+	longest = n ? len[n - 1] : 0;
 	if (p->options.single) {
 		count = size_min(p->options.rows, n);
 		for (size_t i = n - count; i < n; i++)
@@ -154,6 +156,7 @@ int pack_bound(const struct pack *p, struct pack_most *most)
 	free(len);
 	most->tokens = size_max(most->tokens, tokens);
 	most->sequences = size_max(most->sequences, count);
+	most->longest = size_max(most->longest, longest);
 	return 0;
 }
 
@@ -213,4 +216,30 @@ const struct batch *pack_next(struct pack *p)
 	while (p->place.sample < end)
 		append(p, p->order[p->place.sample++]);
 	return &p->batch;
+}
+
+int batch_part(struct batch *part, const struct batch *whole, size_t *next,
+	       size_t most, size_t *start)
+{
+	size_t first = *next, from, n = 0;
+
+	if (first >= whole->nseq)
+		return 0;
+	from = whole->start[first];
+	while (first + n < whole->nseq &&
+	       (!n || whole->start[first + n + 1] - from <= most)) {
+		start[n] = whole->start[first + n] - from;
+		n++;
+	}
+	start[n] = whole->start[first + n] - from;
+	*next = first + n;
+	*part = (struct batch){
+		.n = start[n], .nseq = n, .id = whole->id + from,
+		.pos = whole->pos + from, .start = start,
+		.sample = whole->sample + first,
+		.target = whole->target + from,
+	};
+	for (size_t t = 0; t < part->n; t++)
+		part->ntarget += part->target[t] != LABEL_NONE;
+	return 1;
 }

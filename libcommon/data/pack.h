@@ -48,6 +48,7 @@ struct pack {
 /* The most that a batch can hold. */
 struct pack_most {
 	size_t tokens, sequences;
+	size_t longest;         /* tokens of a sequence */
 };
 
 /* At the start of epoch 0. The samples are borrowed. E_DATA: there is no
@@ -72,5 +73,13 @@ size_t pack_bytes(const struct pack_most *most);
 
 /* The next batch; it lives until the next call. */
 const struct batch *pack_next(struct pack *p);
+
+/*
+ * A part of whole: its sequences from *next on, as many as have most tokens
+ * together, or one; *next goes on behind them. start (whole->nseq + 1) is
+ * memory that the part uses. 0: there was none.
+ */
+int batch_part(struct batch *part, const struct batch *whole, size_t *next,
+	       size_t most, size_t *start);
 
 #endif

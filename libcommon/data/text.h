@@ -32,9 +32,15 @@ struct text_codec {
 	 * E_CONFIG: the model has no template that can be rendered. */
 	int (*render)(void *ctx, json_t *messages, size_t n,
 		      char **text) MUST_CHECK;
+
+	/* In lower case. Free *out. */
+	int (*lower)(void *ctx, const char *text, char **out) MUST_CHECK;
 	void *ctx;
 	const uint32_t *stop;   /* tokens that end an answer */
 	size_t nstop;
+	int64_t prefix;         /* stands before a text that nothing stands
+				 * before: BOS, or else the end of text; -1:
+				 * there is none */
 };
 
 #endif

@@ -14,13 +14,12 @@ static int attach(struct model *m, const struct tensor_set *base,
 }
 
 int model_open(struct model *m, const struct tensor_set *base,
-	       const struct tensor_set *adapter, json_t *config,
-	       const char *arch)
+	       const struct tensor_set *adapter, json_t *config)
 {
 	int err;
 
 	memset(m, 0, sizeof(*m));
-	err = program_open(&m->program, base, arch);
+	err = program_open(&m->program, base, NULL);
 	if (!err && adapter)
 		err = attach(m, base, adapter, config);
 	if (err)

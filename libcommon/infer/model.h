@@ -15,12 +15,10 @@ struct model {
 
 /*
  * base is borrowed and must outlive the model; the adapter's values are
- * copied. adapter and config NULL: none. arch: the text of an --arch FILE, or
- * NULL. E_DATA, E_CONFIG, E_NOMEM.
+ * copied. adapter and config NULL: none. E_DATA, E_CONFIG, E_NOMEM.
  */
 int model_open(struct model *m, const struct tensor_set *base,
-	       const struct tensor_set *adapter, json_t *config,
-	       const char *arch) MUST_CHECK;
+	       const struct tensor_set *adapter, json_t *config) MUST_CHECK;
 
 /* Safe on a zeroed struct. */
 void model_release(struct model *m);

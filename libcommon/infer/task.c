@@ -7,10 +7,10 @@
 
 #include "base/io.h"
 
-extern const struct task task_loss, task_ppl, task_mc, task_exact;
+extern const struct task task_loss, task_ppl, task_mc, task_exact, task_file;
 
 static const struct task *const tasks[] = {
-	&task_loss, &task_ppl, &task_mc, &task_exact,
+	&task_loss, &task_ppl, &task_mc, &task_exact, &task_file,
 };
 
 enum { NTASK = sizeof(tasks) / sizeof(*tasks), FILE_BYTES = 1 << 30 };

@@ -15,10 +15,14 @@
 
 struct task_options {
 	const char *data;       /* the task's file; NULL: the samples below */
+	const char *description; /* of a task in a file, which wins over data */
 	size_t fewshot, limit;  /* limit 0: all */
 	size_t window, stride;  /* ppl: tokens of a window, from one to the
 				 * next; stride 0: the window */
 	size_t most;            /* exact: tokens of an answer at most */
+	int fewshot_given, most_given; /* they win over a description */
+	int chat, multiturn;    /* files: through the model's chat template;
+				 * what is shown as turns of its own */
 	uint64_t memory;        /* as a scorer's */
 };
 

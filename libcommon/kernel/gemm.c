@@ -15,7 +15,10 @@
 enum {
 	MC = 256,                       /* rows: MC x KC of X stays in L2 */
 	NC_PANELS = 8,                  /* panels in a chunk, at most */
-	X_FLOATS = 4 << 20,
+	X_FLOATS = 16 << 20,
+	ONE_FLOATS = 4 << 20,           /* of X for one output; above, ... */
+	PIECE_FLOATS = 2 << 20,         /* ... k is cut to such pieces ... */
+	PIECE_LEAST = 5 * GEMM_KC,      /* ... of so many k at least */
 	PACK_ROWS = 64,                 /* rows of X that a task packs */
 	XS = GEMM_OUTPUTS * GEMM_TERMS,
 };
@@ -57,9 +60,10 @@ static size_t block_rows(size_t m, size_t ksum)
 	return size_min(padded(m), size_max(rows, MC));
 }
 
-size_t gemm_space(const struct pool *pool, size_t m, size_t ksum)
+size_t gemm_space(const struct pool *pool, size_t m, size_t ksum, size_t nout)
 {
-	size_t x = size_min(padded(m) * ksum, size_max(X_FLOATS, MC * ksum));
+	size_t most = nout == 1 ? ONE_FLOATS : size_max(X_FLOATS, MC * ksum);
+	size_t x = size_min(padded(m) * ksum, most);
 	size_t w = pool_lanes(pool) * wbuf_floats;
 
 	return (size_align(x, 16) + w) * sizeof(float);
@@ -150,8 +154,7 @@ static int is_dot(const struct job *job, const struct gemm_term *t)
 	return job->rows == 1 && t->dot && t->use == GEMM_NT && t->k;
 }
 
-/* Is nothing packed at all? Then a lane should have columns that lie together,
- * and as many as the others. */
+/* Is nothing packed at all? */
 static int all_dot(const struct job *job)
 {
 	for (size_t o = 0; o < job->nout; o++)
@@ -167,7 +170,7 @@ static void choose_tasks(struct job *job, size_t lanes)
 {
 	size_t least = SIZE_MAX, rows = padded(job->rows), part = rows;
 
-	if (all_dot(job)) {
+	if (all_dot(job)) { /* a lane has columns that lie together */
 		job->part = rows;
 		job->panels = size_max(size_ceil(all_chunks(job, 1), lanes), 1);
 		return;
@@ -255,7 +258,7 @@ static void run_area(const struct job *job, const struct area *a, float *w)
 			continue;
 		}
 		for (size_t k = 0; k < term->k; k += GEMM_KC) {
-			term->pack(term->w, w, k,
+			term->pack(term->w, w, term->k0 + k, term->k0 +
 				   size_min(k + GEMM_KC, term->k), a->n0,
 				   a->n1, term->use);
 			multiply(job, p, a, k, w, first);
@@ -305,14 +308,16 @@ static void run_turn(struct job *job, struct pool *pool, int early, int late)
 	job->early = early;
 	job->late = late;
 	choose_tasks(job, pool_lanes(pool));
-	pool_run(job->rows > GEMM_MR ? pool : NULL,
-		 job->nx * size_ceil(job->rows, PACK_ROWS), pack_x_task, job);
+	if (!all_dot(job))
+		pool_run(job->rows > GEMM_MR ? pool : NULL,
+			 job->nx * size_ceil(job->rows, PACK_ROWS),
+			 pack_x_task, job);
 	pool_run(pool, all_chunks(job, job->panels) *
 		       size_ceil(job->rows, job->part), area_task, job);
 }
 
-void gemm(struct pool *pool, void *space, size_t m,
-	  const struct gemm_output *out, size_t nout)
+static void gemm_rows(struct pool *pool, void *space, size_t m,
+		      const struct gemm_output *out, size_t nout)
 {
 	struct job job = { .out = out, .nout = nout };
 	size_t ksum = collect_x(&job), most = block_rows(m, ksum);
@@ -327,4 +332,62 @@ void gemm(struct pool *pool, void *space, size_t m,
 			run_turn(&job, pool, 1, 0);
 		run_turn(&job, pool, 0, early);
 	}
+}
+
+static size_t all_k(const struct gemm_output *o)
+{
+	size_t k = 0;
+
+	for (size_t t = 0; t < o->nterm; t++)
+		k += o->term[t].k;
+	return k;
+}
+
+/* The next k of out's terms from (t, k) on: at most so many, whole blocks. */
+static void next_piece(struct gemm_output *part, const struct gemm_output *out,
+		       size_t *t, size_t *k, size_t most)
+{
+	for (part->nterm = 0; *t < out->nterm; ++*t, *k = 0) {
+		struct gemm_term to = out->term[*t];
+		size_t left = to.k - *k;
+
+		to.x += *k;
+		to.k0 += *k;
+		to.k = left <= most ? left : most / GEMM_KC * GEMM_KC;
+		if (to.k)
+			part->term[part->nterm++] = to;
+		*k += to.k;
+		most -= to.k;
+		if (to.k < left)
+			return;
+	}
+}
+
+/*
+ * One output of a long k, such as a head's dx: all rows, or many, of a piece
+ * of k at a time. So W is decoded once for them, and X is multiplied while it
+ * is still near. The blocks of k are the same ones, in the same order.
+ */
+static void gemm_pieces(struct pool *pool, void *space, size_t m,
+			const struct gemm_output *out)
+{
+	size_t rows = size_min(padded(m), PIECE_FLOATS / PIECE_LEAST);
+	size_t most = PIECE_FLOATS / rows / GEMM_KC * GEMM_KC;
+	struct gemm_output part = *out;
+	size_t t = 0, k = 0;
+
+	while (t < out->nterm) {
+		next_piece(&part, out, &t, &k, most);
+		gemm_rows(pool, space, m, &part, 1);
+		part.add = 1;
+	}
+}
+
+void gemm(struct pool *pool, void *space, size_t m,
+	  const struct gemm_output *out, size_t nout)
+{
+	if (nout == 1 && padded(m) * all_k(out) > ONE_FLOATS)
+		gemm_pieces(pool, space, m, out);
+	else
+		gemm_rows(pool, space, m, out, nout);
 }

@@ -62,6 +62,8 @@ struct gemm_term {
 	const void *w;
 	enum gemm_use use;
 	gemm_dot_fn *dot;       /* or NULL: one row goes through pack, too */
+	size_t k0;              /* of W's k, the one that x begins with; a
+				 * multiple of GEMM_KC, mostly 0 */
 };
 
 enum { GEMM_TERMS = 16, GEMM_OUTPUTS = 8 };
@@ -78,8 +80,9 @@ struct gemm_output {
 };
 
 /* Bytes of work space that gemm() needs, for any product whose m is at most m
- * and whose distinct X have at most ksum columns together. */
-size_t gemm_space(const struct pool *pool, size_t m, size_t ksum);
+ * and whose distinct X have at most ksum columns together, and which has at
+ * most nout outputs: for one alone, a long k is packed piece by piece. */
+size_t gemm_space(const struct pool *pool, size_t m, size_t ksum, size_t nout);
 
 /* The outputs may not overlap each other nor any x, but for an early one's y.
  * space: 64-byte aligned. */
@@ -95,15 +98,16 @@ struct gemm_dense {
 gemm_pack_fn gemm_pack_dense;
 
 /*
- * The weight gradient: g (a, b) += P^T Q with P (m, a) and Q (m, b), one of a
- * and b small (LoRA's rank). Sums run over blocks of GEMM_TN_ROWS rows that
- * start at the batch's first row, each block one chain of fma from 0 upward,
- * the blocks added to g in order.
+ * The weight gradient: g (a, b) += P^T Q with P (start[n], a) and Q (start[n],
+ * b), one of a and b small (LoRA's rank). Sums run over blocks of GEMM_TN_ROWS
+ * rows that begin at every start[i], i < n, each block one chain of fma from 0
+ * upward, the blocks added to g in order. So it is the same whether sequences
+ * come together or one after the other.
  */
 enum { GEMM_TN_ROWS = 256 };
 
 void gemm_tn(struct pool *pool, float *g, size_t gstride, const float *p,
 	     size_t pstride, size_t a, const float *q, size_t qstride,
-	     size_t b, size_t m);
+	     size_t b, const size_t *start, size_t n);
 
 #endif

@@ -31,6 +31,15 @@ INLINE void put(float *y, __m256 s0, __m256 s1, __m256 s2, size_t n, int first)
 		y[j] = first ? part[j] : y[j] + part[j];
 }
 
+/* Asks for the tile's place before its sums are made: y is larger than the
+ * caches, and a store that waits holds up the next tile. */
+INLINE void ask(const float *y, size_t stride, int rows, size_t n)
+{
+	for (int r = 0; r < rows; r++, y += stride)
+		for (size_t j = 0; j < n; j += 16)
+			__builtin_prefetch(y + j, 1);
+}
+
 /* A tile's sums are named, not an array: compilers keep names in registers. */
 #define ZERO(i) \
 	__m256 a##i = _mm256_setzero_ps(), b##i = a##i, c##i = a##i
@@ -60,6 +69,7 @@ INLINE void put(float *y, __m256 s0, __m256 s1, __m256 s2, size_t n, int first)
 INLINE void tile(float *y, size_t stride, int rows, int vectors, size_t n,
 		 const float *x, const float *w, size_t kc, int first)
 {
+	ask(y, stride, rows, n);
 	ZERO(0);
 	ZERO(1);
 	ZERO(2);

@@ -61,6 +61,18 @@ INLINE void put(float *y, const __m512 s[3], size_t n, int first)
 	put_some(y, part, n, first);
 }
 
+/* Asks for the tile's place before its sums are made: y is larger than the
+ * caches, and a store that waits holds up the next tile. */
+INLINE void ask(struct place p, size_t rows)
+{
+	for (size_t r = 0; r < rows && r < p.m; r++) {
+		const float *y = p.y + r * p.stride;
+
+		for (size_t j = 0; j < 2 * GEMM_NR && j < p.n; j += 16)
+			__builtin_prefetch(y + j, 1);
+	}
+}
+
 /* Row r of X at some k; a tile may have two panels of it. */
 INLINE float x_at(struct factors f, size_t k, size_t r)
 {
@@ -69,8 +81,17 @@ INLINE float x_at(struct factors f, size_t k, size_t r)
 
 INLINE __m512 join(const float *low, const float *high)
 {
-	return _mm512_insertf32x8(_mm512_castps256_ps512(_mm256_load_ps(low)),
-				  _mm256_load_ps(high), 1);
+	return _mm512_insertf32x8(_mm512_castps256_ps512(_mm256_loadu_ps(low)),
+				  _mm256_loadu_ps(high), 1);
+}
+
+/* All of a tile is read before any is written: rows a power of two apart look
+ * to the processor like the same place. */
+INLINE void add_old(__m512 s[3], const float *y)
+{
+	s[0] = _mm512_add_ps(_mm512_loadu_ps(y), s[0]);
+	s[1] = _mm512_add_ps(_mm512_loadu_ps(y + GEMM_NR), s[1]);
+	s[2] = _mm512_add_ps(join(y + 16, y + GEMM_NR + 16), s[2]);
 }
 
 /* rows is a constant: 8 x 3 is 24 sums, 3 of W and a broadcast, of 32
@@ -80,6 +101,7 @@ INLINE void tile(struct place p, size_t rows, struct factors f)
 	const float *w = f.w, *next = w + GEMM_NR * f.kc;
 	__m512 s[ROWS][3];
 
+	ask(p, rows);
 #pragma GCC unroll 8
 	for (size_t r = 0; r < rows; r++)
 		s[r][0] = s[r][1] = s[r][2] = _mm512_setzero_ps();
@@ -95,6 +117,13 @@ INLINE void tile(struct place p, size_t rows, struct factors f)
 			s[r][1] = _mm512_fmadd_ps(x, w1, s[r][1]);
 			s[r][2] = _mm512_fmadd_ps(x, w2, s[r][2]);
 		}
+	}
+	if (!p.first && p.n >= 2 * GEMM_NR) {
+#pragma GCC unroll 8
+		for (size_t r = 0; r < rows; r++)
+			if (r < p.m)
+				add_old(s[r], p.y + r * p.stride);
+		p.first = 1;
 	}
 #pragma GCC unroll 8
 	for (size_t r = 0; r < rows; r++)

@@ -25,6 +25,19 @@ pack_half_fn pack_bf16_nt_c, pack_bf16_nn_c, pack_f16_nt_c, pack_f16_nn_c,
 	pack_f16_nn_avx2;
 
 /*
+ * One row of x times the block of _nt, without panels: y[j] is increased by, or
+ * with first is, for each GEMM_KC of nk in order, a chain of fma from 0 up.
+ */
+typedef void dot_f32_fn(float *y, const float *x, const float *src,
+			size_t stride, size_t nk, size_t nn, int first);
+dot_f32_fn dot_f32_c, dot_f32_avx2;
+
+typedef void dot_half_fn(float *y, const float *x, const uint16_t *src,
+			 size_t stride, size_t nk, size_t nn, int first);
+typedef dot_half_fn dot_bf16_fn, dot_f16_fn;
+dot_half_fn dot_bf16_c, dot_f16_c, dot_bf16_avx2, dot_f16_avx2;
+
+/*
  * Codes of 4 bits, the first of two in the high nibble; rows begin at a byte.
  * A value is book[code] * scale. A scale is for unit consecutive codes of a
  * row; unit is 32 or a larger power of two.
@@ -49,11 +62,8 @@ typedef pack_code4_fn pack_code4_nt_fn, pack_code4_nn_fn;
 pack_code4_fn pack_code4_nt_c, pack_code4_nn_c, pack_code4_nt_avx2,
 	pack_code4_nn_avx2, pack_code4_nt_avx512, pack_code4_nn_avx512;
 
-/*
- * One row of x times the block of _nt, without panels: y[j] is increased by, or
- * with first is, for each GEMM_KC of nk in order, a chain of fma from 0 up.
- * scale has DOT_COLUMNS columns more than nn, of any numbers.
- */
+/* As dot_f32, of the block of _nt. scale has DOT_COLUMNS columns more than nn,
+ * of any numbers. */
 enum { DOT_COLUMNS = 48 };
 
 typedef void dot_code4_fn(float *y, const float *x,

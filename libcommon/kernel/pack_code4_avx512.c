@@ -143,58 +143,78 @@ void pack_code4_nt_avx512(float *dst, const struct pack_code4 *from, size_t nk,
 	}
 }
 
-enum { DOT_VECTORS = DOT_COLUMNS / 16 };
+enum {
+	DOT_VECTORS = DOT_COLUMNS / 16,
+	DOT_STEP = 128,         /* codes that are a line of memory */
+	DOT_AHEAD = 256,        /* bytes */
+};
 
-/* One row of x times 32 k of 48 columns. */
-INLINE void dots(__m512 sum[DOT_VECTORS], const float *x, __m512 book,
-		 const uint8_t *const row[DOT_COLUMNS], size_t at,
-		 const float *scale)
+/*
+ * A line of each row, dword by dword: dst[d][r] is dword d of row r. A line is
+ * read at once, because rows a power of two apart drive each other out. Asks
+ * for those to come, which may be in the columns that come next.
+ */
+static void turn(uint32_t dst[DOT_STEP / 8][DOT_COLUMNS],
+		 const uint8_t *const row[DOT_COLUMNS],
+		 const struct pack_code4 *f, size_t k, size_t n, size_t nk)
 {
-	__m512 s[DOT_VECTORS];
-	__m256i t[2 * DOT_VECTORS][4];
-
-	for (int g = 0; g < 2 * DOT_VECTORS; g++)
-		dwords8(t[g], row + 8 * g, at);
-	for (int g = 0; g < DOT_VECTORS; g++)
-		s[g] = _mm512_loadu_ps(scale + 16 * g);
-#pragma GCC unroll 4
-	for (int b = 0; b < 4; b++) {
-		__m512i odd[DOT_VECTORS], even[DOT_VECTORS];
-
-		for (int g = 0; g < DOT_VECTORS; g++) {
-			odd[g] = join(t[2 * g][b], t[2 * g + 1][b]);
-			even[g] = _mm512_srli_epi32(odd[g], 4);
-		}
-#pragma GCC unroll 4
-		for (int i = 0; i < 4; i++, x += 2)
-			for (int g = 0; g < DOT_VECTORS; g++) {
-				sum[g] = _mm512_fmadd_ps(
-					_mm512_set1_ps(x[0]),
-					look_up(book, even[g], s[g]), sum[g]);
-				sum[g] = _mm512_fmadd_ps(
-					_mm512_set1_ps(x[1]),
-					look_up(book, odd[g], s[g]), sum[g]);
-				even[g] = _mm512_srli_epi32(even[g], 8);
-				odd[g] = _mm512_srli_epi32(odd[g], 8);
-			}
-	}
-}
-
-/* A line is 128 codes: at every fourth 32 of them a quarter of the rows, some
- * lines ahead, which may be in the columns that come next. */
-enum { DOT_AHEAD = 256 };
-
-INLINE void soon_dots(const uint8_t *const row[DOT_COLUMNS],
-		      const struct pack_code4 *f, size_t k, size_t nk)
-{
-	size_t part = k / 32 % 4 * (DOT_COLUMNS / 4);
-	size_t ahead = k / 128 * 64 + DOT_AHEAD;
+	size_t ahead = k / 2 + DOT_AHEAD;
+	__m256i t[4];
 
 	if (ahead >= nk / 2)
 		ahead += DOT_COLUMNS * f->stride - nk / 2;
-	for (size_t r = part; r < part + DOT_COLUMNS / 4; r++)
-		_mm_prefetch((const char *)((uintptr_t)row[r] + ahead),
-			     _MM_HINT_T0);
+	for (size_t r = 0; r < DOT_COLUMNS; r += 8) {
+		for (size_t i = 0; i < n; i += 32) {
+			dwords8(t, row + r, (k + i) / 2);
+			for (size_t b = 0; b < 4; b++)
+				_mm256_store_si256((void *)
+						   &dst[i / 8 + b][r], t[b]);
+		}
+		for (size_t i = 0; i < 8; i++)
+			_mm_prefetch((const char *)((uintptr_t)row[r + i] +
+						    ahead), _MM_HINT_T0);
+	}
+}
+
+/* One row of x times 8 k of 48 columns. */
+INLINE void dots(__m512 sum[DOT_VECTORS], const float *x, __m512 book,
+		 const uint32_t code[DOT_COLUMNS], const __m512 s[DOT_VECTORS])
+{
+	__m512i odd[DOT_VECTORS], even[DOT_VECTORS];
+
+	for (int g = 0; g < DOT_VECTORS; g++) {
+		odd[g] = _mm512_loadu_si512(code + 16 * g);
+		even[g] = _mm512_srli_epi32(odd[g], 4);
+	}
+#pragma GCC unroll 4
+	for (int i = 0; i < 4; i++, x += 2)
+		for (int g = 0; g < DOT_VECTORS; g++) {
+			sum[g] = _mm512_fmadd_ps(
+				_mm512_set1_ps(x[0]),
+				look_up(book, even[g], s[g]), sum[g]);
+			sum[g] = _mm512_fmadd_ps(
+				_mm512_set1_ps(x[1]),
+				look_up(book, odd[g], s[g]), sum[g]);
+			even[g] = _mm512_srli_epi32(even[g], 8);
+			odd[g] = _mm512_srli_epi32(odd[g], 8);
+		}
+}
+
+/* One row of x times n k of 48 columns, which are turned. */
+INLINE void dot_step(__m512 sum[DOT_VECTORS], const float *x, __m512 book,
+		     uint32_t code[DOT_STEP / 8][DOT_COLUMNS],
+		     const struct pack_code4 *f, size_t k, size_t n)
+{
+	for (size_t i = 0; i < n; i += 32) {
+		const float *at = f->scale + (k + i) / f->unit *
+				  f->scale_stride;
+		__m512 s[DOT_VECTORS];
+
+		for (int g = 0; g < DOT_VECTORS; g++)
+			s[g] = _mm512_loadu_ps(at + 16 * g);
+		for (size_t b = 0; b < 4; b++)
+			dots(sum, x + k + i + 8 * b, book, code[i / 8 + b], s);
+	}
 }
 
 /* y has room for all of the columns. */
@@ -202,16 +222,18 @@ static void dot_columns(float *y, const float *x, const struct pack_code4 *f,
 			__m512 book, const uint8_t *const row[DOT_COLUMNS],
 			size_t nk, int first)
 {
-	for (size_t k0 = 0; k0 < nk; k0 += GEMM_KC, first = 0) {
-		size_t end = nk - k0 < GEMM_KC ? nk : k0 + GEMM_KC;
+	_Alignas(64) uint32_t code[DOT_STEP / 8][DOT_COLUMNS];
+
+	for (size_t k = 0; k < nk; first = 0) {
+		size_t end = nk - k < GEMM_KC ? nk : k + GEMM_KC, n;
 		__m512 sum[DOT_VECTORS];
 
 		for (int g = 0; g < DOT_VECTORS; g++)
 			sum[g] = _mm512_setzero_ps();
-		for (size_t k = k0; k < end; k += 32) {
-			soon_dots(row, f, k, nk);
-			dots(sum, x + k, book, row, k / 2,
-			     f->scale + k / f->unit * f->scale_stride);
+		for (; k < end; k += n) {
+			n = end - k < DOT_STEP ? end - k : DOT_STEP;
+			turn(code, row, f, k, n, nk);
+			dot_step(sum, x, book, code, f, k, n);
 		}
 		for (int g = 0; g < DOT_VECTORS; g++)
 			_mm512_storeu_ps(y + 16 * g, first ? sum[g] :

@@ -1,5 +1,7 @@
 #include "kernel/pack.h"
 
+#include <math.h>
+
 #include "base/half.h"
 #include "kernel/gemm.h"
 
@@ -48,3 +50,23 @@ PACK_NT(pack_bf16_nt_c, uint16_t, f32_from_bf16)
 PACK_NN(pack_bf16_nn_c, uint16_t, f32_from_bf16)
 PACK_NT(pack_f16_nt_c, uint16_t, f32_from_f16)
 PACK_NN(pack_f16_nn_c, uint16_t, f32_from_f16)
+
+#define DOT(name, type, decode)                                            \
+	void name(float *y, const float *x, const type *src,               \
+		  size_t stride, size_t nk, size_t nn, int first)          \
+	{                                                                  \
+		for (size_t j = 0; j < nn; j++, src += stride)             \
+			for (size_t k0 = 0; k0 < nk; k0 += GEMM_KC) {      \
+				float sum = 0;                             \
+                                                                           \
+				for (size_t k = k0; k < nk &&              \
+						    k < k0 + GEMM_KC; k++) \
+					sum = fmaf(x[k], decode(src[k]),   \
+						   sum);                   \
+				y[j] = first && !k0 ? sum : y[j] + sum;    \
+			}                                                  \
+	}
+
+DOT(dot_f32_c, float, f32_from_f32)
+DOT(dot_bf16_c, uint16_t, f32_from_bf16)
+DOT(dot_f16_c, uint16_t, f32_from_f16)

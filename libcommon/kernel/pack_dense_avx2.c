@@ -193,3 +193,99 @@ PACK_NT(pack_f16_nt_avx2, uint16_t, square_f16, 8, load_f16)
 PACK_NN(pack_f32_nn_avx2, float, load_f32)
 PACK_NN(pack_bf16_nn_avx2, uint16_t, load_bf16)
 PACK_NN(pack_f16_nn_avx2, uint16_t, load_f16)
+
+enum { VECTORS = GEMM_NR / 8 };
+
+INLINE void add(__m256 sum[VECTORS], float x, const float *w)
+{
+	__m256 by = _mm256_set1_ps(x);
+
+	for (int v = 0; v < VECTORS; v++)
+		sum[v] = _mm256_fmadd_ps(by, _mm256_load_ps(w + 8 * v), sum[v]);
+}
+
+INLINE void put(float *y, const __m256 sum[VECTORS], int first)
+{
+	for (int v = 0; v < VECTORS; v++, y += 8)
+		_mm256_storeu_ps(y, first ? sum[v] :
+				 _mm256_add_ps(_mm256_loadu_ps(y), sum[v]));
+}
+
+/*
+ * One row of x times a panel's columns, which are turned a line of memory at a
+ * time: rows a power of two apart would not stay near for the rest of it. y has
+ * room for all columns of a panel.
+ */
+#define DOT(name, type, square, step, load)                                 \
+	enum { LINE_##name = 64 / sizeof(type) };                           \
+                                                                            \
+	static void turn_##name(float *to, const type *const row[GEMM_NR],  \
+				size_t k, size_t stride)                    \
+	{                                                                   \
+		for (int v = 0; v < GEMM_NR; v += 8) {                      \
+			for (int i = 0; i < LINE_##name; i += step)         \
+				square(to + v + i * GEMM_NR, row + v,       \
+				       k + i);                              \
+			for (int r = v; r < v + 8; r++)                     \
+				soon(row[r], GEMM_NR * stride + k, 1);      \
+		}                                                           \
+	}                                                                   \
+                                                                            \
+	static void one_##name(float *to, const type *const row[GEMM_NR],   \
+			       size_t k)                                    \
+	{                                                                   \
+		type w[GEMM_NR];                                            \
+                                                                            \
+		for (int i = 0; i < GEMM_NR; i++)                           \
+			w[i] = row[i][k];                                   \
+		for (int i = 0; i < GEMM_NR; i += 8)                        \
+			_mm256_store_ps(to + i, load(w + i));               \
+	}                                                                   \
+                                                                            \
+	static void panel_##name(float *y, const float *x,                  \
+				 const type *const row[GEMM_NR],            \
+				 size_t stride, size_t nk, int first)       \
+	{                                                                   \
+		_Alignas(32) float w[LINE_##name * GEMM_NR];                \
+		size_t k = 0;                                               \
+                                                                            \
+		while (k < nk) {                                            \
+			size_t end = nk - k < GEMM_KC ? nk : k + GEMM_KC;   \
+			__m256 sum[VECTORS] = { _mm256_setzero_ps() };      \
+                                                                            \
+			for (; k + LINE_##name <= end; k += LINE_##name) {  \
+				turn_##name(w, row, k, stride);             \
+				for (int i = 0; i < LINE_##name; i++)       \
+					add(sum, x[k + i],                  \
+					    w + i * GEMM_NR);               \
+			}                                                   \
+			for (; k < end; k++) {                              \
+				one_##name(w, row, k);                      \
+				add(sum, x[k], w);                          \
+			}                                                   \
+			put(y, sum, first);                                 \
+			first = 0;                                          \
+		}                                                           \
+	}                                                                   \
+                                                                            \
+	void name(float *y, const float *x, const type *src, size_t stride, \
+		  size_t nk, size_t nn, int first)                          \
+	{                                                                   \
+		const type *row[GEMM_NR];                                   \
+		float part[GEMM_NR] = { 0 };                                \
+                                                                            \
+		for (size_t j = 0; j < nn; j += GEMM_NR) {                  \
+			size_t n = nn - j < GEMM_NR ? nn - j : GEMM_NR;     \
+                                                                            \
+			for (size_t r = 0; r < GEMM_NR; r++)                \
+				row[r] = src + (j + (r < n ? r : 0)) *      \
+					       stride;                      \
+			memcpy(part, y + j, n * sizeof(*y));                \
+			panel_##name(part, x, row, stride, nk, first);      \
+			memcpy(y + j, part, n * sizeof(*y));                \
+		}                                                           \
+	}
+
+DOT(dot_f32_avx2, float, square_f32, 4, load_f32)
+DOT(dot_bf16_avx2, uint16_t, square_bf16, 8, load_bf16)
+DOT(dot_f16_avx2, uint16_t, square_f16, 8, load_f16)

@@ -34,6 +34,12 @@ typedef void rope_fn(const struct rope *r, float *x, size_t stride,
 rope_fn rope_c, rope_avx2;
 
 /*
+ * The form of the original paper, as in Cohere's models: element 2 i of a head
+ * is rotated with 2 i + 1, and the others stay. One variant for all processors.
+ */
+rope_fn rope_pairs;
+
+/*
  * Fills the tables (positions, half) with scale cos(angle), scale sin(angle).
  * The angle is the f32 product of position and freq[i], as in the reference
  * implementations; its cosine is then taken in f64 and rounded.

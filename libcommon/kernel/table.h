@@ -34,7 +34,10 @@
 	K(cross_entropy)           \
 	K(cross_entropy_backward)  \
 	K(decode_code4)            \
+	K(dot_bf16)                \
 	K(dot_code4)               \
+	K(dot_f16)                 \
+	K(dot_f32)                 \
 	K(dropout)                 \
 	K(f16_to_f32)              \
 	K(f32_to_bf16)             \
@@ -79,7 +82,10 @@
 	K(cross_entropy)           \
 	K(cross_entropy_backward)  \
 	K(decode_code4)            \
+	K(dot_bf16)                \
 	K(dot_code4)               \
+	K(dot_f16)                 \
+	K(dot_f32)                 \
 	K(dropout)                 \
 	K(f16_to_f32)              \
 	K(f32_to_bf16)             \

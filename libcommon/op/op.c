@@ -9,7 +9,8 @@ enum { ROWS = 16 };     /* that a task takes */
 static const struct op *const table[] = {
 	&op_add, &op_attend, &op_embed, &op_geglu, &op_geglu_tanh, &op_gelu,
 	&op_gelu_tanh, &op_layernorm, &op_linear, &op_position, &op_rmsnorm,
-	&op_rope, &op_scale, &op_silu, &op_softcap, &op_split, &op_swiglu,
+	&op_rope, &op_rope_pairs, &op_scale, &op_silu, &op_softcap, &op_split,
+	&op_swiglu,
 };
 
 const struct op *op_find(const char *name)

@@ -137,7 +137,7 @@ const struct weight *op_weight(const struct op_module *m);
 
 extern const struct op op_add, op_attend, op_embed, op_geglu, op_geglu_tanh,
 	op_gelu, op_gelu_tanh, op_layernorm, op_linear, op_position,
-	op_rmsnorm, op_rope, op_scale, op_silu, op_softcap, op_split,
-	op_swiglu;
+	op_rmsnorm, op_rope, op_rope_pairs, op_scale, op_silu, op_softcap,
+	op_split, op_swiglu;
 
 #endif

@@ -50,7 +50,8 @@ static size_t linear_space(const struct op_node *n, const struct pool *pool,
 		out += n->out_cols[i];
 	if (train)
 		ksum = size_max(ksum, out);
-	return gemm_space(pool, rows, ksum + n->aux);
+	return gemm_space(pool, rows, ksum + n->aux,
+			  n->aux || n->nout > 1 ? 2 : 1);
 }
 
 /* Module i's share of what a pass reads and keeps. */

@@ -1,4 +1,5 @@
-/* Rotary positions: kernel/rope.h. Numbers: head_dim, and a group's table. */
+/* Rotary positions, of halves and of pairs: kernel/rope.h. Numbers: head_dim,
+ * and a group's table. */
 #include "kernel/rope.h"
 
 #include "kernel/table.h"
@@ -34,9 +35,10 @@ static void turn(const struct op_call *c, struct mat x, size_t first,
 	const struct op_rope_table *t = &c->run->table[c->node->table];
 	size_t dim = (size_t)c->node->number[0];
 	struct rope r = { t->cos, t->sin, t->half, x.cols / dim, dim };
+	rope_fn *fn = c->node->op == &op_rope ? kernels()->rope : rope_pairs;
 
-	kernels()->rope(&r, mat_row(x, first), x.stride, c->run->pos + first,
-			count, inverse);
+	fn(&r, mat_row(x, first), x.stride, c->run->pos + first, count,
+	   inverse);
 }
 
 static void copy(struct mat to, struct mat from, size_t first, size_t count)
@@ -77,6 +79,16 @@ static void rope_backward(const struct op_call *c)
 
 const struct op op_rope = {
 	.name = "rope",
+	.nin = 1,
+	.flags = OP_INPLACE | OP_INPLACE_GRAD,
+	.shape = rope_shape,
+	.rewrites = rope_rewrites,
+	.forward = rope_forward,
+	.backward = rope_backward,
+};
+
+const struct op op_rope_pairs = {
+	.name = "rope_pairs",
 	.nin = 1,
 	.flags = OP_INPLACE | OP_INPLACE_GRAD,
 	.shape = rope_shape,

@@ -1,7 +1,6 @@
 #include "quant/quant_nf4.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/size.h"
@@ -9,6 +8,7 @@
 #include "kernel/nf4.h"
 #include "kernel/table.h"
 #include "quant/cascade.h"
+#include "quant/quant_input.h"
 
 enum {
 	CHUNK = 16384,          /* elements in a task: whole blocks of any */
@@ -18,12 +18,16 @@ enum {
 struct job {
 	const struct quant_nf4 *q;
 	const struct tensor *from;
-	float *scratch;         /* CHUNK for each lane */
+	float *scratch;         /* stride for each lane: CHUNK, and for icq
+				 * as many again and its room */
+	size_t stride;
 	uint8_t *code;
 	float *absmax;          /* (ngroup) */
 	size_t ngroup;
 	uint8_t *nested_code;
 	float *nested_absmax;
+	float *tau;             /* (ngroup), with icq */
+	struct icq_gain *gain;  /* a task's */
 };
 
 int quant_nf4_block_ok(size_t block)
@@ -32,30 +36,24 @@ int quant_nf4_block_ok(size_t block)
 	       !(block & (block - 1));
 }
 
-/* Elements [first, first + n) as f32: where they are, or converted to room. */
-static const float *values(const struct tensor *t, float *room, size_t first,
-			   size_t n)
+/* x, n values from first on, less its blocks' shifts. */
+static const float *shift(const struct job *j, const float *x, size_t first,
+			  size_t n, float *scratch)
 {
-	const struct tensor_part *p = &t->part[t->node[0].part];
-	const char *at = (const char *)p->data +
-			 first * dtype_bits(p->dtype) / 8;
+	float *to = scratch + CHUNK, *room = to + CHUNK;
+	size_t block = j->q->block;
 
-	switch (p->dtype) {
-	case DTYPE_F32:
-		return (const float *)p->data + first;
-	case DTYPE_BF16:
-		kernels()->bf16_to_f32(room, (const uint16_t *)p->data + first,
-				       n);
-		break;
-	case DTYPE_F16:
-		kernels()->f16_to_f32(room, (const uint16_t *)p->data + first,
-				      n);
-		break;
-	default:
-		dtype_to_f32(room, p->dtype, at, n);
-		break;
+	for (size_t i = 0; i < n; i += block) {
+		size_t some = size_min(block, n - i);
+		float tau = icq_shift(j->q->icq, x + i, some,
+				      j->q->rule == QUANT_CPU, room,
+				      &j->gain[first / CHUNK]);
+
+		j->tau[(first + i) / block] = tau;
+		for (size_t k = i; k < i + some; k++)
+			to[k] = x[k] - tau;
 	}
-	return room;
+	return to;
 }
 
 static void encode(void *ctx, size_t task, size_t lane)
@@ -64,11 +62,14 @@ static void encode(void *ctx, size_t task, size_t lane)
 	size_t block = j->q->block, first = task * CHUNK;
 	size_t n = size_min(CHUNK, j->from->count - first);
 	size_t whole = n / block, rest = n % block;
-	const float *x = values(j->from, j->scratch + lane * CHUNK, first, n);
+	float *scratch = j->scratch + lane * j->stride;
+	const float *x = quant_input(j->from, scratch, first, n);
 	uint8_t *code = j->code + first / 2;
 	float *absmax = j->absmax + first / block;
 	int cpu = j->q->rule == QUANT_CPU;
 
+	if (j->tau)
+		x = shift(j, x, first, n, scratch);
 	kernels()->nf4_encode(code, absmax, x, whole, block,
 			      cpu ? NF4_LEAST : 0);
 	if (rest)
@@ -90,40 +91,14 @@ static void encode_nested(void *ctx, size_t task, size_t lane)
 		    j->q->rule == QUANT_CPU ? DYN8_CPU : DYN8_NEAREST);
 }
 
-/* "[3, 17]" of element e. */
-static void place(char *buf, size_t size, const struct tensor *t, size_t e)
-{
-	size_t n = 0, inner = t->count;
-
-	for (int i = 0; i < t->rank && n < size; i++) {
-		inner /= t->shape[i];
-		n += (size_t)snprintf(buf + n, size - n, "%s%zu",
-				      i ? ", " : "[", e / inner);
-		e %= inner;
-	}
-	if (n < size)
-		snprintf(buf + n, size - n, t->rank ? "]" : "[]");
-}
-
 /* A scale is finite if all values of its block are. */
 static int check_finite(const struct job *j)
 {
-	char at[200];
-	size_t block = j->q->block, g = 0, e;
-	float x;
+	size_t g = 0;
 
 	while (g < j->ngroup && isfinite(j->absmax[g]))
 		g++;
-	if (g == j->ngroup)
-		return 0;
-	for (e = g * block;; e++) {
-		x = *values(j->from, j->scratch, e, 1);
-		if (!isfinite(x))
-			break;
-	}
-	place(at, sizeof(at), j->from, e);
-	return err_set(E_DATA, "%s: element %s is %s", j->from->name, at,
-		       isnan(x) ? "NaN" : x < 0 ? "-infinity" : "infinity");
+	return g == j->ngroup ? 0 : quant_input_bad(j->from, g * j->q->block);
 }
 
 /* The scales in 8 bits; leaves scale - offset in absmax. */
@@ -140,6 +115,21 @@ static int nest(struct job *j, double *offset, struct pool *pool)
 	pool_run(pool, size_ceil(j->ngroup, NESTED_CHUNK), encode_nested, j);
 	*offset = mean;
 	return 0;
+}
+
+/* The shifts, in 8 bits. */
+static void describe_shift(struct tensor *to, size_t ngroup, size_t nnested)
+{
+	int at = tensor_node(to, STORE_DYN8, ngroup);
+	struct storage *s = &to->node[at];
+
+	to->node[0].shift = at;
+	s->dtype = DTYPE_F32;
+	s->block = QUANT_NESTED_BLOCK;
+	s->scale = tensor_node(to, STORE_RAW, nnested);
+	to->node[s->scale].dtype = DTYPE_F32;
+	to->node[s->scale].part = tensor_part(to, DTYPE_F32, nnested);
+	s->part = tensor_part(to, DTYPE_U8, ngroup);
 }
 
 /* The storage tree, scales before codes; see tensor/tensor.h. */
@@ -167,8 +157,26 @@ static int describe(struct tensor *to, const struct tensor *from,
 		s[2].part = tensor_part(to, DTYPE_F32, nnested);
 	}
 	s[1].part = tensor_part(to, q->nested ? DTYPE_U8 : DTYPE_F32, ngroup);
+	if (q->icq)
+		describe_shift(to, ngroup, nnested);
 	s[0].part = tensor_part(to, DTYPE_U4, from->count);
 	return tensor_alloc(to);
+}
+
+static void store_shifts(struct tensor *to, const struct job *j)
+{
+	const struct storage *s = &to->node[to->node[0].shift];
+	uint8_t *code = to->part[s->part].data;
+	float *scale = to->part[to->node[s->scale].part].data;
+
+	for (size_t g = 0; g < j->ngroup; g += QUANT_NESTED_BLOCK)
+		icq_codes(code + g, scale + g / QUANT_NESTED_BLOCK, j->tau + g,
+			  size_min(QUANT_NESTED_BLOCK, j->ngroup - g));
+	for (size_t i = 0; i < size_ceil(j->from->count, CHUNK); i++) {
+		j->q->gain->plain += j->gain[i].plain;
+		j->q->gain->shifted += j->gain[i].shifted;
+		j->q->gain->blocks += j->gain[i].blocks;
+	}
 }
 
 static int fill(struct tensor *to, struct job *j, struct pool *pool)
@@ -186,31 +194,46 @@ static int fill(struct tensor *to, struct job *j, struct pool *pool)
 	if (j->from->count % 2) /* what is over in a part is 0 */
 		j->code[j->from->count / 2] &= 0xf0;
 	TRY(check_finite(j));
+	if (j->tau)
+		store_shifts(to, j);
 	return j->q->nested ? nest(j, &to->node[3].value, pool) : 0;
+}
+
+/* Work space: lanes, absmax before it is nested, shifts. */
+static int make_room(struct job *j, float **room, struct pool *pool)
+{
+	const struct quant_nf4 *q = j->q;
+	size_t lanes = pool_lanes(pool), n;
+
+	j->stride = q->icq ? 2 * CHUNK + icq_room(q->block) : CHUNK;
+	n = lanes * j->stride + 2 * j->ngroup;
+	*room = malloc(n * sizeof(**room));
+	if (q->icq)
+		j->gain = calloc(size_ceil(j->from->count, CHUNK),
+				 sizeof(*j->gain));
+	if (!*room || (q->icq && !j->gain))
+		return err_set(E_NOMEM, "%s: out of memory", j->from->name);
+	j->scratch = *room;
+	j->absmax = *room + lanes * j->stride;
+	j->tau = q->icq ? j->absmax + j->ngroup : NULL;
+	return 0;
 }
 
 int quant_nf4(struct tensor *to, const struct tensor *from,
 	      const struct quant_nf4 *q, struct pool *pool)
 {
 	struct job j = { q, from, .ngroup = size_ceil(from->count, q->block) };
-	size_t scratch = pool_lanes(pool) * CHUNK;
-	float *room;
+	float *room = NULL;
 	int err;
 
-	if (!tensor_is_plain(from) || !dtype_is_float(from->part[0].dtype))
-		return err_set(E_DATA, "%s: not a plain array of floats",
-			       from->name);
-	if (!from->count)
-		return err_set(E_DATA, "%s: it is empty", from->name);
+	TRY(quant_input_check(from));
 	err = describe(to, from, q);
-	room = malloc((scratch + (q->nested ? j.ngroup : 0)) * sizeof(*room));
-	if (!err && !room)
-		err = err_set(E_NOMEM, "%s: out of memory", from->name);
-	j.scratch = room;
-	j.absmax = room ? room + scratch : NULL;
+	if (!err)
+		err = make_room(&j, &room, pool);
 	if (!err)
 		err = fill(to, &j, pool);
 	free(room);
+	free(j.gain);
 	if (err)
 		tensor_release(to);
 	return err;

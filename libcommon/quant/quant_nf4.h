@@ -15,6 +15,7 @@
 #define QUANT_QUANT_NF4_H
 
 #include "base/par.h"
+#include "quant/icq.h"
 #include "tensor/tensor.h"
 
 enum quant_rule { QUANT_CPU, QUANT_CUDA };
@@ -25,6 +26,11 @@ struct quant_nf4 {
 	size_t block;           /* quant_nf4_block_ok() */
 	int nested;
 	enum quant_rule rule;
+	const struct icq *icq;  /* or NULL. Else a value is code and scale and a
+				 * shift of its block, which is stored in 8
+				 * bits like nested scales, without offset. The
+				 * codes are those of the shift before that */
+	struct icq_gain *gain;  /* with icq: what it won, added up */
 };
 
 /* 32, 64, 128 ... 4096? */

@@ -5,26 +5,78 @@
 #include <stdlib.h>
 
 #include "base/size.h"
+#include "quant/quant_int.h"
 #include "weight/storage.h"
 
 enum { CHUNK = 1 << 15 };
 
-/* The settings that base was quantised with. */
-static int settings(struct quant_nf4 *q, const struct tensor *base,
-		    enum quant_rule rule)
+static int cannot(const struct tensor *base)
+{
+	return err_set(E_CONFIG, "%s: stored as %s of a form that cannot be "
+		       "made again here", base->name,
+		       storage_kind_name(base->node[0].kind));
+}
+
+/* As base was quantised. */
+static int nf4_again(struct tensor *to, const struct tensor *base,
+		     const struct tensor *merged, enum quant_rule rule,
+		     struct pool *pool)
 {
 	const struct storage *s = base->node;
 	int scale = s[0].scale;
+	struct quant_nf4 q;
 
-	if (s[0].kind != STORE_NF4 || s[0].shift >= 0 || scale < 0 ||
+	if (s[0].shift >= 0 || scale < 0 ||
 	    (s[scale].kind != STORE_RAW && s[scale].kind != STORE_DYN8) ||
 	    !quant_nf4_block_ok(s[0].block))
-		return err_set(E_CONFIG, "%s: stored as %s of a form that "
-			       "cannot be made again here", base->name,
-			       storage_kind_name(s[0].kind));
-	*q = (struct quant_nf4){ s[0].block, s[scale].kind == STORE_DYN8,
-				 rule };
-	return 0;
+		return cannot(base);
+	q = (struct quant_nf4){ s[0].block, s[scale].kind == STORE_DYN8,
+				rule };
+	return quant_nf4(to, merged, &q, pool);
+}
+
+static int int_again(struct tensor *to, const struct tensor *base,
+		     const struct tensor *merged, enum quant_rule rule,
+		     struct pool *pool)
+{
+	const struct storage *s = base->node;
+	int scale = s[0].scale, zero = s[0].zero;
+	struct quant_int q;
+
+	(void)rule;
+	if (s[0].shift >= 0 || scale < 0 || zero < 0 ||
+	    !quant_int_bits_ok((size_t)s[0].bits) ||
+	    s[scale].kind != STORE_RAW ||
+	    (s[zero].kind != STORE_RAW && s[zero].kind != STORE_CONST))
+		return cannot(base);
+	q = (struct quant_int){
+		.grid = { s[0].bits, s[zero].kind == STORE_CONST ? GRID_MIDDLE :
+			  dtype_is_float(s[zero].dtype) ? GRID_REAL :
+							  GRID_WHOLE,
+			  s[scale].dtype, NULL },
+		.group = s[0].block,
+	};
+	return quant_int(to, merged, &q, pool);
+}
+
+static const struct {
+	enum storage_kind kind;
+	int (*again)(struct tensor *to, const struct tensor *base,
+		     const struct tensor *merged, enum quant_rule rule,
+		     struct pool *pool);
+} storages[] = {
+	{ STORE_NF4, nf4_again },
+	{ STORE_INT, int_again },
+};
+
+static int quantise_again(struct tensor *to, const struct tensor *base,
+			  const struct tensor *merged, enum quant_rule rule,
+			  struct pool *pool)
+{
+	for (size_t i = 0; i < NELEM(storages); i++)
+		if (storages[i].kind == base->node[0].kind)
+			return storages[i].again(to, base, merged, rule, pool);
+	return cannot(base);
 }
 
 struct sums {
@@ -88,13 +140,11 @@ int requant(struct tensor *to, const struct tensor *base,
 	    struct requant_report *report, struct pool *pool)
 {
 	struct job j = { base, merged, to };
-	struct quant_nf4 q;
 	int err;
 
-	TRY(settings(&q, base, rule));
 	if (storage_check(base))
 		return err_at(E_DATA, "%s", base->name);
-	TRY(quant_nf4(to, merged, &q, pool));
+	TRY(quantise_again(to, base, merged, rule, pool));
 	to->dtype = base->dtype;
 	to->node[0].dtype = base->node[0].dtype;
 	err = compare(&j, report, pool);

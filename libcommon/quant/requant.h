@@ -20,9 +20,10 @@ struct requant_report {
 };
 
 /*
- * to: new, merged's values in the storage of base. base: NF4; merged: plain
- * f32 of its shape; both loaded. E_CONFIG: a storage that cannot be made here;
- * as quant_nf4() else.
+ * to: new, merged's values in the storage of base. base: NF4 or int; merged:
+ * plain f32 of its shape; both loaded. An int range that was stretched, or that
+ * GPTQ found, becomes that of the values. E_CONFIG: a storage that cannot be
+ * made here; as quant_nf4() and quant_int() else.
  */
 int requant(struct tensor *to, const struct tensor *base,
 	    const struct tensor *merged, enum quant_rule rule,

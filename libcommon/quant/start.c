@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/size.h"
-#include "base/svd.h"
+#include "base/lapack.h"
 
 static const struct start_kind *const kinds[] = {
 	&start_pissa,
@@ -48,7 +48,7 @@ int start_factors(float *a, float *b, float *x, size_t out, size_t in,
 		return err_set(E_NOMEM, "out of memory");
 	s = u + out * k;
 	vt = s + k;
-	err = svd(u, s, vt, x, out, in);
+	err = lapack_svd(u, s, vt, x, out, in);
 	for (size_t i = 0; !err && i < o->rank; i++) {
 		float root = (float)sqrt((double)s[i] / o->scale);
 

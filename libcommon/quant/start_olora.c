@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/size.h"
-#include "base/svd.h"
+#include "base/lapack.h"
 
 static int make(struct tensor *base, float *a, float *b,
 		const struct tensor *w, const struct start_options *o,
@@ -22,7 +22,7 @@ static int make(struct tensor *base, float *a, float *b,
 		err = err_set(E_NOMEM, "out of memory");
 	if (!err) {
 		memcpy(x, values, w->count * sizeof(*x));
-		err = qr(q, r, x, out, in);
+		err = lapack_qr(q, r, x, out, in);
 	}
 	if (!err) {
 		memcpy(a, r, o->rank * in * sizeof(*a));

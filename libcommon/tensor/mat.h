@@ -20,10 +20,10 @@ static inline float *mat_row(struct mat m, size_t row)
 	return m.at + row * m.stride;
 }
 
-/* Columns [first, first + n) of m. */
+/* Columns [first, first + n) of m; of a matrix without memory: without. */
 static inline struct mat mat_cols(struct mat m, size_t first, size_t n)
 {
-	return (struct mat){ m.at + first, m.rows, n, m.stride };
+	return (struct mat){ m.at ? m.at + first : m.at, m.rows, n, m.stride };
 }
 
 static inline struct mat mat_rows(struct mat m, size_t first, size_t n)

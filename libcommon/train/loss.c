@@ -7,7 +7,7 @@
 #include "kernel/cross_entropy.h"
 #include "kernel/table.h"
 
-enum { LOGITS = 8 << 20, ROWS = 256 }; /* floats; rows at most */
+enum { LOGITS = 13 << 20, ROWS = 256 }; /* floats; rows at most */
 
 size_t loss_rows(size_t vocab)
 {
@@ -93,13 +93,25 @@ static void row_task(void *ctx, size_t i, size_t lane)
 		kernels()->cross_entropy(logits, n, target);
 }
 
-/* The next rows of last that have a target, from position *t on. */
-static size_t gather(struct loss *l, const struct batch *b, struct mat last,
-		     size_t *t)
+/* Rows of a turn: as few turns as can be, all of one size. The head is read
+ * and decoded in each, however few rows it has. */
+static size_t turn_rows(const struct loss *l, const struct batch *b)
 {
 	size_t n = 0;
 
-	for (; *t < b->n && n < l->rows; ++*t)
+	for (size_t t = 0; t < b->n; t++)
+		n += b->target[t] != LABEL_NONE;
+	return n ? size_ceil(n, size_ceil(n, l->rows)) : l->rows;
+}
+
+/* The next rows of last that have a target, at most so many, from position *t
+ * on. */
+static size_t gather(struct loss *l, const struct batch *b, struct mat last,
+		     size_t *t, size_t most)
+{
+	size_t n = 0;
+
+	for (; *t < b->n && n < most; ++*t)
 		if (b->target[*t] != LABEL_NONE) {
 			memcpy(mat_row(l->x, n), mat_row(last, *t),
 			       last.cols * sizeof(float));
@@ -129,27 +141,26 @@ static size_t sequence_of(const struct batch *b, size_t t)
 	return seq;
 }
 
-double loss_run(struct loss *l, const struct batch *b, struct mat last,
-		int train, size_t *bad)
+void loss_run(struct loss *l, const struct batch *b, struct mat last,
+	      int train, double *sum, size_t *bad)
 {
+	size_t most = turn_rows(l, b);
 	struct job job = { l, train };
-	double sum = 0;
 
 	*bad = SIZE_MAX;
 	if (train)
 		memset(l->dlast.at, 0,
 		       b->n * l->dlast.stride * sizeof(float));
-	for (size_t t = 0, n; (n = gather(l, b, last, &t));) {
+	for (size_t t = 0, n; (n = gather(l, b, last, &t, most));) {
 		program_logits(l->program, mat_rows(l->x, 0, n),
 			       mat_rows(l->logits, 0, n));
 		pool_run(l->pool, n, row_task, &job);
 		for (size_t i = 0; i < n; i++) {
-			sum += l->nll[i];
+			*sum += l->nll[i];
 			if (*bad == SIZE_MAX && !isfinite(l->nll[i]))
 				*bad = sequence_of(b, l->at[i]);
 		}
 		if (train)
 			backward(l, n);
 	}
-	return sum;
 }

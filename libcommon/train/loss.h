@@ -32,12 +32,13 @@ int loss_init(struct loss *l, struct program *p, struct pool *pool,
 void loss_release(struct loss *l);
 
 /*
- * The sum of -log p(target) over the batch's targets. last (n, hidden): what
- * program_forward() returned. With train, the gradient of that sum goes to
- * l->dlast (n, hidden) and to a trained head's gradient. *bad: the sequence of
- * the batch where the loss is not finite, or SIZE_MAX.
+ * Adds -log p(target) of each of the batch's targets to *sum, one after the
+ * other. last (n, hidden): what program_forward() returned. With train, the
+ * gradient of that sum goes to l->dlast (n, hidden) and to a trained head's
+ * gradient. *bad: the sequence of the batch where the loss is not finite, or
+ * SIZE_MAX.
  */
-double loss_run(struct loss *l, const struct batch *b, struct mat last,
-		int train, size_t *bad);
+void loss_run(struct loss *l, const struct batch *b, struct mat last,
+	      int train, double *sum, size_t *bad);
 
 #endif

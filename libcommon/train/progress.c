@@ -78,9 +78,12 @@ const char *progress_plan(char *buf, size_t size, const struct trainer *t,
 	}
 	snprintf(buf + size_min(n, size), size - size_min(n, size),
 		 "%-18s %12llu bytes\n%-18s %12zu of %zu layers\n"
+		 "%-18s %12zu of %zu\n"
 		 "%-18s %12llu\n%-18s %12.1f\n%-18s %12.0f\n%-18s %12.3g\n",
 		 "total", (unsigned long long)total, "recomputed",
-		 plan->need.recompute, program_layers(t->program), "steps",
+		 plan->need.recompute, program_layers(t->program),
+		 "tokens_at_once", plan->need.tokens, plan->most.tokens,
+		 "steps",
 		 (unsigned long long)plan->steps, "tokens_per_step",
 		 plan->tokens_per_step, "tokens",
 		 plan->tokens_per_step * (double)plan->steps,

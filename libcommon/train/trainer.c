@@ -24,20 +24,19 @@ static const struct batch *next_batch(struct trainer *t, struct pack *from)
 	return b;
 }
 
-static double loss_of(struct trainer *t, const struct batch *b,
-		      struct mat last, int train, size_t *bad)
+static void loss_of(struct trainer *t, const struct batch *b,
+		    struct mat last, int train, double *nll, size_t *bad)
 {
 	double start = os_seconds();
-	double nll = loss_run(&t->loss, b, last, train, bad);
 
+	loss_run(&t->loss, b, last, train, nll, bad);
 	spend(&t->time.loss, start);
-	return nll;
 }
 
 /* ---- a step ---- */
 
 /* Forward, loss, backward; adds to the gradients. */
-static int run_batch(struct trainer *t, const struct batch *b, double *nll)
+static int run_part(struct trainer *t, const struct batch *b, double *nll)
 {
 	struct program_pass pass = {
 		.batch = b, .train = 1, .step = (uint32_t)t->state.step,
@@ -45,12 +44,10 @@ static int run_batch(struct trainer *t, const struct batch *b, double *nll)
 	struct mat last;
 	size_t bad;
 
-	t->last.tokens += b->n;
-	t->last.labels += b->ntarget;
 	if (!b->ntarget)
 		return 0;
 	last = program_forward(t->program, &pass);
-	*nll += loss_of(t, b, last, 1, &bad);
+	loss_of(t, b, last, 1, nll, &bad);
 	if (bad != SIZE_MAX)
 		return err_set(E_DATA, "step %llu: the loss of sample %llu is "
 			       "not finite",
@@ -58,6 +55,19 @@ static int run_batch(struct trainer *t, const struct batch *b, double *nll)
 			       (unsigned long long)b->sample[bad] + 1);
 	program_backward(t->program, &pass,
 			 mat_rows(t->loss.dlast, 0, b->n));
+	return 0;
+}
+
+/* In as many parts as the plan has room for. */
+static int run_batch(struct trainer *t, const struct batch *b, double *nll)
+{
+	size_t next = 0, most = t->plan.need.tokens;
+	struct batch part;
+
+	t->last.tokens += b->n;
+	t->last.labels += b->ntarget;
+	while (batch_part(&part, b, &next, most, t->part_start))
+		TRY(run_part(t, &part, nll));
 	return 0;
 }
 
@@ -151,28 +161,38 @@ static int step(struct trainer *t)
 
 /* ---- evaluation ---- */
 
+static int evaluate_part(struct trainer *t, const struct batch *b, double *nll)
+{
+	struct program_pass pass = { .batch = b };
+	struct mat last;
+	size_t bad;
+
+	if (!b->ntarget)
+		return 0;
+	last = program_forward(t->program, &pass);
+	loss_of(t, b, last, 0, nll, &bad);
+	if (bad != SIZE_MAX)
+		return err_set(E_DATA, "evaluation: the loss of sample %llu is "
+			       "not finite",
+			       (unsigned long long)b->sample[bad] + 1);
+	return 0;
+}
+
 int trainer_evaluate(struct trainer *t, double *loss)
 {
-	size_t count = pack_count(&t->eval, 0), labels = 0, bad;
+	size_t count = pack_count(&t->eval, 0), labels = 0;
+	size_t most = t->plan.need.tokens;
 	double nll = 0;
 
 	TRY(program_refresh(t->program, t->pool));
 	while (count--) {
-		struct program_pass pass = {
-			.batch = next_batch(t, &t->eval),
-		};
-		struct mat last;
+		const struct batch *b = next_batch(t, &t->eval);
+		struct batch part;
+		size_t next = 0;
 
-		if (!pass.batch->ntarget)
-			continue;
-		last = program_forward(t->program, &pass);
-		nll += loss_of(t, pass.batch, last, 0, &bad);
-		labels += pass.batch->ntarget;
-		if (bad != SIZE_MAX)
-			return err_set(E_DATA, "evaluation: the loss of sample "
-				       "%llu is not finite",
-				       (unsigned long long)
-				       pass.batch->sample[bad] + 1);
+		while (batch_part(&part, b, &next, most, t->part_start))
+			TRY(evaluate_part(t, &part, &nll));
+		labels += b->ntarget;
 	}
 	*loss = nll / (double)labels;
 	return 0;
@@ -320,7 +340,10 @@ int trainer_start(struct trainer *t)
 	TRY(pack_plan(&t->data, &t->plan.most));
 	if (t->has_eval)
 		TRY(pack_plan(&t->eval, &t->plan.most));
-	TRY(loss_init(&t->loss, t->program, t->pool, t->plan.most.tokens, 1));
+	t->part_start = calloc(t->plan.most.sequences + 1, sizeof(size_t));
+	if (!t->part_start)
+		return err_set(E_NOMEM, "out of memory");
+	TRY(loss_init(&t->loss, t->program, t->pool, t->plan.need.tokens, 1));
 	return optim_init(&t->optim, t->options.optim, &t->options.move,
 			  t->set);
 }
@@ -332,6 +355,7 @@ void trainer_free(struct trainer *t)
 	pack_release(&t->data);
 	pack_release(&t->eval);
 	loss_release(&t->loss);
+	free(t->part_start);
 	optim_release(&t->optim);
 	free(t);
 }

@@ -3,7 +3,9 @@
  *
  * A step is so many batches (micro-batches): forward, loss, backward, their
  * gradients adding up as sums over label tokens; then one division by the
- * step's label tokens, clipping, and the optimizer. The batches of all epochs
+ * step's label tokens, clipping, and the optimizer. Sums go sequence by
+ * sequence, so a batch that is too large for memory is run in parts, to the
+ * same bits. The batches of all epochs
  * are one sequence that is cut into steps; the last step may be short.
  *
  * trainer_new() counts and plans, trainer_start() takes the memory; then
@@ -105,6 +107,7 @@ struct trainer {
 	struct schedule schedule;
 	struct train_plan plan;
 	struct loss loss;
+	size_t *part_start;             /* batch_part()'s */
 	struct optim optim;
 	struct train_state state;
 	struct train_step last;

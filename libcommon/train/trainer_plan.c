@@ -96,7 +96,8 @@ static void cost(struct trainer *t, struct program_need *need)
 					   &t->options.move, t->set);
 	by[BYTES_WORKSPACE] += loss_bytes(t->program, need->tokens, 1) +
 			       pack_bytes(&plan->most) *
-			       (t->has_eval ? 2 : 1);
+			       (t->has_eval ? 2 : 1) +
+			       (plan->most.sequences + 1) * sizeof(size_t);
 	by[BYTES_DATA] = samples_bytes(t->data.samples) +
 			 (t->has_eval ? samples_bytes(t->eval.samples) : 0);
 }
@@ -116,31 +117,77 @@ static uint64_t to_come(const struct bytes_plan *b)
 	       b->by[BYTES_DATA];
 }
 
-/* The fewest recomputed layers with which all fits. What is there already
- * (weights, adapter, data) does not need what is free. */
+struct limit {
+	uint64_t budget, free;
+};
+
+/* What is there already (weights, adapter, data) does not need what is free. */
+static int fits(struct trainer *t, const struct limit *l)
+{
+	const struct bytes_plan *b = &t->plan.bytes;
+
+	cost(t, &t->plan.need);
+	return l->budget ? total(b) <= l->budget :
+			   !l->free || to_come(b) <= l->free;
+}
+
+/* With the fewest recomputed layers, from least on. */
+static int fits_recomputed(struct trainer *t, const struct limit *l,
+			   size_t least)
+{
+	size_t layers = program_layers(t->program);
+	struct program_need *need = &t->plan.need;
+
+	for (need->recompute = least; need->recompute <= layers;
+	     need->recompute++)
+		if (fits(t, l))
+			return 1;
+	return 0;
+}
+
+/* In the fewest parts of a batch, of at least so many tokens. */
+static int fits_cut(struct trainer *t, const struct limit *l, size_t least)
+{
+	size_t whole = t->plan.most.tokens, *at_once = &t->plan.need.tokens;
+
+	*at_once = whole;
+	for (size_t parts = 1; !fits(t, l); parts++) {
+		if (*at_once == least)
+			return 0;
+		*at_once = size_max(size_ceil(whole, parts + 1), least);
+	}
+	return 1;
+}
+
+/* Rows with which a product is still at its full speed, nearly. */
+enum { GOOD_ROWS = 256 };
+
+/* A batch in parts costs little while these are not small; then layers are
+ * computed twice; at last, parts are as small as a sequence. */
 static int fit(struct trainer *t)
 {
-	struct program_need need = {
-		.tokens = t->plan.most.tokens,
+	struct limit l = { t->options.budget, os_memory_free() };
+	size_t whole = t->plan.most.tokens, good, least = whole;
+	struct program_need *need = &t->plan.need;
+
+	if (adapter_set_by_sequence(t->set))
+		least = size_min(t->plan.most.longest, whole);
+	good = size_max(least, size_min(GOOD_ROWS, whole));
+	*need = (struct program_need){
 		.sequences = t->plan.most.sequences,
 		.rows = loss_rows(program_vocab(t->program)),
 		.train = 1,
 	};
-	uint64_t budget = t->options.budget, free = os_memory_free();
-	size_t layers = program_layers(t->program);
-
-	for (; need.recompute <= layers; need.recompute++) {
-		cost(t, &need);
-		if (budget ? total(&t->plan.bytes) <= budget :
-			     !free || to_come(&t->plan.bytes) <= free) {
-			t->plan.need = need;
-			return 0;
-		}
-	}
+	if (fits_cut(t, &l, good) || fits_recomputed(t, &l, 1))
+		return 0;
+	need->tokens = least;
+	if (fits_recomputed(t, &l, 0))
+		return 0;
 	return err_set(E_NOMEM, "the least plan takes %llu MiB, there are %llu;"
 		       " shorter rows (--length) or fewer (-b) take less",
 		       (unsigned long long)(total(&t->plan.bytes) >> 20) + 1,
-		       (unsigned long long)((budget ? budget : free) >> 20));
+		       (unsigned long long)((l.budget ? l.budget :
+							       l.free) >> 20));
 }
 
 int trainer_make_plan(struct trainer *t)
@@ -181,7 +228,7 @@ static int time_product(struct pool *pool, const struct weight *w, size_t n,
 			double *seconds)
 {
 	struct arena memory;
-	size_t bytes = 0, space = gemm_space(pool, n, w->cols);
+	size_t bytes = 0, space = gemm_space(pool, n, w->cols, 1);
 	struct gemm_output o = { .n = w->rows, .stride = w->rows, .nterm = 1 };
 	void *at;
 

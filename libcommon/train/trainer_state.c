@@ -1,4 +1,4 @@
-/* trainer_state - what a run goes on from */
+/* trainer_state - where a run stands, as JSON, and going on from there */
 #include "train/trainer.h"
 
 json_t *trainer_state(const struct trainer *t)

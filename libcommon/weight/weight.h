@@ -62,7 +62,7 @@ static inline struct gemm_term weight_term(const struct weight *w,
 {
 	return (struct gemm_term){ x, stride,
 				   use == GEMM_NT ? w->cols : w->rows,
-				   w->format->pack, w, use, w->dot };
+				   w->format->pack, w, use, w->dot, 0 };
 }
 
 #endif

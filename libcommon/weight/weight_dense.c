@@ -10,10 +10,53 @@ static int is_raw(const struct tensor *t, enum dtype d)
 	       t->part[t->node[0].part].dtype == d;
 }
 
-static int bind(struct weight *w)
+static int bind(struct weight *w, gemm_dot_fn *dot)
 {
 	w->part[0] = w->tensor->part[w->tensor->node[0].part].data;
+	w->dot = dot;
 	return 0;
+}
+
+static void dot_f32(const void *weight, float *y, const float *x, size_t n0,
+		    size_t n1, int first)
+{
+	const struct weight *w = weight;
+
+	kernels()->dot_f32(y, x, (const float *)w->part[0] + n0 * w->cols,
+			   w->cols, w->cols, n1 - n0, first);
+}
+
+static void dot_bf16(const void *weight, float *y, const float *x, size_t n0,
+		     size_t n1, int first)
+{
+	const struct weight *w = weight;
+
+	kernels()->dot_bf16(y, x, (const uint16_t *)w->part[0] + n0 * w->cols,
+			    w->cols, w->cols, n1 - n0, first);
+}
+
+static void dot_f16(const void *weight, float *y, const float *x, size_t n0,
+		    size_t n1, int first)
+{
+	const struct weight *w = weight;
+
+	kernels()->dot_f16(y, x, (const uint16_t *)w->part[0] + n0 * w->cols,
+			   w->cols, w->cols, n1 - n0, first);
+}
+
+static int bind_f32(struct weight *w)
+{
+	return bind(w, dot_f32);
+}
+
+static int bind_bf16(struct weight *w)
+{
+	return bind(w, dot_bf16);
+}
+
+static int bind_f16(struct weight *w)
+{
+	return bind(w, dot_f16);
 }
 
 static void rows_f32(const struct weight *w, float *dst, size_t row, size_t n)
@@ -91,9 +134,12 @@ static int is_f16(const struct tensor *t)
 	return is_raw(t, DTYPE_F16);
 }
 
-const struct weight_format weight_f32 = { "f32", is_f32, bind, pack_f32,
-					  rows_f32 };
-const struct weight_format weight_bf16 = { "bf16", is_bf16, bind, pack_bf16,
-					   rows_bf16 };
-const struct weight_format weight_f16 = { "f16", is_f16, bind, pack_f16,
-					  rows_f16 };
+const struct weight_format weight_f32 = {
+	"f32", is_f32, bind_f32, pack_f32, rows_f32
+};
+const struct weight_format weight_bf16 = {
+	"bf16", is_bf16, bind_bf16, pack_bf16, rows_bf16
+};
+const struct weight_format weight_f16 = {
+	"f16", is_f16, bind_f16, pack_f16, rows_f16
+};

@@ -98,7 +98,7 @@ int main(int argc, char **argv)
 		struct model m = { 0 };
 
 		if (inputs_collect(&in, operand, NULL) ||
-		    model_open(&m, &in.base.tensors, NULL, NULL, NULL))
+		    model_open(&m, &in.base.tensors, NULL, NULL))
 			fail(*at);
 		printf("%s -j%zu", *at, lanes);
 		measure(&m, pool, turns);

@@ -153,13 +153,13 @@ static void time_product(struct pool *pool, const char *kind, size_t m,
 		o->term[0] = weight_term(&p.w[i], p.x, k, use);
 		t.work += 2.0 * (double)m * (double)rows[i] * (double)cols;
 	}
-	p.space = room(gemm_space(pool, m, k));
+	p.space = room(gemm_space(pool, m, k, nout));
 	line(name, &t, pool);
 	for (size_t i = 0; i < nout; i++) {
 		os_pages_free(p.out[i].y, m * p.out[i].n * 4 + 64);
 		tensor_release(&p.t[i]);
 	}
-	os_pages_free(p.space, gemm_space(pool, m, k) + 64);
+	os_pages_free(p.space, gemm_space(pool, m, k, nout) + 64);
 	os_pages_free(p.x, m * k * sizeof(float) + 64);
 }
 
@@ -197,8 +197,10 @@ struct gradient {
 static void run_gradient(void *ctx)
 {
 	struct gradient *g = ctx;
+	const size_t start[] = { 0, g->m };
 
-	gemm_tn(g->pool, g->g, g->b, g->p, g->a, g->a, g->q, g->b, g->b, g->m);
+	gemm_tn(g->pool, g->g, g->b, g->p, g->a, g->a, g->q, g->b, g->b, start,
+		1);
 }
 
 static void time_gradient(struct pool *pool, size_t a, size_t b, size_t m)

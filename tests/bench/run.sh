@@ -2,6 +2,7 @@
 # run.sh - every benchmark, one after the other, with the machine named
 #
 # Words choose: run.sh kernels elementwise quantise layers step programs infer
+# tokenizer
 set -eu
 cd "$(dirname "$0")/../.."
 . tests/bench/lib.sh
@@ -21,10 +22,11 @@ infer() {
 	(cd "$tmp" && "$OLDPWD/$bench/infer" nf4.st bf16.st)
 	rm -r "$tmp"
 }
-for name in ${*:-kernels elementwise quantise layers programs step infer}; do
+for name in ${*:-kernels elementwise quantise layers programs step infer \
+	tokenizer}; do
 	printf '\n== %s\n' "$name"
 	case $name in
-	step | programs) bash "tests/bench/$name.sh" ;;
+	step | programs | tokenizer) bash "tests/bench/$name.sh" ;;
 	infer) infer ;;
 	*) "$bench/$name" ;;
 	esac

@@ -34,18 +34,18 @@ measure() { # base length threads options ...
 		--profile --log "$tmp/log" --log-times \
 		-d "$tmp/$length.jsonl" -o "$tmp/a.st" "$tmp/$base.st" \
 		2> "$tmp/err"; then
-		printf '%-30s %s\n' "$name" "$(tail -n 1 "$tmp/err")"
+		printf '%-52s %s\n' "$name" "$(tail -n 1 "$tmp/err")"
 		return
 	fi
 	log_rates "$tmp/log" | awk -v name="$name" -v mb="$(cat "$tmp/mb")" \
 		-v limit="$(awk -v g="$peak" -v p="$parameters" \
 			'BEGIN { print g * 1e9 / 4 / p }')" \
-		'{ printf "%-30s %8.1f %8.1f %8.1f %5.0f%% %5.0f%% %6d\n",
+		'{ printf "%-52s %8.1f %8.1f %8.1f %5.0f%% %5.0f%% %6d\n",
 			name, $1, $2, limit, 100 * $1 / limit,
 			100 * $2 / limit, mb }'
 }
 
-printf '%-30s %8s %8s %8s %6s %6s %6s\n' "tokens/s" best median limit best \
+printf '%-52s %8s %8s %8s %6s %6s %6s\n' "tokens/s" best median limit best \
 	median MB
 for threads in 2 1; do
 	for base in nf4 bf16 f32; do
@@ -58,10 +58,17 @@ measure nf4 1024 2 -b 1 -g 1
 measure f32 1024 2 -b 1 -g 1
 measure nf4 256 2 -b 4 -g 1 -m 600M
 measure nf4 256 2 -b 4 -g 1 -m 450M
+# what other methods, optimizers and storages cost
 for method in dora adalora; do
 	measure nf4 256 2 -b 4 -g 1 --method $method
 done
 measure nf4 256 2 -b 4 -g 1 --optim adamw8bit
+measure nf4 256 2 -b 4 -g 1 --method iec
+measure nf4 256 2 -b 4 -g 1 --method qalora --qalora-group-size 32
+"$bin/quantize-int" -u -o "$tmp/int4.st" "$tmp/bf16.st"
+"$bin/quantize-nf4" -q -u --icq -o "$tmp/icq.st" "$tmp/bf16.st"
+measure int4 256 2 -b 4 -g 1 --method qalora
+measure icq 256 2 -b 4 -g 1 --method iec
 echo
 measure nf4 256 2 -b 4 -g 1
 cat "$tmp/err"

@@ -165,3 +165,32 @@ float_at() {
 	quantize-nf4 --version | grep -q quantize-nf4
 	quantize-nf4 --man | grep -q arXiv:2305.14314
 }
+
+@test "--icq: more information in every tensor's codes, and says so" {
+	quantize-nf4 --icq --log log.jsonl -o icq.st "$model" 2> said
+	grep -q "^quantize-nf4: all: entropy" said
+	[ "$(wc -l < log.jsonl)" -eq 14 ]
+	jq -es 'all(.[]; .entropy > .entropy_plain + 0.05)' log.jsonl
+	quantize-nf4 --icq -q -j1 "$model" 2> said | cmp - icq.st
+	[ ! -s said ]
+	KERNELS=c quantize-nf4 --icq -q "$model" | cmp - icq.st
+	quantize-nf4 --icq --icq-steps 10 -q "$model" > ten.st
+	run cmp -s ten.st icq.st
+	[ "$status" -eq 1 ]
+	st-ls icq.st | grep -q nf4
+	grep -aq icq-steps ten.st
+}
+
+@test "--icq: such a base trains and merges; what cannot have it is refused" {
+	data=$golden/B/data/data.jsonl
+	quantize-nf4 --icq -q -o icq.st "$model"
+	peft-step -q -r 2 -n 3 -g 1 -d "$data" -o a.st icq.st
+	merge-adapter -q --dtype f32 --verify 50 -A a.st -o m.st icq.st
+	run merge-adapter -q --requantise -A a.st -o r.st icq.st
+	[ "$status" -eq 78 ]
+	run bash -c 'st-export --to bnb out < icq.st'
+	[ "$status" -ne 0 ]
+	[ ! -e out ]
+	run quantize-nf4 --icq --icq-steps 0 "$model"
+	[ "$status" -eq 64 ]
+}

@@ -49,7 +49,7 @@ setup() {
 }
 
 @test "stream, JSON lines and report agree" {
-	jq -nc 'range(300) | {text: ("the weft " * (1 + . % 7))}' > text.jsonl
+	jq -nc 'range(300) | {text: ("the weft \(.)" * (1 + . % 7))}' > text.jsonl
 	tokenize --base tokenizer.json -o a.st text.jsonl
 	tokenize --base tokenizer.json --jsonl text.jsonl > a.jsonl
 	tokenize --jsonl a.jsonl | cmp - a.jsonl

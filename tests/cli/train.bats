@@ -331,3 +331,13 @@ meta() { # STREAM KEY: the JSON of a META record
 	step -n 3 -g 1 -A "$T/done.st" -o "$T/a.st" "$T/base.st"
 	"$BIN/st-ls" "$T/a.st" | grep -c '^prov.*peft-step' | grep -x 2
 }
+
+@test "micro-batches do not show: -b 1 -g 8 is -b 8 -g 1" {
+	step --no-pack -n 3 -b 1 -g 8 --log "$T/one.log" -o "$T/one.st" \
+		"$T/base.st"
+	step --no-pack -n 3 -b 8 -g 1 --log "$T/all.log" -o "$T/all.st" \
+		"$T/base.st"
+	run "$BIN/st-diff" "$T/one.st" "$T/all.st" # the options only
+	[ "$output" = "meta train: other values" ]
+	cmp "$T/one.log" "$T/all.log"
+}

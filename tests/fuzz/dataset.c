@@ -53,6 +53,7 @@ static int take(void *ctx, const struct dataset_sample *s)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	struct data_gate gate = { .most_empty = 1, .most_duplicates = 1 };
 	struct dataset_options o = { .chat_template = "chatml" };
 	struct dataset_stats stats = { 0 };
 	int end[2];
@@ -66,8 +67,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	o.length = data[0] & 1 ? 8 : 0;
 	o.eval_text = data[0] >> 1 & 1;
 	o.train_on_prompt = data[0] >> 2 & 1;
+	o.format = data[0] >> 3 & 1 ? DATASET_CSV : DATASET_ANY;
+	if (data[0] >> 4 & 1)
+		o.columns = "text=a,prompt=messages.x,role=r";
+	if (data[0] >> 5 & 1)
+		o.gate = &gate;
+	gate.allowed = data[0] >> 6 & 1 ? ~0u : 0;
 	if (dataset_read(NULL, tokenizer(), &o, &stats, take, NULL) &&
 	    !*err_text())
 		abort();
+	data_gate_release(&gate);
 	return 0;
 }

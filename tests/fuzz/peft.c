@@ -10,7 +10,7 @@ static void write_again(json_t *adapter)
 	json_t *peft;
 	char *card;
 
-	if (peft_config_write(&peft, adapter, NULL))
+	if (peft_config_write(&peft, adapter, NULL, NULL))
 		return;
 	if (!export_card(&card, peft, NULL))
 		free(card);

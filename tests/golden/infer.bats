@@ -101,3 +101,37 @@ accuracy() { # kind metric key
 	accuracy cloze acc cloze_acc
 	accuracy cloze acc_norm cloze_acc_norm
 }
+
+described() { # kind doc_to_text doc_to_choice
+	jq -c '.cases[]' "$golden/H/mmlu/case.json" > "$TMP/cases.jsonl"
+	jq -nc --arg name "$1" --arg text "$2" --argjson choices "$3" \
+		'{task: $name, data: "cases.jsonl", doc_to_text: $text,
+		output_type: "multiple_choice", doc_to_choice: $choices,
+		doc_to_target: "gold"}' > "$TMP/$1.task.json"
+	"$BIN/eval" -t "$TMP/$1.task.json" --log-samples "$TMP/$1.log" \
+		"$TMP/base.st" > "$TMP/$1.json"
+	jq -r ".cases[].$1[]" "$golden/H/mmlu/case.json" > "$TMP/$1.want"
+	jq -r '.resps[][0][0]' "$TMP/$1.log" | paste - "$TMP/$1.want" | awk '
+		{ d = $1 - $2; if (d < 0) d = -d; if (d > most) most = d }
+		END { print NR == 240 ? most : 1 }' > "$TMP/most"
+	near "$(cat "$TMP/most")" 0 2e-3 H/mmlu \
+		"log-likelihoods, $1, by a description"
+}
+
+@test "a described task has the reference's likelihoods and accuracies" {
+	described letters prompt '["A", "B", "C", "D"]'
+	near "$(jq '.results.letters."acc,none"' "$TMP/letters.json")" \
+		"$(jq .letters_acc "$golden/H/mmlu/case.json")" 1e-9 H/mmlu \
+		"letters_acc, by a description"
+	described cloze 'Question: {{question}}
+Answer:' '"{{choices}}"'
+	for key in acc acc_norm; do
+		near "$(jq ".results.cloze.\"$key,none\"" "$TMP/cloze.json")" \
+			"$(jq ".cloze_$key" "$golden/H/mmlu/case.json")" 1e-9 \
+			H/mmlu "cloze_$key, by a description"
+	done
+	# Would greedy decoding have written it?
+	jq -c '[.filtered_resps[][1]]' "$TMP/cloze.log" |
+		cmp - <(jq -c '.cases[].cloze_is_greedy' \
+			"$golden/H/mmlu/case.json")
+}

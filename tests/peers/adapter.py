@@ -90,4 +90,15 @@ peft_to_ours("peft_patterns", target_modules=["q_proj", "v_proj"],
              rank_pattern={"q_proj": 2}, alpha_pattern={"v_proj": 5})
 peft_to_ours("peft_saved", target_modules=["v_proj"],
              modules_to_save=["lm_head"])
+
+# Families whose modules have other names, fused products, turned weights.
+ids = ids % 61 + 3
+data = write_data("data64.jsonl")
+for name, target in [("gpt2", "c_attn"), ("gpt_neox", "query_key_value"),
+                     ("falcon", "query_key_value"), ("phi3", "qkv_proj"),
+                     ("cohere", "q_proj"), ("starcoder2", "c_fc")]:
+    MODEL = f"tests/golden/A/{name}/model"
+    ours_to_peft(f"{name}")
+    ours_to_peft(f"{name}_some", "--target-modules", target)
+    peft_to_ours(f"peft_{name}", target_modules=[target])
 tap.end()

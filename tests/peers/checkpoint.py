@@ -80,6 +80,7 @@ def decoded(model):
             q.blocksize)[:codes.numel()]
         dense = torch.nn.Linear(*reversed(q.shape), bias=False)
         dense.weight.data = w.reshape(q.shape)
+        dense.bias = layer.bias
         model.get_submodule(name.rpartition(".")[0]).register_module(
             name.rpartition(".")[2], dense)
     return model
@@ -90,9 +91,9 @@ def bnb_loads(model, *options):
     there = load(name)
     tap.run("st-export", "--to", "hf", "--dtype", "f32", name + "-dense",
             stdin=name + ".st")
-    kind = type(there.model.layers[0].self_attn.q_proj).__name__
+    kinds = [type(m).__name__ for m in there.modules()]
     tap.check(f"{name.split('/')[-1]}: loads pre-quantised",
-              kind == "Linear4bit", kind)
+              "Linear4bit" in kinds)
     tap.close(f"{name.split('/')[-1]}: logits of the decoded weights",
               logits(decoded(there)), logits(load(name + "-dense")), 1e-5)
 
@@ -104,6 +105,8 @@ bnb_loads(f"{A}/llama/model")
 bnb_loads(f"{A}/llama/model", "--no-double-quant")
 bnb_loads(f"{A}/llama/model", "--skip", "layers.0.mlp")
 bnb_loads(f"{A}/llama3_tied/model")
+bnb_loads(f"{A}/gpt2/model")
+bnb_loads(f"{A}/gpt_neox/model")
 
 # Norms in f32 beside weights in bf16, as a GGUF has them: transformers would
 # compute with both types, and fail.

@@ -14,6 +14,8 @@ SIZE = dict(vocab_size=256, hidden_size=48, intermediate_size=80,
             num_hidden_layers=3, num_attention_heads=4,
             num_key_value_heads=2, bos_token_id=1,
             eos_token_id=2, pad_token_id=0, max_position_embeddings=128)
+# their keys have other names, and those of SIZE would be strange to them
+GPT = FALCON = dict(intermediate_size=None, num_key_value_heads=None)
 OLD, NEW = "rope_scaling", "rope_parameters"
 
 
@@ -103,6 +105,30 @@ CASES = [
     ("a part of each head", "phi3",
      dict(rope_parameters=dict(rope("default"),
                                partial_rotary_factor=0.5)), {}),
+    ("plain", "gpt2", GPT, {}),
+    ("exact GELU, a small feed-forward", "gpt2",
+     dict(GPT, activation_function="gelu", n_inner=40), {}),
+    ("plain", "starcoder2", {}, {}),
+    ("no biases, a window, exact GELU", "starcoder2",
+     dict(use_bias=False, sliding_window=5, hidden_act="gelu"), {}),
+    ("new decoder", "falcon",
+     dict(FALCON, new_decoder_architecture=True, num_kv_heads=2), {}),
+    ("new decoder, one norm", "falcon",
+     dict(FALCON, new_decoder_architecture=True, num_kv_heads=2,
+          num_ln_in_parallel_attn=1, bias=True), {}),
+    ("one key for all", "falcon", FALCON, {}),
+    ("a key for each head", "falcon", dict(FALCON, multi_query=False), {}),
+    ("one branch after the other", "falcon",
+     dict(FALCON, parallel_attn=False, bias=True), {}),
+    ("no factors", "granite", {}, {}),
+    ("factors, biases, linear", "granite",
+     dict(embedding_multiplier=3.0, attention_multiplier=0.25,
+          residual_multiplier=0.4, logits_scaling=1.7, attention_bias=True,
+          mlp_bias=True, rope_parameters=rope("linear", factor=2.0)), {}),
+    ("plain", "cohere", {}, {}),
+    ("a head of its own, biases", "cohere",
+     dict(tie_word_embeddings=False, attention_bias=True, logit_scale=1.5),
+     {}),
 ]
 
 
@@ -110,7 +136,8 @@ def randomise(model, seed):
     g = torch.Generator().manual_seed(seed)
     for name, p in model.named_parameters():
         r = torch.randn(p.shape, generator=g)
-        p.data = 1 + 0.2 * r if "norm" in name else r * 0.15
+        norm = "norm" in name or ".ln_" in name
+        p.data = 1 + 0.2 * r if norm else r * 0.15
 
 
 def write(number, kind, settings, after):
@@ -174,6 +201,10 @@ for what, kind, settings in [
         ("another activation", "llama", dict(hidden_act="gelu")),
         ("a rope that grows", "llama",
          dict(rope_parameters=rope("dynamic", factor=2.0))),
+        ("slopes for positions", "falcon", dict(FALCON, alibi=True)),
+        ("a gain for each head", "cohere", dict(use_qk_norm=True)),
+        ("a scale for each layer", "gpt2",
+         dict(GPT, scale_attn_by_inverse_layer_idx=True)),
 ]:
     to, _ = write(len(CASES), kind, settings, {})
     try:
@@ -182,4 +213,56 @@ for what, kind, settings in [
     except RuntimeError as e:
         tap.check(f"{kind}: {what} is refused",
                   "65" in str(e) and "config.json" in str(e), str(e).strip())
+
+# The language model of one that sees, without the rest, under both spellings.
+from safetensors.torch import load_file, save_file
+from transformers import Gemma3Config, Gemma3ForConditionalGeneration
+
+text = dict(SIZE, head_dim=16, sliding_window=5, query_pre_attn_scalar=16)
+config = Gemma3Config(
+    text_config=dict(text, num_hidden_layers=7),
+    vision_config=dict(hidden_size=16, intermediate_size=16,
+                       num_hidden_layers=1, num_attention_heads=2,
+                       image_size=28, patch_size=14))
+config._attn_implementation = "eager"
+model = Gemma3ForConditionalGeneration(config).eval()
+randomise(model, 77)
+model.tie_weights()
+to = tap.path("whole")
+model.save_pretrained(to)
+try:
+    tap.run("st-import", "-o", tap.path("x.st"), to)
+    tap.check("gemma3 that sees is refused", False, "it was let in")
+except RuntimeError as e:
+    tap.check("gemma3 that sees is refused", "no part of the model of text"
+              in str(e), str(e).strip())
+saved = {k: v for k, v in load_file(f"{to}/model.safetensors").items()
+         if "language_model" in k or k.startswith("lm_head")}
+with open(f"{to}/config.json") as f:
+    config = json.load(f)
+with torch.no_grad():
+    want = reference(model, rows)
+for what, names, keys in [
+        ("as transformers writes it", saved, config),
+        ("as it was published", {
+            "language_model.model." + k.split("language_model.")[-1]
+            .removeprefix("model."): v for k, v in saved.items()}, {
+                "architectures": ["Gemma3ForConditionalGeneration"],
+                "model_type": "gemma3", "torch_dtype": "float32",
+                "vision_config": {"hidden_size": 16},
+                "text_config": dict(
+                    text, model_type="gemma3_text", num_hidden_layers=7,
+                    rope_theta=1e6, rope_local_base_freq=1e4)})]:
+    save_file(names, f"{to}/model.safetensors")
+    with open(f"{to}/config.json", "w") as f:
+        json.dump(keys, f)
+    try:
+        tap.run("eval", "-t", "loss", "-d", tap.path("data.jsonl"),
+                "--per-token", tap.path("whole.json"), to)
+        got = [x for line in open(tap.path("whole.json"))
+               for x in json.loads(line)]
+        tap.close(f"gemma3 in a model that sees: {what}", got, want, 1e-4)
+    except RuntimeError as e:
+        tap.check(f"gemma3 in a model that sees: {what}", False,
+                  str(e).strip())
 tap.end()

@@ -13,7 +13,7 @@ import tap
 
 tap.need("tokenizers")
 
-from tokenizers import Tokenizer, normalizers
+from tokenizers import Tokenizer, normalizers, pre_tokenizers
 
 N = int(os.environ.get("N", 100000))
 GOLDEN = next((d for d in ("../shared/golden", "../../shared/golden")
@@ -24,14 +24,17 @@ WORDS = ("the weft is drawn through it don't we've I'LL 12 2026 ½ x1y22 Straße
 
 def known():
     """The characters of this Python's Unicode (14, as PCRE2's and utf8proc's of
-    Debian 12), but for some 400 that the package's own tables, of Unicode 9,
-    do not know as marks or do not normalise."""
+    Debian 12), but for some 500 that the package's own tables, of Unicode 9 and
+    older, do not know as marks or punctuation or do not normalise."""
     marks, form = normalizers.StripAccents(), normalizers.NFKD()
+    points = pre_tokenizers.Punctuation("isolated")
     for c in map(chr, range(0x110000)):
         kind = unicodedata.category(c)
         if kind in ("Cn", "Cs", "Co"):
             continue
         if (marks.normalize_str("a" + c) == "a") != (kind[0] == "M"):
+            continue
+        if (len(points.pre_tokenize_str("a" + c)) > 1) != (kind[0] == "P") and c > "~":
             continue
         if form.normalize_str(c) == unicodedata.normalize("NFKD", c):
             yield c
@@ -86,8 +89,33 @@ def compare(name, spec, n):
     tap.check(f"tokenizer: {name}", not bad, detail)
 
 
+def escapes(base):
+    """What \\w and its like take, one by one, in a class and out of it: each
+    character between two others, as pieces that are tokens."""
+    patterns = (r"\w", r"\W", r"[\w]", r"[^\w]", r"\s", r"\S", r"\d", r"\bx|x\b",
+                r"\Bx", r"\p{L}", r"[^\p{N}]")
+    some = [c for c in KNOWN if c < "\u3000" or unicodedata.category(c)[0] != "L"]
+    texts = [f"x{c}x a b" for c in some]
+    for pattern in patterns:
+        spec = {**base, "pre_tokenizer": {"type": "Sequence", "pretokenizers": [
+            {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Removed",
+             "invert": False},
+            {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True,
+             "use_regex": False}]}}
+        theirs = [e.ids for e in Tokenizer.from_str(json.dumps(spec)).encode_batch(texts)]
+        # What loses all its pieces would be no sample.
+        kept = [i for i in range(len(texts)) if len(theirs[i]) > 1]
+        got = ours(spec, [texts[i] for i in kept])
+        bad = [some[i] for i, g in zip(kept, got) if g != theirs[i]]
+        tap.check(f"tokenizer: {pattern} takes the same characters",
+                  len(got) == len(kept) and not bad,
+                  f"{len(kept)} characters; {[hex(ord(c)) for c in bad[:5]]}")
+
+
 with open("tests/golden/text/tokenizers.json", encoding="utf-8") as f:
     small = json.load(f)
+v = small["variants"][0]
+escapes({"version": "1.0", **v["parts"], "model": {**small["models"][v["model"]], **v["change"]}})
 for v in small["variants"]:
     spec = {"version": "1.0", **v["parts"],
             "model": {**small["models"][v["model"]], **v["change"]}}

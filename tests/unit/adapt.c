@@ -10,7 +10,8 @@
 #include <string.h>
 #include <cmocka.h>
 
-enum { OUT = 28, IN = 36, ROWS = 9, RANK = 5, BATCH = 2 };
+enum { OUT = 28, IN = 36, ROWS = 9, RANK = 5, BATCH = 2,
+       GROUP = 6 };
 
 static _Alignas(64) float dense[OUT * IN], x[ROWS * IN], dy[ROWS * OUT],
 	y[ROWS * OUT], dx[ROWS * IN], keep[ROWS * 64], scratch[ROWS * IN];
@@ -51,7 +52,7 @@ static void setup(struct bench *b, const char *kind, double dropout)
 {
 	struct adapter_options o = { .kind = kind, .rank = RANK, .alpha = 8,
 				     .dropout = dropout };
-	struct adapter_site site = { "m.q", OUT, IN, ROLE_LINEAR };
+	struct adapter_site site = { "m.q", OUT, IN, ROLE_LINEAR, GROUP };
 	size_t dims[2] = { OUT, IN }, space;
 
 	memset(b, 0, sizeof(*b));
@@ -68,7 +69,7 @@ static void setup(struct bench *b, const char *kind, double dropout)
 	assert_int_equal(b->set.at[0].kind->init(&b->set.at[0], &b->weight,
 						 42), 0);
 	refresh(b);
-	space = gemm_space(NULL, ROWS, 4 * (OUT + IN));
+	space = gemm_space(NULL, ROWS, 4 * (OUT + IN), 2);
 	b->space = aligned_alloc(64, (space + 63) / 64 * 64);
 	b->pass = (struct adapt_pass){
 		.space = b->space, .batch = &batch, .step = 3,

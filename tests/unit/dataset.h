@@ -25,7 +25,7 @@ static const char config[] = "{\"bos_token\": \"<s>\", \"eos_token\": "
 	"{\"content\": \"</s>\"}}";
 
 /* The small byte-level vocabulary with tokens for turns. */
-static inline void make_tiny(void)
+static inline void make_tiny_with(const char *settings)
 {
 	static const char *const added[] = { "<s>", "</s>", "<|im_start|>",
 					     "<|im_end|>" };
@@ -44,11 +44,16 @@ static inline void make_tiny(void)
 	json_object_set(file, "model", json_array_get(json_object_get(
 		root, "models"), 0));
 	assert_int_equal(json_print(&text, file, 0), 0);
-	assert_int_equal(tokenizer_new(&tiny, text, strlen(text), config,
-				       sizeof(config) - 1), 0);
+	assert_int_equal(tokenizer_new(&tiny, text, strlen(text), settings,
+				       strlen(settings)), 0);
 	free(text);
 	json_decref(file);
 	json_decref(root);
+}
+
+static inline void make_tiny(void)
+{
+	make_tiny_with(config);
 }
 
 static inline void write_data(const char *name, const char *text)

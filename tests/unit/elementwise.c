@@ -277,41 +277,6 @@ static void cross_entropy_large(void **unused)
 	free(x);
 }
 
-/* ---- rope ---- */
-
-static void rope(void **unused)
-{
-	enum { HALF = 5, HEADS = 2, DIM = 12, LONG = 40 };
-	static const uint32_t pos[ROWS] = { 39, 0, 7 };
-	float cos_[LONG * HALF], sin_[LONG * HALF], freq[HALF];
-	float x[ROWS * HEADS * DIM], y[ROWS * HEADS * DIM];
-	struct rope r = { cos_, sin_, HALF, HEADS, DIM };
-
-	(void)unused;
-	for (size_t i = 0; i < HALF; i++)
-		freq[i] = (float)pow(100, -(double)i / HALF);
-	rope_table(cos_, sin_, LONG, freq, HALF, 1);
-	fill(x, NELEM(x), 1);
-	memcpy(y, x, sizeof(y));
-	kernels()->rope(&r, y, HEADS * DIM, pos, ROWS, 0);
-	for (size_t i = 0; i < NELEM(x); i++) {
-		size_t at = i % DIM, row = i / (HEADS * DIM);
-		double want = x[i], angle;
-
-		if (at < 2 * HALF) {
-			angle = (float)pos[row] * freq[at % HALF];
-			want = at < HALF ? cos(angle) * x[i] -
-						   sin(angle) * x[i + HALF] :
-					   cos(angle) * x[i] +
-						   sin(angle) * x[i - HALF];
-		}
-		check_near("rope", i, y[i], want, 2e-7);
-	}
-	kernels()->rope(&r, y, HEADS * DIM, pos, ROWS, 1);
-	for (size_t i = 0; i < NELEM(x); i++)
-		check_near("inverse", i, y[i], x[i], 3e-7);
-}
-
 /* ---- optimizers, dropout ---- */
 
 static void adamw(void **unused)
@@ -383,7 +348,6 @@ int main(void)
 		cmocka_unit_test_setup(gates, reset),
 		cmocka_unit_test_setup(cross_entropy, reset),
 		cmocka_unit_test_setup(cross_entropy_large, reset),
-		cmocka_unit_test_setup(rope, reset),
 		cmocka_unit_test_setup(adamw, reset),
 		cmocka_unit_test_setup(dropout, reset),
 	};

@@ -209,6 +209,47 @@ static void what_is_missing_or_unfit_is_named(void **state)
 		refused(row[i][0], row[i][1]);
 }
 
+/* What a program of steps cannot say, by the names that checkpoints have. */
+static void what_cannot_be_said_is_named(void **state)
+{
+	static const char *const row[][2] = {
+		{ "MixtralForCausalLM", "experts" },
+		{ "DeepseekV3ForCausalLM", "experts" },
+		{ "OlmoeForCausalLM", "experts" },
+		{ "PhiMoEForCausalLM", "experts" },
+		{ "GptOssForCausalLM", "experts" },
+		{ "DbrxForCausalLM", "experts" },
+		{ "GraniteMoeForCausalLM", "experts" },
+		{ "Llama4ForCausalLM", "experts" },
+		{ "FalconMambaForCausalLM", "state space" },
+		{ "JambaForCausalLM", "state space" },
+		{ "NemotronHForCausalLM", "state space" },
+		{ "RwkvForCausalLM", "recurrent" },
+		{ "RecurrentGemmaForCausalLM", "recurrent" },
+		{ "Qwen3NextForCausalLM", "recurrent" },
+		{ "MT5ForConditionalGeneration", "encoder with a decoder" },
+		{ "MBartForConditionalGeneration", "encoder with a decoder" },
+		{ "WhisperForConditionalGeneration",
+		  "encoder with a decoder" },
+		{ "MarianMTModel2", "encoder with a decoder" },
+		{ "ModernBertForMaskedLM", "encoder" },
+		{ "RobertaForCausalLM", "encoder" },
+		{ "Qwen2VLForConditionalGeneration", "more than text" },
+		{ "Gemma3ForConditionalGeneration", "more than text" },
+		{ "LlavaForCausalLM", "vision" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		char config[256];
+
+		snprintf(config, sizeof(config), "{\"architectures\": "
+			 "[\"%s\"], \"hidden_size\": 64}", row[i][0]);
+		refused(config, row[i][1]);
+		refused(config, row[i][0]);
+	}
+}
+
 static void a_size_is_a_whole_number(void **state)
 {
 	struct family_config *c = configured(LLAMA(", \"head_dim\": 0.5"));
@@ -306,6 +347,7 @@ int main(void)
 		cmocka_unit_test(harmless_keys_are_let_through),
 		cmocka_unit_test(keys_that_change_the_mathematics_are_refused),
 		cmocka_unit_test(what_is_missing_or_unfit_is_named),
+		cmocka_unit_test(what_cannot_be_said_is_named),
 		cmocka_unit_test(a_size_is_a_whole_number),
 		cmocka_unit_test(names_are_matched_both_ways),
 		cmocka_unit_test(names_are_made),

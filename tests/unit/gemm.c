@@ -128,7 +128,7 @@ static void check_run(struct product *p, const struct shape *s, size_t lanes)
 	void *space;
 
 	assert_int_equal(pool_new(&pool, lanes), 0);
-	space = aligned(gemm_space(pool, s->m, ksum));
+	space = aligned(gemm_space(pool, s->m, ksum, s->nout));
 	for (size_t o = 0; o < s->nout; o++) {
 		struct gemm_output *out = &p->out[o];
 		size_t bytes = s->m * out->stride * sizeof(float);
@@ -284,7 +284,8 @@ static void test_many_lanes_share_the_rows(void **arg)
 /* Wide enough that rows are multiplied block by block. */
 static void test_many_rows_are_cut(void **arg)
 {
-	const struct shape s = { 600, 1, { 9 }, 1, { 16390 }, { GEMM_NT } };
+	const struct shape s = { 258, 2, { 2, 1 }, 1, { 65542 }, { GEMM_NT },
+				 .share = 1 };
 	struct product p;
 
 	(void)arg;
@@ -293,26 +294,56 @@ static void test_many_rows_are_cut(void **arg)
 	destroy(&p, &s);
 }
 
+/* One output: so wide, or so high, that k goes piece by piece. */
+static void test_a_long_k_is_cut(void **arg)
+{
+	static const struct shape wide[] = {
+		{ 65, 1, { 7 }, 2, { 70001, 500 }, { GEMM_NN, GEMM_NT }, 0, 1 },
+		{ 65, 1, { 3 }, 2, { 500, 70001 }, { GEMM_NT, GEMM_NN } },
+		{ 2500, 1, { 3 }, 1, { 2000 }, { GEMM_NT } },
+	};
+
+	(void)arg;
+	for (size_t i = 0; i < NELEM(wide); i++) {
+		struct product p;
+
+		build(&p, &wide[i]);
+		check_run(&p, &wide[i], 2);
+		destroy(&p, &wide[i]);
+	}
+}
+
+/* g and the sums of one sequence's rows. */
+static float column_tn(float g, const float *p, size_t pstride, const float *q,
+		       size_t qstride, size_t row, size_t end)
+{
+	for (size_t r0 = row; r0 < end; r0 += GEMM_TN_ROWS) {
+		float sum = 0;
+
+		for (size_t r = r0; r < end && r < r0 + GEMM_TN_ROWS; r++)
+			sum = fmaf(p[r * pstride], q[r * qstride], sum);
+		g += sum;
+	}
+	return g;
+}
+
 static void check_tn(size_t a, size_t b, size_t m, size_t lanes)
 {
 	float *p = numbers(m * (a + 1)), *q = numbers(m * (b + 2));
 	float *g = numbers(a * (b + 3)), *want = malloc(a * (b + 3) * 4 + 1);
+	const size_t start[] = { 0, m / 3, m / 3, m }; /* one is empty */
 	struct pool *pool;
 
 	assert_int_equal(pool_new(&pool, lanes), 0);
 	memcpy(want, g, a * (b + 3) * 4);
 	for (size_t i = 0; i < a; i++)
 		for (size_t j = 0; j < b; j++)
-			for (size_t r0 = 0; r0 < m; r0 += GEMM_TN_ROWS) {
-				float sum = 0;
-
-				for (size_t r = r0;
-				     r < m && r < r0 + GEMM_TN_ROWS; r++)
-					sum = fmaf(p[r * (a + 1) + i],
-						   q[r * (b + 2) + j], sum);
-				want[i * (b + 3) + j] += sum;
-			}
-	gemm_tn(pool, g, b + 3, p, a + 1, a, q, b + 2, b, m);
+			for (size_t s = 0; s < 3; s++)
+				want[i * (b + 3) + j] =
+					column_tn(want[i * (b + 3) + j], p + i,
+						  a + 1, q + j, b + 2,
+						  start[s], start[s + 1]);
+	gemm_tn(pool, g, b + 3, p, a + 1, a, q, b + 2, b, start, 3);
 	assert_memory_equal(g, want, a * (b + 3) * 4);
 	pool_free(pool);
 	free(p);
@@ -346,6 +377,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_product_is_accurate),
 		cmocka_unit_test(test_many_lanes_share_the_rows),
 		cmocka_unit_test(test_many_rows_are_cut),
+		cmocka_unit_test(test_a_long_k_is_cut),
 		cmocka_unit_test(test_gradient_is_its_definition),
 	};
 

@@ -53,7 +53,7 @@ static void check_early(size_t m, size_t n, size_t k, size_t r, size_t lanes)
 	void *space;
 
 	assert_int_equal(pool_new(&pool, lanes), 0);
-	space = aligned(gemm_space(pool, m, k + 2 * r));
+	space = aligned(gemm_space(pool, m, k + 2 * r, 3));
 	for (int early = 0; early < 2; early++) {
 		struct gemm_output o[3] = { { .stride = n, .n = n,
 					      .nterm = 3 } };

@@ -228,7 +228,8 @@ static void check_lora(const char *dir)
 	M(llama) M(llama3_tied) M(llama_yarn) M(mistral) M(qwen2) M(qwen3) \
 	M(llama_bf16) M(llama_f16)                                        \
 	M(olmo2) M(stablelm) M(gemma2) M(gemma3) M(phi3) \
-	M(gpt_neox)
+	M(gpt_neox) M(gpt2) M(starcoder2) M(falcon) M(falcon_old)          \
+	M(granite) M(cohere) M(phi) M(smollm3)
 
 #define TESTS(name)                                         \
 	static void name##_forward_is_the_reference(void **state) \

@@ -169,8 +169,7 @@ static void check_model(struct golden *g, const char *dir, char *const *paths,
 		adapter = &c.adapter->tensors;
 		config = json_object_get(c.adapter->meta, "adapter");
 	}
-	assert_int_equal(model_open(&m, &c.base.tensors, adapter, config,
-				    NULL), 0);
+	assert_int_equal(model_open(&m, &c.base.tensors, adapter, config), 0);
 	check_logits(g, dir, &m, key);
 	model_release(&m);
 	collection_release(&c);

@@ -8,8 +8,10 @@
 #define UNIT_MODEL_H
 
 #include "arch/program.h"
+#include "formats/collect.h"
 
 #include <math.h>
+#include <unistd.h>
 
 enum { MODEL_SEQUENCES = 64 };
 
@@ -76,23 +78,24 @@ static inline void model_blob(struct tensor_set *s, const char *name,
 	assert_int_equal(tensor_set_take(s, &t), 0);
 }
 
-/* "A/llama": the base's tensors and config.json. Skips when it is not there. */
+/* "A/llama": what st-import makes of <dir>/model. Skips when it is not
+ * there. */
 static inline void model_base(struct tensor_set *s, const char *dir)
 {
 	char path[400], buf[512];
-	unsigned char *text;
-	size_t size = 0;
+	struct collection c;
 
-	snprintf(path, sizeof(path), "%s/model/model.safetensors", dir);
-	if (model_tensors(s, path, NULL)) {
+	snprintf(path, sizeof(path), "%s/model", dir);
+	golden_path(buf, path);
+	if (access(buf, F_OK)) {
 		print_message("no model %s\n", dir);
 		skip();
 	}
-	snprintf(path, sizeof(path), "%s/model/config.json", dir);
-	text = golden_read(golden_path(buf, path), &size);
-	assert_non_null(text);
-	model_blob(s, "file/config.json", text, size);
-	free(text);
+	if (collect(&c, (char *const[]){ buf, NULL }))
+		fail_msg("%s: %s", dir, err_text());
+	*s = c.base.tensors;
+	c.base.tensors = (struct tensor_set){ 0 };
+	collection_release(&c);
 }
 
 static inline void model_open(struct model *m, const char *dir, size_t threads)

@@ -196,21 +196,24 @@ static void what_lay_in_memory_before_does_not_matter(void **state)
 
 enum { LONG = 700, GUARD = 1 << 20 };
 
-/* So many tokens in two sequences. */
-static void long_batch(struct model_batch *b)
+/* So many tokens in two sequences, or more where they must be shorter. */
+static void long_batch(struct model_batch *b, const struct program *p)
 {
+	size_t nseq = program_longest(p) < LONG / 2 ? 7 : 2;
+	uint32_t vocab = (uint32_t)program_vocab(p);
+
 	memset(b, 0, sizeof(*b));
 	b->id = calloc(LONG, sizeof(*b->id));
 	b->pos = calloc(LONG, sizeof(*b->pos));
 	b->target = calloc(LONG, sizeof(*b->target));
 	for (uint32_t i = 0; i < LONG; i++) {
-		b->id[i] = i * 37 % 256;
-		b->pos[i] = i % (LONG / 2);
-		b->target[i] = (int32_t)(i * 37 % 256);
+		b->id[i] = i * 37 % vocab;
+		b->pos[i] = i % (LONG / (uint32_t)nseq);
+		b->target[i] = (int32_t)b->id[i];
 	}
-	b->start[1] = LONG / 2;
-	b->start[2] = LONG;
-	b->batch = (struct batch){ LONG, 2, b->id, b->pos, b->start,
+	for (size_t i = 0; i <= nseq; i++)
+		b->start[i] = LONG / nseq * i;
+	b->batch = (struct batch){ LONG, nseq, b->id, b->pos, b->start,
 				   b->sample, b->target, LONG };
 }
 
@@ -242,7 +245,7 @@ static void nothing_is_written_past_the_plan(void **state)
 		model_open(&m, models[k], 2);
 		model_adapt(&m, models[k]);
 		set_dropout(&m, 0.1f);
-		long_batch(&b);
+		long_batch(&b, m.p);
 		plan(&m, LONG, 1, 1);
 		m.p->run.space = space = guarded(m.p->plan->space);
 		scratch = guarded(m.p->plan->scratch);

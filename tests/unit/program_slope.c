@@ -169,7 +169,16 @@ static char *with_block(const char *block)
 	"\tlinear h -> g gate\n\tlinear h -> u up\n"                       \
 	"\tswiglu g u -> m\n\tlinear m -> d down\n"
 
+#define PAIRS                                                            \
+	"\tlinear h -> q q\n\tlinear h -> k k\n\tlinear h -> v v\n"        \
+	"\trope_pairs q -> q head_dim rope\n"                             \
+	"\trope_pairs k -> k head_dim rope\n"                             \
+	"\tattend q k v -> a head_dim scale window\n\tlinear a -> a o\n"
+
 static const char *const blocks[][2] = {
+	{ "rope of pairs",
+	  "\trmsnorm x -> h attn_norm eps\n" PAIRS "\tadd x a -> x\n"
+	  "\trmsnorm x -> h ffn_norm eps\n" FEED "\tadd x d -> x\n" },
 	{ "parallel residuals, one norm after the other",
 	  "\trmsnorm x -> h attn_norm eps\n" ATTENTION
 	  "\trmsnorm x -> h ffn_norm eps\n" FEED

@@ -30,7 +30,7 @@ static int setup(void **state)
 	if (!path || !*path)
 		return 0;
 	if (collect(&in, paths) ||
-	    model_open(&model, &in.base.tensors, NULL, NULL, NULL) ||
+	    model_open(&model, &in.base.tensors, NULL, NULL) ||
 	    pool_new(&pool, 2) ||
 	    scorer_new(&scorer, model.program, pool, &need)) {
 		printf("# %s\n", err_text());

@@ -73,7 +73,9 @@ static void modules_are_matched_as_peft_does(void **state)
 		{ "{\"target_modules\":[\"proj\"]}", -1 },
 		{ "{\"target_modules\":[\"model.layers.3.mlp.up_proj\"]}", 1 },
 		{ "{\"target_modules\":[\"lm_head\"]}", 1 },
-		{ "{\"target_modules\":[\"embed_tokens\"]}", -1 },
+		{ "{\"target_modules\":[\"embed_tokens\"]}", 1 },
+		{ "{\"kind\":\"dora\",\"target_modules\":"
+		  "[\"embed_tokens\"]}", -1 },
 		{ "{\"target_modules\":\".*\\\\.[qk]_proj\"}", 24 },
 		{ "{\"target_modules\":\"q_proj\"}", -1 },
 		{ "{\"target_modules\":\"(\"}", -1 },

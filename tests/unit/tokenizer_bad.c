@@ -87,6 +87,7 @@ static void refuse(const char *json, const char *config, const char *why)
 	if (err != E_DATA)
 		fail_msg("%s: status %d", json, err);
 	assert_null(t);
+	assert_null(strchr(err_text(), '\n'));
 	if (!strstr(err_text(), why) || strncmp(err_text(), "tokenizer", 9))
 		fail_msg("'%s' does not say '%s'", err_text(), why);
 }

@@ -9,7 +9,9 @@
 static const char *const models[] = { "A/llama", "A/llama3_tied", "A/mistral",
 				      "A/qwen2", "A/qwen3", "A/llama_f16",
 				      "A/olmo2", "A/stablelm", "A/gemma2",
-				      "A/gemma3", "A/phi3", "A/gpt_neox" };
+				      "A/gemma3", "A/phi3", "A/gpt_neox",
+				      "A/gpt2", "A/starcoder2", "A/falcon",
+				      "A/falcon_old", "A/granite", "A/cohere" };
 enum { NMODEL = sizeof(models) / sizeof(models[0]) };
 
 /* What a run leaves: hidden states, logits, gradients. */

@@ -286,7 +286,7 @@ static void check_product(const struct weight *w, enum gemm_use use,
 	void *space;
 
 	assert_int_equal(pool_new(&pool, lanes), 0);
-	space = aligned_alloc(64, size_align(gemm_space(pool, m, k), 64));
+	space = aligned_alloc(64, size_align(gemm_space(pool, m, k, 1), 64));
 	for (size_t i = 0; i < m * k; i++)
 		x[i] = noise();
 	w->format->rows(w, dense, 0, w->rows);

@@ -1,10 +1,13 @@
-#include "base/svd.h"
+#include "base/lapack.h"
 
 #include <limits.h>
 #include <stdlib.h>
-#include <string.h>
 
-/* LAPACK, by its Fortran names, and OpenBLAS' own. */
+/* Fortran's and OpenBLAS' own; the last argument is the length of a text. */
+void dpotrf_(const char *uplo, const int *n, double *a, const int *lda,
+	     int *info, size_t len);
+void dpotri_(const char *uplo, const int *n, double *a, const int *lda,
+	     int *info, size_t len);
 void sgesdd_(const char *job, const int *m, const int *n, float *a,
 	     const int *lda, float *s, float *u, const int *ldu, float *vt,
 	     const int *ldvt, float *work, const int *lwork, int *iwork,
@@ -16,6 +19,22 @@ void sorgqr_(const int *m, const int *n, const int *k, float *a,
 	     int *info);
 void openblas_set_num_threads(int n);
 
+/* A row-major upper triangle is a column-major lower one. */
+int lapack_cholesky_of_inverse(double *a, size_t n)
+{
+	int size = (int)n, info;
+
+	if (!n || n > INT_MAX)
+		return 1;
+	openblas_set_num_threads(1);
+	dpotrf_("L", &size, a, &size, &info, 1);
+	if (!info)
+		dpotri_("L", &size, a, &size, &info, 1);
+	if (!info)
+		dpotrf_("L", &size, a, &size, &info, 1);
+	return info != 0;
+}
+
 static int failed(int info)
 {
 	return info ? err_set(E_DATA, "the decomposition did not converge "
@@ -23,7 +42,7 @@ static int failed(int info)
 }
 
 /* Fortran's columns are our rows: it sees a^T = V diag(s) U^T. */
-int svd(float *u, float *s, float *vt, float *a, size_t m, size_t n)
+int lapack_svd(float *u, float *s, float *vt, float *a, size_t m, size_t n)
 {
 	size_t least = m < n ? m : n;
 	int rows = (int)n, cols = (int)m, k = (int)least, lwork = -1, info;
@@ -77,7 +96,7 @@ static int factor(float *t, float *r, int m, int n, int k)
 	return failed(info);
 }
 
-int qr(float *q, float *r, float *a, size_t m, size_t n)
+int lapack_qr(float *q, float *r, float *a, size_t m, size_t n)
 {
 	size_t k = m < n ? m : n;
 	float *t;

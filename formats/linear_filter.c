@@ -1,0 +1,79 @@
+#include "formats/linear_filter.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/regex.h"
+
+struct work {
+	struct linear_filter *f;
+	struct regex *skip;
+};
+
+static int left_alone(const struct work *w, const char *name, int *yes)
+{
+	size_t start, end;
+
+	*yes = 0;
+	if (!w->skip)
+		return 0;
+	return regex_search(w->skip, name, strlen(name), 0, yes, &start, &end);
+}
+
+static int change(void *ctx, struct source *from, const struct item *item,
+		  struct sink *to)
+{
+	struct work *w = ctx;
+	struct tensor t;
+	int err, alone;
+
+	if (item->tensor->role != ROLE_LINEAR)
+		return sink_pass(to, from, item);
+	w->f->linear++;
+	TRY(left_alone(w, item->tensor->name, &alone));
+	if (alone)
+		return sink_pass(to, from, item);
+	if (!tensor_is_plain(item->tensor))
+		return err_set(E_DATA, "%s: it is quantised already",
+			       item->tensor->name);
+	TRY(source_load(from));
+	TRY(w->f->quantise(w->f->ctx, &t, item->tensor));
+	w->f->done++;
+	w->f->before += tensor_bytes(item->tensor);
+	w->f->after += tensor_bytes(&t);
+	err = sink_tensor(to, &t);
+	tensor_release(&t);
+	return err;
+}
+
+int linear_filter_run(struct linear_filter *f, const struct opt_program *p,
+		      char *const *operands, struct pool *pool)
+{
+	struct work w = { f };
+	struct filter all = { .kind = STREAM_BASE, .tensor = change, .ctx = &w,
+			      .required = 1 };
+	int err;
+
+	if (f->skip)
+		TRY(regex_new(&w.skip, f->skip, strlen(f->skip), E_USAGE));
+	err = filter_run(&all, p, operands, pool);
+	regex_free(w.skip);
+	return err;
+}
+
+const char *linear_filter_text(const struct linear_filter *f, char *buf)
+{
+	if (!f->linear)
+		return "the base has no linear weight: nothing was quantised";
+	if (f->skip && f->done == f->linear && !opt_common.quiet) {
+		snprintf(buf, 200, "--skip %.100s: no linear weight has that "
+			 "in its name", f->skip);
+		return buf;
+	}
+	if (!opt_common.verbose)
+		return NULL;
+	snprintf(buf, 200, "%zu of %zu linear weights, %.1f MB to %.1f MB",
+		 f->done, f->linear, (double)f->before * 1e-6,
+		 (double)f->after * 1e-6);
+	return buf;
+}

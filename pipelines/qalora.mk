@@ -1,0 +1,15 @@
+# qalora.mk - QA-LoRA: a model in 4 bits that is fine-tuned, and stays in 4 bits
+#
+#   make -f pipelines/qalora.mk [OUT=qalora] [MODEL=model.gguf] [BITS=4] ...
+#
+# The base is quantised by GPTQ, calibrated with the texts that it will be
+# trained on; the adapter pools its inputs by the base's groups; the merge
+# moves zeros and nothing else, and proves that the model says the same.
+NAME     = qalora
+BITS    ?= 4
+GROUP   ?= 32
+QUANTISE = $(BIN)/quantize-int --bits $(BITS) --group $(GROUP) --gptq \
+	   -d $(DATA) -
+METHOD   = --method qalora
+MERGE    =
+include $(dir $(lastword $(MAKEFILE_LIST)))paper.mk

@@ -135,7 +135,21 @@ static int check_pair(const struct foreign *f, json_t *index,
 	return 0;
 }
 
-static int check_pairs(const struct foreign *f)
+/* Beside A stands what makes the kind. */
+static int check_also(json_t *index, const struct tensor *t, const char *also)
+{
+	char module[TENSOR_NAME], name[TENSOR_NAME + 32];
+
+	strcpy(module, t->name);
+	if (!also || !cut(module, ".lora_A"))
+		return 0;
+	snprintf(name, sizeof(name), "%s%s", module, also);
+	return json_object_get(index, name) ? 0 :
+	       err_set(E_DATA, "%s: there is no %s, which the configuration "
+		       "promises", module, also + 1);
+}
+
+static int check_pairs(const struct foreign *f, const struct peft_kind *kind)
 {
 	json_t *index = json_object();
 	int err = index ? 0 : err_set(E_NOMEM, "out of memory");
@@ -146,6 +160,8 @@ static int check_pairs(const struct foreign *f)
 			err = err_set(E_NOMEM, "out of memory");
 	for (size_t i = 0; i < f->n && !err; i++)
 		err = check_pair(f, index, &f->item[i].tensor);
+	for (size_t i = 0; i < f->n && !err; i++)
+		err = check_also(index, &f->item[i].tensor, kind->also);
 	json_decref(index);
 	return err;
 }
@@ -179,7 +195,7 @@ static int fill(struct foreign *f, const struct safetensors *s, size_t file,
 	if (!f->n)
 		return err_set(E_DATA, "there is no tensor in it");
 	TRY(foreign_sort(f));
-	TRY(check_pairs(f));
+	TRY(check_pairs(f, peft_kind_of(peft)));
 	return add_config(f, peft);
 }
 

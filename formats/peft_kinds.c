@@ -6,10 +6,10 @@
 
 /* The first whose type and flag fit a configuration is taken. */
 static const struct peft_kind kinds[] = {
-	{ "adalora", "ADALORA", NULL, 1 },
-	{ "dora", "LORA", "use_dora", 0 },
-	{ "qalora", "LORA", "use_qalora", 0 },
-	{ "lora", "LORA", NULL, 0 },
+	{ "adalora", "ADALORA", NULL, 1, ".lora_E" },
+	{ "dora", "LORA", "use_dora", 0, ".lora_magnitude_vector" },
+	{ "qalora", "LORA", "use_qalora", 0, NULL },
+	{ "lora", "LORA", NULL, 0, NULL },
 };
 
 static const struct peft_param params[] = {

@@ -12,6 +12,7 @@ struct peft_kind {
 	const char *type;       /* "LORA" */
 	const char *flag;       /* "use_dora"; NULL: none */
 	int cut;                /* what was pruned is not in the file */
+	const char *also;       /* what stands beside lora_A; NULL: no more */
 };
 
 /* A parameter's ending: ".lora_A" is ".lora_A.weight". */

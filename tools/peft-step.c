@@ -68,7 +68,7 @@ static int settle_options(struct work *w)
 {
 	TRY(adapter_choice_beside(&choice));
 	if (!filter != !how.filter_every)
-		return err_set(E_USAGE, "--filter, --filter-every: go together");
+		return err_set(E_USAGE, "--filter, --filter-every go together");
 	how.optim = optim_at((size_t)optim);
 	how.schedule = schedule_at((size_t)scheduler);
 	how.pack.single = !pack;

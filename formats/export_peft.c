@@ -6,10 +6,12 @@
 #include <string.h>
 
 #include "base/sig.h"
+#include "formats/export_adalora.h"
 #include "formats/export_card.h"
 #include "formats/export_dense.h"
 #include "formats/export_dir.h"
 #include "formats/peft_config.h"
+#include "formats/peft_kinds.h"
 #include "formats/safetensors.h"
 
 struct work {
@@ -18,31 +20,23 @@ struct work {
 	struct export_dir dir;
 	struct safetensors_out out;
 	json_t *adapter;        /* the stream's "adapter" meta */
+	const struct peft_kind *kind;
+	struct tensor_set set;  /* of a kind that is cut */
 	json_t *provenance;
 	json_t *columns;        /* of each module's A */
 	int seen;
 };
 
 /* "model.layers.0.mlp.up_proj.lora_A" in PEFT's words; free it. */
-static int peft_name(char **name, const char *ours)
+static int peft_name(char **name, const char *ours,
+		     const struct peft_param *param)
 {
-	static const char *const lora[] = { ".lora_A", ".lora_B" };
-	size_t n = strlen(ours), m;
-	const char *end = NULL;
+	size_t n = strlen(ours) - strlen(param->ours);
 
-	for (size_t i = 0; i < 2; i++) {
-		m = strlen(lora[i]);
-		if (n > m && !strcmp(ours + n - m, lora[i]))
-			end = ".weight";
-	}
-	if (!end && n > 7 && !strcmp(ours + n - 7, ".weight"))
-		end = "";
-	if (!end)
-		return err_set(E_DATA, "%s: PEFT has no name for it", ours);
-	*name = malloc(n + 32);
+	*name = malloc(n + 64);
 	if (!*name)
 		return err_set(E_NOMEM, "out of memory");
-	sprintf(*name, "base_model.model.%s%s", ours, end);
+	sprintf(*name, "base_model.model.%.*s%s", (int)n, ours, param->theirs);
 	return 0;
 }
 
@@ -64,22 +58,51 @@ static int note_columns(struct work *w, const struct tensor *t)
 static int add(struct work *w, const struct tensor *t)
 {
 	enum dtype d = w->o->dtype ? w->o->dtype : DTYPE_F32;
+	const struct peft_param *param = peft_param_ours(w->kind, t->name);
+	size_t vector = t->count;
 	char *name;
 	void *data;
 	int err;
 
+	if (!param)
+		return err_set(E_DATA, "%s: PEFT has no name for it", t->name);
 	TRY(note_columns(w, t));
-	TRY(peft_name(&name, t->name));
+	TRY(peft_name(&name, t->name, param));
 	err = safetensors_fits(&w->out, name) ?
 	      export_dense(&data, t, d) :
 	      err_set(E_DATA, "the adapter has too many tensors for one file");
 	if (!err) {
-		err = safetensors_add(&w->out, name, d, t->rank, t->shape,
-				      data);
+		err = safetensors_add(&w->out, name, d,
+				      param->flat ? 1 : t->rank,
+				      param->flat ? &vector : t->shape, data);
 		free(data);
 	}
 	free(name);
 	return err;
+}
+
+/* What is cut needs the whole adapter first. */
+static int add_cut(struct work *w)
+{
+	if (!w->set.n)
+		return 0;
+	TRY(export_adalora(&w->set, w->adapter));
+	for (size_t i = 0; i < w->set.n; i++)
+		if (w->set.at[i].count)
+			TRY(add(w, &w->set.at[i]));
+	return 0;
+}
+
+static int take_config(struct work *w, json_t *adapter)
+{
+	const char *name = json_text(adapter, "kind", "lora");
+
+	json_decref(w->adapter);
+	w->adapter = json_deep_copy(adapter);
+	w->kind = peft_kind_find(name);
+	return w->kind ? 0 : err_set(E_DATA, "PEFT has no adapters of "
+				     "the kind %.40s; merge-adapter can merge "
+				     "it", name);
 }
 
 static int handle(struct work *w, const struct item *item)
@@ -88,18 +111,18 @@ static int handle(struct work *w, const struct item *item)
 		return 0;
 	if (item->kind == ITEM_HEAD && w->seen++)
 		return err_set(E_DATA, "there are two adapters");
-	if (item->kind == ITEM_META && !strcmp(item->key, "adapter")) {
-		json_decref(w->adapter);
-		w->adapter = json_deep_copy(item->value);
-		TRY(peft_config_can_write(w->adapter));
-	}
+	if (item->kind == ITEM_META && !strcmp(item->key, "adapter"))
+		return take_config(w, item->value);
 	if (item->kind == ITEM_OTHER && !strcmp(item->type, "prov") &&
 	    json_array_append(w->provenance, item->value))
 		return err_set(E_NOMEM, "out of memory");
 	if (item->kind != ITEM_TENSOR || item->tensor->role != ROLE_ADAPTER)
 		return 0;
 	TRY(source_load(w->from));
-	return add(w, item->tensor);
+	if (!w->kind)
+		return err_set(E_DATA, "the adapter has no configuration");
+	return w->kind->cut ? tensor_set_take(&w->set, item->tensor) :
+			      add(w, item->tensor);
 }
 
 static int read_all(struct work *w)
@@ -118,6 +141,7 @@ static int read_all(struct work *w)
 		return err_set(E_DATA, "no adapter on the input");
 	if (!json_is_object(w->adapter))
 		return err_set(E_DATA, "the adapter has no configuration");
+	TRY(add_cut(w));
 	return w->out.n ? 0 : err_set(E_DATA, "the adapter has no tensor");
 }
 
@@ -171,6 +195,7 @@ int export_peft(struct source *from, const char *dir,
 
 	safetensors_abandon(&w.out);
 	export_dir_release(&w.dir);
+	tensor_set_release(&w.set);
 	json_decref(w.adapter);
 	json_decref(w.provenance);
 	json_decref(w.columns);

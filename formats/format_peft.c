@@ -6,9 +6,11 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/size.h"
 #include "formats/foreign.h"
 #include "formats/hf_names.h"
 #include "formats/peft_config.h"
+#include "formats/peft_kinds.h"
 #include "formats/safetensors.h"
 
 static const char prefix[] = "base_model.model.";
@@ -32,54 +34,69 @@ static int cut(char *name, const char *end)
 	return 1;
 }
 
+/* Is it a module that was trained whole? */
+static int is_weight(const struct peft_param *param)
+{
+	return !strcmp(param->ours, ".weight");
+}
+
 /*
  * Our name of a tensor: module in place of name, *param its parameter.
  * NULL: the tensor is not needed. E_DATA: it is none of a LoRA adapter's.
  */
-static int split(char *name, const char **param)
+static int split(char *name, const struct peft_kind *kind,
+		 const struct peft_param **param)
 {
 	*param = NULL;
 	if (cut(name, ".base_layer.weight"))
 		return 0;
-	if (cut(name, ".lora_A.weight"))
-		*param = "lora_A";
-	else if (cut(name, ".lora_B.weight"))
-		*param = "lora_B";
-	else if (strstr(name, ".lora_") || !cut(name, ".weight"))
+	*param = peft_param_theirs(kind, name);
+	if (*param)
+		cut(name, (*param)->theirs);
+	if (!*param || strstr(name, ".lora_"))
 		return err_set(E_DATA, "%s: adapters with this tensor are not "
 			       "read yet", name);
-	else
-		*param = "weight";
-	if (!strcmp(*param, "weight"))
+	if (is_weight(*param))
 		cut(name, ".modules_to_save");
 	return 0;
 }
 
-static int add_tensor(struct foreign *f, const struct safetensors_entry *e,
-		      size_t file, json_t *saved)
+/* A module that lost all of its ranks has tensors without elements. */
+static int is_pruned(const struct peft_kind *kind,
+		     const struct safetensors_entry *e)
 {
+	return !strcmp(kind->type, "ADALORA") && !e->bytes;
+}
+
+static int add_tensor(struct foreign *f, const struct safetensors_entry *e,
+		      size_t file, json_t *peft)
+{
+	json_t *saved = json_object_get(peft, "modules_to_save");
+	const struct peft_kind *kind = peft_kind_of(peft);
+	const struct peft_param *param;
 	char module[TENSOR_NAME], name[TENSOR_NAME + 16];
 	struct foreign_item *item;
 	struct hf_name place;
-	const char *param;
 
 	if (strncmp(e->name, prefix, strlen(prefix)))
 		return err_set(E_DATA, "%s: does not begin with %s", e->name,
 			       prefix);
 	strcpy(module, e->name + strlen(prefix));
-	TRY(split(module, &param));
-	if (!param)
+	TRY(split(module, kind, &param));
+	if (!param || is_pruned(kind, e))
 		return 0;
-	if (!dtype_is_float(e->dtype) || e->rank != 2 || !e->bytes)
-		return err_set(E_DATA, "%s: is no matrix of a float type",
-			       e->name);
-	if (!strcmp(param, "weight") && !peft_is_saved(saved, module))
+	if (!dtype_is_float(e->dtype) || e->rank != (param->flat ? 1 : 2) ||
+	    !e->bytes)
+		return err_set(E_DATA, "%s: is no %s of a float type",
+			       e->name, param->flat ? "vector" : "matrix");
+	if (is_weight(param) && !peft_is_saved(saved, module))
 		return err_set(E_DATA, "%s: is not in modules_to_save",
 			       e->name);
 	snprintf(name, sizeof(name), "%s.weight", module);
 	TRY(hf_name_find(&place, NULL, name, 2));
-	snprintf(name, sizeof(name), "%s.%s", module, param);
-	TRY(foreign_add(f, name, ROLE_ADAPTER, DTYPE_F32, 2, e->shape, &item));
+	snprintf(name, sizeof(name), "%s%s", module, param->ours);
+	TRY(foreign_add(f, name, ROLE_ADAPTER, DTYPE_F32, e->rank, e->shape,
+			&item));
 	item->file = file;
 	item->at = e->at;
 	item->from = e->dtype;
@@ -91,25 +108,48 @@ static int add_tensor(struct foreign *f, const struct safetensors_entry *e,
 static int check_pair(const struct foreign *f, json_t *index,
 		      const struct tensor *t)
 {
-	char module[TENSOR_NAME], name[TENSOR_NAME + 16];
+	static const char *const pair[][2] = {
+		{ ".lora_A", ".lora_B" },
+		{ ".lora_embedding_A", ".lora_embedding_B" },
+	};
+	char module[TENSOR_NAME], name[TENSOR_NAME + 32];
 	const struct tensor *other;
 	json_t *at;
 	int a, ok;
 
-	strcpy(module, t->name);
-	a = cut(module, ".lora_A");
-	if (!a && !cut(module, ".lora_B"))
-		return 0;
-	snprintf(name, sizeof(name), "%s.%s", module, a ? "lora_B" : "lora_A");
-	at = json_object_get(index, name);
-	other = at ? &f->item[json_integer_value(at)].tensor : NULL;
-	ok = other && (a ? t->shape[0] == other->shape[1] :
-			   t->shape[1] == other->shape[0]);
-	return ok ? 0 : err_set(E_DATA, "%s: lora_A and lora_B do not go "
-				"together", module);
+	for (size_t i = 0; i < NELEM(pair); i++) {
+		strcpy(module, t->name);
+		a = cut(module, pair[i][0]);
+		if (!a && !cut(module, pair[i][1]))
+			continue;
+		snprintf(name, sizeof(name), "%s%s", module, pair[i][a]);
+		at = json_object_get(index, name);
+		other = at ? &f->item[json_integer_value(at)].tensor : NULL;
+		ok = other && (a ? t->shape[0] == other->shape[1] :
+				   t->shape[1] == other->shape[0]);
+		if (!ok)
+			return err_set(E_DATA, "%s: %s and %s do not go "
+				       "together", module, pair[i][0] + 1,
+				       pair[i][1] + 1);
+	}
+	return 0;
 }
 
-static int check_pairs(const struct foreign *f)
+/* Beside A stands what makes the kind. */
+static int check_also(json_t *index, const struct tensor *t, const char *also)
+{
+	char module[TENSOR_NAME], name[TENSOR_NAME + 32];
+
+	strcpy(module, t->name);
+	if (!also || !cut(module, ".lora_A"))
+		return 0;
+	snprintf(name, sizeof(name), "%s%s", module, also);
+	return json_object_get(index, name) ? 0 :
+	       err_set(E_DATA, "%s: there is no %s, which the configuration "
+		       "promises", module, also + 1);
+}
+
+static int check_pairs(const struct foreign *f, const struct peft_kind *kind)
 {
 	json_t *index = json_object();
 	int err = index ? 0 : err_set(E_NOMEM, "out of memory");
@@ -120,6 +160,8 @@ static int check_pairs(const struct foreign *f)
 			err = err_set(E_NOMEM, "out of memory");
 	for (size_t i = 0; i < f->n && !err; i++)
 		err = check_pair(f, index, &f->item[i].tensor);
+	for (size_t i = 0; i < f->n && !err; i++)
+		err = check_also(index, &f->item[i].tensor, kind->also);
 	json_decref(index);
 	return err;
 }
@@ -135,7 +177,7 @@ static int add_config(struct foreign *f, json_t *peft)
 		char module[TENSOR_NAME];
 
 		strcpy(module, t->name);
-		if (cut(module, ".lora_A"))
+		if (cut(module, ".lora_A") || cut(module, ".lora_embedding_A"))
 			err = peft_config_module(&c, module, t->shape[0]);
 	}
 	if (!err)
@@ -149,12 +191,11 @@ static int fill(struct foreign *f, const struct safetensors *s, size_t file,
 {
 	TRY(peft_config_check(peft));
 	for (size_t i = 0; i < s->n; i++)
-		TRY(add_tensor(f, &s->entry[i], file,
-			       json_object_get(peft, "modules_to_save")));
+		TRY(add_tensor(f, &s->entry[i], file, peft));
 	if (!f->n)
 		return err_set(E_DATA, "there is no tensor in it");
 	TRY(foreign_sort(f));
-	TRY(check_pairs(f));
+	TRY(check_pairs(f, peft_kind_of(peft)));
 	return add_config(f, peft);
 }
 

@@ -7,20 +7,23 @@
 
 #include "base/regex.h"
 #include "base/size.h"
+#include "formats/peft_kinds.h"
 
 /* Keys that say nothing about what an adapter computes, and those that are
  * used here. Any other that is set to something is refused. */
 static const char *const harmless[] = {
-	"alpha_pattern", "auto_mapping", "base_model_name_or_path", "bias",
-	"corda_config", "ensure_weight_tying", "eva_config",
+	"alpha_pattern", "auto_mapping", "base_model_name_or_path",
+	"beta1", "beta2", "bias", "corda_config", "deltaT",
+	"ensure_weight_tying", "eva_config",
 	"exclude_modules", "fan_in_fan_out", "inference_mode",
-	"init_lora_weights",
+	"init_lora_weights", "init_r",
 	"layers_pattern", "layers_to_transform", "loftq_config",
 	"lora_alpha", "lora_dropout", "lora_ga_config", "megatron_config",
-	"megatron_core", "modules_to_save", "peft_type", "peft_version",
+	"megatron_core", "modules_to_save", "orth_reg_weight", "peft_type",
+	"peft_version",
 	"qalora_group_size", "r", "rank_pattern", "revision",
-	"runtime_config", "target_modules", "task_type", "use_qalora",
-	"use_rslora",
+	"runtime_config", "target_modules", "target_r", "task_type", "tfinal",
+	"tinit", "total_step", "use_rslora",
 };
 
 static int is_set(json_t *v)
@@ -35,7 +38,7 @@ static int is_harmless(const char *key)
 	for (size_t i = 0; i < NELEM(harmless); i++)
 		if (!strcmp(key, harmless[i]))
 			return 1;
-	return 0;
+	return peft_is_flag(key);
 }
 
 /* First values that leave the base as it is. */
@@ -82,18 +85,31 @@ static int check_names(json_t *peft, const char *name)
 	return 0;
 }
 
+/* AdaLoRA's rank_pattern is lists of which ranks were kept. */
+static int is_adalora(json_t *peft)
+{
+	return !strcmp(json_text(peft, "peft_type", ""), "ADALORA");
+}
+
+/* The rank before any was pruned. */
+static double made_rank(json_t *peft)
+{
+	return is_adalora(peft) ? json_number(peft, "init_r", 12) :
+				  json_number(peft, "r", 8);
+}
+
 int peft_config_check(json_t *peft)
 {
 	const char *key, *bias;
-	double rank = json_number(peft, "r", 8);
+	double rank = made_rank(peft);
 	double alpha = json_number(peft, "lora_alpha", 8);
 	double dropout = json_number(peft, "lora_dropout", 0);
 	json_t *v;
 
-	if (!json_is_object(peft) || strcmp(json_text(peft, "peft_type", ""),
-					    "LORA"))
+	if (!json_is_object(peft) || !peft_kind_of(peft))
 		return err_set(E_DATA, "peft_type: %.40s is not read yet, want "
-			       "LORA", json_text(peft, "peft_type", "(none)"));
+			       "LORA or ADALORA",
+			       json_text(peft, "peft_type", "(none)"));
 	bias = json_text(peft, "bias", "none");
 	if (strcmp(bias, "none"))
 		return err_set(E_DATA, "bias: %.40s is not read yet", bias);
@@ -109,7 +125,8 @@ int peft_config_check(json_t *peft)
 	TRY(check_start(peft));
 	TRY(check_names(peft, "target_modules"));
 	TRY(check_names(peft, "modules_to_save"));
-	TRY(check_patterns(peft, "rank_pattern", 1));
+	if (!is_adalora(peft))
+		TRY(check_patterns(peft, "rank_pattern", 1));
 	return check_patterns(peft, "alpha_pattern", 0);
 }
 
@@ -118,7 +135,7 @@ int peft_config_begin(struct peft_config *c, json_t *peft)
 	*c = (struct peft_config){
 		.peft = peft, .ranks = json_object(), .alphas = json_object(),
 		.modules = json_array(),
-		.rank = (json_int_t)json_number(peft, "r", 8),
+		.rank = (json_int_t)made_rank(peft),
 		.alpha = json_number(peft, "lora_alpha", 8),
 	};
 	if (!c->ranks || !c->alphas || !c->modules)
@@ -177,7 +194,7 @@ int peft_config_module(struct peft_config *c, const char *module, size_t rank)
 	}
 	if (json_array_append_new(c->modules, json_string(module)))
 		return err_set(E_NOMEM, "out of memory");
-	if (rank != (size_t)c->rank)
+	if (rank != (size_t)c->rank && !is_adalora(c->peft))
 		TRY(put(c->ranks, module, json_integer((json_int_t)rank)));
 	if (alpha < c->alpha || alpha > c->alpha)
 		TRY(put(c->alphas, module, number(alpha)));
@@ -214,10 +231,41 @@ static json_t *targets(const struct peft_config *c)
 	json_t *given = json_object_get(c->peft, "target_modules");
 
 	if (json_is_array(given) && json_array_size(given) &&
+	    !is_adalora(c->peft) &&
 	    !is_set(json_object_get(c->peft, "layers_to_transform")) &&
 	    !is_set(json_object_get(c->peft, "exclude_modules")))
 		return sorted(given);
 	return sorted(c->modules);
+}
+
+/* AdaLoRA's own keys: theirs, ours. */
+static const char *const schedule[][2] = {
+	{ "target_r", "target_r" }, { "tinit", "tinit" },
+	{ "tfinal", "tfinal" }, { "deltaT", "delta_t" },
+	{ "beta1", "beta1" }, { "beta2", "beta2" },
+	{ "orth_reg_weight", "orth_reg_weight" },
+};
+
+static int put_schedule(json_t *o, json_t *peft)
+{
+	for (size_t i = 0; i < NELEM(schedule); i++) {
+		json_t *v = json_object_get(peft, schedule[i][0]);
+
+		if (json_is_number(v))
+			TRY(put(o, schedule[i][1], json_incref(v)));
+	}
+	return 0;
+}
+
+int peft_config_schedule(json_t *peft, json_t *adapter)
+{
+	for (size_t i = 0; i < NELEM(schedule); i++) {
+		json_t *v = json_object_get(adapter, schedule[i][1]);
+
+		if (json_is_number(v))
+			TRY(put(peft, schedule[i][0], json_incref(v)));
+	}
+	return 0;
 }
 
 static int put_qalora(json_t *o, json_t *peft)
@@ -227,7 +275,6 @@ static int put_qalora(json_t *o, json_t *peft)
 	if (!(size >= 1 && size <= 1 << 20) || floor(size) < size)
 		return err_set(E_DATA, "qalora_group_size is outside its "
 			       "range");
-	TRY(put(o, "kind", json_string("qalora")));
 	TRY(put(o, "qalora_pool", json_string("peft")));
 	return put(o, "qalora_group_size", json_integer((json_int_t)size));
 }
@@ -240,10 +287,11 @@ int peft_config_end(struct peft_config *c, json_t *meta)
 
 	if (!o || json_object_set_new(meta, "adapter", o))
 		return err_set(E_NOMEM, "out of memory");
+	TRY(put(o, "kind", json_string(peft_kind_of(c->peft)->name)));
+	if (is_adalora(c->peft))
+		TRY(put_schedule(o, c->peft));
 	if (json_flag(c->peft, "use_qalora", 0))
 		TRY(put_qalora(o, c->peft));
-	else
-		TRY(put(o, "kind", json_string("lora")));
 	TRY(put(o, "r", json_integer(c->rank)));
 	TRY(put(o, "alpha", number(c->alpha)));
 	TRY(put(o, "dropout",

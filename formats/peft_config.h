@@ -20,8 +20,8 @@ struct peft_config {
 	double alpha;
 };
 
-/* E_DATA: not LoRA, or an option that changes the mathematics in a way not
- * known here, by its name. */
+/* E_DATA: a type that is not read, or an option that changes the mathematics
+ * in a way not known here, by its name. */
 int peft_config_check(json_t *peft) MUST_CHECK;
 
 int peft_config_begin(struct peft_config *c, json_t *peft) MUST_CHECK;
@@ -37,8 +37,8 @@ void peft_config_release(struct peft_config *c);
 /* Does modules_to_save name this module? */
 int peft_is_saved(json_t *saved, const char *module);
 
-/* E_DATA: PEFT does not have adapters of this "adapter" meta's kind. */
-int peft_config_can_write(json_t *adapter) MUST_CHECK;
+/* AdaLoRA's keys of the "adapter" object, in PEFT's words. */
+int peft_config_schedule(json_t *peft, json_t *adapter) MUST_CHECK;
 
 /*
  * adapter_config.json for the "adapter" meta, with the keys that every PEFT

@@ -1,5 +1,7 @@
 #include "formats/peft_config.h"
 
+#include "formats/peft_kinds.h"
+
 #include <string.h>
 
 #include "base/size.h"
@@ -23,18 +25,25 @@ static json_t *list_or_null(json_t *adapter, const char *key)
 	return json_array_size(v) ? json_incref(v) : json_null();
 }
 
+/* AdaLoRA: r counts as init_r, and PEFT wants to know the run's length, for a
+ * training that it never goes on with. */
+static int add_schedule(json_t *peft, json_t *adapter, json_t *columns)
+{
+	double last = json_number(adapter, "tinit", 0) +
+		      json_number(adapter, "tfinal", 0) + 1;
+
+	(void)columns;
+	if (json_object_set(peft, "init_r", json_object_get(peft, "r")) ||
+	    json_object_set_new(peft, "total_step",
+				json_integer((json_int_t)last)))
+		return err_set(E_NOMEM, "out of memory");
+	return peft_config_schedule(peft, adapter);
+}
+
 static int set(json_t *object, const char *key, json_t *value)
 {
 	if (json_object_set_new(object, key, value))
 		return err_set(E_NOMEM, "out of memory");
-	return 0;
-}
-
-static int add_nothing(json_t *peft, json_t *adapter, json_t *columns)
-{
-	(void)peft;
-	(void)adapter;
-	(void)columns;
 	return 0;
 }
 
@@ -70,45 +79,40 @@ static int add_qalora(json_t *peft, json_t *adapter, json_t *columns)
 			break;
 		TRY(set(alphas, module, json_real(alpha)));
 	}
-	TRY(set(peft, "use_qalora", json_true()));
 	return set(peft, "qalora_group_size", json_integer((json_int_t)group));
 }
 
-/* Kinds that PEFT has, and what their configurations say besides. */
+/* What a kind's configuration says besides. */
 static const struct {
 	const char *kind;
 	int (*add)(json_t *peft, json_t *adapter, json_t *columns);
 } kinds[] = {
-	{ "lora", add_nothing },
+	{ "adalora", add_schedule },
 	{ "qalora", add_qalora },
 };
 
-static int find_kind(size_t *at, json_t *adapter)
+static int add_own(const struct peft_kind *kind, json_t *peft,
+		   json_t *adapter, json_t *columns)
 {
-	const char *kind = json_text(adapter, "kind", "lora");
-
-	for (*at = 0; *at < NELEM(kinds); ++*at)
-		if (!strcmp(kinds[*at].kind, kind))
-			return 0;
-	return err_set(E_DATA, "PEFT has no adapters of the kind %.40s; "
-		       "merge-adapter can merge it", kind);
-}
-
-int peft_config_can_write(json_t *adapter)
-{
-	size_t k;
-
-	return find_kind(&k, adapter);
+	if (kind->flag)
+		TRY(set(peft, kind->flag, json_true()));
+	for (size_t i = 0; i < NELEM(kinds); i++)
+		if (!strcmp(kinds[i].kind, kind->name))
+			return kinds[i].add(peft, adapter, columns);
+	return 0;
 }
 
 int peft_config_write(json_t **peft, json_t *adapter, const char *base,
 		      json_t *columns)
 {
+	const struct peft_kind *kind =
+		peft_kind_find(json_text(adapter, "kind", "lora"));
 	json_t *name = json_object_get(adapter, "base_model_name_or_path");
-	size_t k;
 
 	*peft = NULL;
-	TRY(find_kind(&k, adapter));
+	if (!kind)
+		return err_set(E_DATA, "adapters of this kind cannot be "
+			       "written for PEFT");
 	name = base ? json_string(base) :
 	       json_is_string(name) ? json_incref(name) : json_null();
 	*peft = json_pack(
@@ -121,7 +125,8 @@ int peft_config_write(json_t **peft, json_t *adapter, const char *base,
 		"layers_to_transform", "lora_alpha",
 		take(adapter, "alpha", json_integer(8)), "lora_dropout",
 		take(adapter, "dropout", json_real(0)), "modules_to_save",
-		list_or_null(adapter, "modules_to_save"), "peft_type", "LORA",
+		list_or_null(adapter, "modules_to_save"), "peft_type",
+		kind->type,
 		"r", take(adapter, "r", json_integer(8)), "rank_pattern",
 		take(adapter, "rank_pattern", json_object()), "revision",
 		"target_modules",
@@ -130,5 +135,5 @@ int peft_config_write(json_t **peft, json_t *adapter, const char *base,
 		take(adapter, "rslora", json_false()));
 	if (!*peft)
 		return err_set(E_NOMEM, "out of memory");
-	return kinds[k].add(*peft, adapter, columns);
+	return add_own(kind, *peft, adapter, columns);
 }

@@ -4,22 +4,29 @@
 #include <string.h>
 
 #include "adapt/adapter_choice.h"
-#include "adapt/match.h"
-#include "adapt/spec.h"
 #include "arch/family.h"
 #include "base/opt.h"
+#include "base/os.h"
+#include "base/par.h"
 #include "base/sig.h"
 #include "formats/collect.h"
 #include "formats/sink.h"
+#include "train/begin.h"
 
 static struct adapter_choice choice = ADAPTER_CHOICE;
 static const char *from;
-static int only;
+static int only, nested = 1;
+static size_t iterations = 1;
 
 static struct opt own[] = {
 	ADAPTER_OPTIONS(choice),
 	{ "only", 0, OPT_FLAG, &only, NULL,
 	  "write the adapter alone, without the inputs" },
+	{ "loftq-iter", 0, OPT_COUNT, &iterations, "N",
+	  "loftq: how often it quantises", .flags = OPT_RECORD },
+	{ "double-quant", 0, OPT_FLAG, &nested, NULL,
+	  "loftq: store the scales in 8 bits; --no-double-quant: in f32",
+	  .flags = OPT_RECORD },
 	{ "from", 0, OPT_TEXT, &from, "FILE",
 	  "an adapter whose shape and weights to begin with" },
 	{ 0 }
@@ -44,6 +51,13 @@ static const struct opt_program program = {
 	"--modules-to-save trains a module's own weight (embed_tokens, "
 	"lm_head, a linear layer); a copy of it in f32 travels in the "
 	"adapter.\n\n"
+	"METHODS. --method dora trains each row's length apart from its "
+	"direction, --method adalora lets modules lose ranks while they are "
+	"trained (adalora-prune(1)). --init gaussian draws A from a normal "
+	"distribution. The other choices of --init change the base too, which "
+	"then goes with the adapter: pissa and olora take the first part of a "
+	"decomposition out of each weight and train that; loftq quantises the "
+	"weight to 4 bits and begins with what that lost.\n\n"
 	"--method qalora makes QA-LoRA's adapter for a base of "
 	"quantize-int(1): A has a column for each group of weights that share "
 	"a scale, so that the update merges into the zeros and the base stays "
@@ -52,16 +66,18 @@ static const struct opt_program program = {
 	"With --from the adapter is an old one's copy, without the state of "
 	"its training: its next training is a new one. The options that say "
 	"what the adapter is are then errors.\n\n"
-	"peft-step -r N makes the same adapter where its input has none. Only "
-	"shapes are looked at, and one tensor is in memory at a time, beside "
-	"the adapter.",
+	"peft-step -r N makes the same adapter where its input has none. One "
+	"tensor is in memory at a time, beside the adapter.",
 	.examples =
 	"lora-init -r 8 base.st | peft-step -d chat.jsonl > adapter.st\n"
 	"lora-init --only -r 16 --target-modules q_proj,v_proj base.st > a.st\n"
-	"lora-init --only --layers 20-29 --modules-to-save lm_head base.st > a",
-	.see = "LoRA, arXiv:2106.09685; rsLoRA, arXiv:2312.03732; QA-LoRA, "
+	"lora-init --only --layers 20-29 --modules-to-save lm_head b.st > a\n"
+	"lora-init --init loftq -r 16 base.st | peft-step -d chat.jsonl > a.st",
+	.see = "LoRA, arXiv:2106.09685; rsLoRA, arXiv:2312.03732; DoRA, "
+	       "arXiv:2402.09353; AdaLoRA, arXiv:2303.10512; PiSSA, "
+	       "arXiv:2404.02948; LoftQ, arXiv:2310.08659; QA-LoRA, "
 	       "arXiv:2309.14717; IR-QLoRA, arXiv:2402.05445; st(5), "
-	       "peft-step(1), merge-adapter(1)",
+	       "peft-step(1), adalora-prune(1), merge-adapter(1)",
 	.own = own,
 	.shared = opt_shared,
 	.without = "memory log",
@@ -69,80 +85,59 @@ static const struct opt_program program = {
 
 struct work {
 	json_t *config;
-	struct adapter_sites sites;
+	struct begin begin;
 	struct adapter_set set;
-	struct tensor_set saved;        /* weights that will be trained whole */
 	struct collection old;          /* --from */
 	struct source *in;
 	struct sink *out;
+	struct pool *pool;
 	size_t nbase;
 };
 
 /* ---- the inputs ---- */
 
-/* Does modules_to_save name this weight? Then its values are needed. */
-static int is_saved(const struct work *w, const struct tensor *t, int *yes)
+/* A base's tensor that the adapter's first values depend on, or change. */
+static int take(struct work *w, const struct item *item)
 {
-	const char *module = w->sites.n ? w->sites.at[w->sites.n - 1].module :
-					  "";
-	size_t len = strlen(module);
+	struct tensor changed;
+	int err;
 
-	*yes = 0;
-	if (from || strncmp(t->name, module, len) ||
-	    strcmp(t->name + len, ".weight"))
-		return 0;
-	return match_rule(json_object_get(w->config, "modules_to_save"),
-			  module, t->role, yes);
-}
-
-/* Keeps a copy of the weight in f32. */
-static int keep(struct work *w, const struct tensor *t)
-{
-	struct tensor copy;
-	int err = tensor_init(&copy, t->name, t->role, DTYPE_F32, t->rank,
-			      t->shape);
-
-	if (!err)
-		err = tensor_alloc(&copy);
-	if (!err)
-		err = weight_decode(t, copy.part[0].data, 0, t->count);
-	if (!err)
-		err = tensor_set_take(&w->saved, &copy);
-	tensor_release(&copy);
+	TRY(source_load(w->in));
+	TRY(begin_take(&w->begin, item->tensor, &changed));
+	err = only ? 0 : changed.name ? sink_tensor(w->out, &changed) :
+					sink_pass(w->out, w->in, item);
+	tensor_release(&changed);
 	return err;
 }
 
 static int look(struct work *w, const struct item *item)
 {
-	int saved;
+	int load = 0;
 
-	if (item->stream != STREAM_BASE)
-		return 0;
-	w->nbase += item->kind == ITEM_HEAD;
-	if (w->nbase > 1)
-		return err_set(E_DATA, "two bases on the input");
-	if (item->kind != ITEM_TENSOR)
-		return 0;
-	TRY(adapter_sites_add(&w->sites, item->tensor));
-	TRY(is_saved(w, item->tensor, &saved));
-	if (!saved)
-		return 0;
-	TRY(source_load(w->in));
-	return keep(w, item->tensor);
+	if (item->stream == STREAM_BASE) {
+		w->nbase += item->kind == ITEM_HEAD;
+		if (w->nbase > 1)
+			return err_set(E_DATA, "two bases on the input");
+		if (item->kind == ITEM_TENSOR)
+			TRY(begin_look(&w->begin, item->tensor, &load));
+		if (load && !from)
+			return take(w, item);
+	}
+	return only ? 0 : sink_pass(w->out, w->in, item);
 }
 
 static int read_inputs(struct work *w)
 {
 	for (;;) {
 		struct item item;
+		int err;
 
 		TRY(source_next(w->in, &item));
 		if (item.kind == ITEM_NONE)
 			break;
-		if (look(w, &item))
-			return err_at(E_DATA, "%s", source_name(w->in));
-		if (!only)
-			TRY(sink_pass(w->out, w->in, &item));
+		err = look(w, &item);
+		if (err)
+			return err_at(err, "%s", source_name(w->in));
 	}
 	if (!w->nbase)
 		return err_set(E_DATA, "no base on the input");
@@ -155,16 +150,13 @@ static int make(struct work *w)
 {
 	const struct collected *old = w->old.adapter;
 
-	if (!from) {
-		TRY(adapter_set_make(&w->set, w->config, &w->sites));
-		TRY(adapter_set_place(&w->set, 0));
-		return adapter_set_init(&w->set, &w->saved, choice.seed);
-	}
+	if (!from)
+		return begin_end(&w->begin, &w->set);
 	if (w->old.nadapter != 1)
 		return err_set(E_DATA, "%s: not one adapter but %zu", from,
 			       w->old.nadapter);
 	TRY(adapter_set_read(&w->set, json_object_get(old->meta, "adapter"),
-			     &old->tensors, &w->sites));
+			     &old->tensors, &w->begin.sites));
 	TRY(adapter_set_place(&w->set, 0));
 	return adapter_set_load(&w->set, &old->tensors);
 }
@@ -202,7 +194,7 @@ static int write_adapter(struct work *w)
 {
 	TRY(sink_head(w->out, STREAM_ADAPTER));
 	TRY(sink_meta(w->out, "adapter", w->set.config));
-	TRY(adapter_set_tensors(&w->set, write_tensor, w->out));
+	TRY(adapter_set_tensors(&w->set, 0, write_tensor, w->out));
 	TRY(write_provenance(w));
 	return sink_end(w->out, NULL);
 }
@@ -218,12 +210,35 @@ static int check_from(void)
 	return 0;
 }
 
+/* What --init means. */
+static int settle(struct work *w)
+{
+	const char *init = adapter_init_name(choice.init);
+
+	w->begin = (struct begin){
+		.config = w->config, .seed = choice.seed,
+		.start = start_find(init),
+		.how = { .iterations = iterations,
+			 .nf4 = { 64, nested, QUANT_CPU } },
+	};
+	if (!iterations)
+		return err_set(E_USAGE, "--loftq-iter: at least 1");
+	if (w->begin.start && only)
+		return err_set(E_USAGE, "--init %s changes the base, which "
+			       "--only would lose", init);
+	TRY(pool_new(&w->pool, opt_common.threads ? opt_common.threads :
+						    os_cpus()));
+	w->begin.pool = w->pool;
+	return 0;
+}
+
 static int run(struct work *w, char *const *operands)
 {
 	char *paths[] = { (char *)from, NULL };
 
 	TRY(family_bring(opt_common.arch));
 	TRY(adapter_choice_config(&w->config, &choice));
+	TRY(settle(w));
 	if (from) {
 		TRY(check_from());
 		TRY(collect(&w->old, paths));
@@ -257,8 +272,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "%s: %s\n", program.name, err_text());
 	source_close(w.in);
 	adapter_set_release(&w.set);
-	adapter_sites_release(&w.sites);
-	tensor_set_release(&w.saved);
+	begin_release(&w.begin);
+	pool_free(w.pool);
 	collection_release(&w.old);
 	json_decref(w.config);
 	return err;

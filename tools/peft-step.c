@@ -9,6 +9,7 @@
 #include "base/io.h"
 #include "base/os.h"
 #include "base/sig.h"
+#include "formats/through.h"
 #include "formats/train_inputs.h"
 #include "train/profile.h"
 #include "train/progress.h"
@@ -34,26 +35,6 @@ struct work {
 
 /* ---- inputs ---- */
 
-/* An adapter that is there is what it is: options that would make another are
- * errors, and none of them is recorded. */
-static int check_adapter_options(void)
-{
-	static struct adapter_choice unused;
-	static const struct opt row[] = { ADAPTER_OPTIONS(unused), { 0 } };
-
-	for (size_t i = 0; row[i].name; i++) {
-		struct opt *o = opt_find(&program, row[i].name);
-
-		if (!strcmp(o->name, "seed") || !strcmp(o->name, "dropout"))
-			continue;
-		if (o->given)
-			return err_set(E_USAGE, "--%s: the adapter is given, "
-				       "and is as it is", o->name);
-		o->flags &= ~(unsigned)OPT_RECORD;
-	}
-	return 0;
-}
-
 static int read_inputs(struct work *w, char *const *operands)
 {
 	struct train_files files = {
@@ -71,7 +52,7 @@ static int read_inputs(struct work *w, char *const *operands)
 		TRY(run_options_restore(&program, json_object_get(
 						w->in.state, "options")));
 	else if (w->in.adapter)
-		TRY(check_adapter_options());
+		TRY(adapter_choice_given(&program));
 	files.seed = choice.seed;
 	TRY(data_options_settle(&reading, &program, how.pack.length, data.n));
 	files.data = data_options_files(&reading, data.at, data.n);
@@ -85,6 +66,9 @@ static int read_inputs(struct work *w, char *const *operands)
 /* What the options mean together. */
 static int settle_options(struct work *w)
 {
+	TRY(adapter_choice_beside(&choice));
+	if (!filter != !how.filter_every)
+		return err_set(E_USAGE, "--filter, --filter-every go together");
 	how.optim = optim_at((size_t)optim);
 	how.schedule = schedule_at((size_t)scheduler);
 	how.pack.single = !pack;
@@ -129,6 +113,7 @@ static int open_adapter(struct work *w)
 					     w->in.adapter->meta, "adapter"),
 				     &w->in.adapter->tensors, &w->sites));
 	TRY(adapter_set_place(&w->set, 1));
+	adapter_set_ratio(&w->set, loraplus);
 	for (size_t i = 0; i < w->set.n; i++) {
 		w->set.at[i].seed = choice.seed;
 		if (opt_given(&program, "dropout") &&
@@ -185,7 +170,7 @@ static int write_adapter(const struct work *w, struct sink *out, int finished)
 		err = sink_meta(out, "train", state);
 	json_decref(state);
 	TRY(err);
-	TRY(adapter_set_tensors(&w->set, write_tensor, out));
+	TRY(adapter_set_tensors(&w->set, !finished, write_tensor, out));
 	if (!finished)
 		TRY(trainer_tensors(w->trainer, write_tensor, out));
 	TRY(train_inputs_provenance(&w->in, out, &program, how.patience > 0));
@@ -222,6 +207,24 @@ static int on_checkpoint(void *ctx, const struct trainer *t)
 
 	(void)t;
 	return w->checkpoint ? write_file(w, w->checkpoint, 0) : 0;
+}
+
+static int write_state(void *ctx, struct sink *out)
+{
+	return write_adapter(ctx, out, 0);
+}
+
+static int on_filter(void *ctx, struct trainer *t)
+{
+	struct collection back;
+	int err = through(&back, filter, write_state, ctx);
+
+	if (!err)
+		err = adapter_set_load(t->set, &back.adapter->tensors);
+	if (!err)
+		err = optim_load(&t->optim, &back.adapter->tensors);
+	collection_release(&back);
+	return err;
 }
 
 static int on_best(void *ctx, const struct trainer *t)
@@ -314,7 +317,9 @@ static void say_warmup(const struct work *w)
 static int start(struct work *w)
 {
 	const struct trainer_calls calls = {
-		w, on_log, on_checkpoint, on_best, on_stopping, on_progress,
+		.ctx = w, .log = on_log, .checkpoint = on_checkpoint,
+		.filter = on_filter, .best = on_best,
+		.stopping = on_stopping, .progress = on_progress,
 	};
 
 	TRY(pool_new(&w->pool, opt_common.threads ? opt_common.threads :

@@ -13,6 +13,8 @@ static struct adapter_choice choice = ADAPTER_CHOICE;
 static struct data_options reading = DATA_OPTIONS;
 static struct opt_list data, eval_data;
 static const char *adapter;
+static const char *filter;
+static double loraplus = 1;
 static const char *checkpoint, *resume, *best;
 static int optim, scheduler = 4, pack = 1, shuffle = 1;
 static int fresh, dry_run, log_times, profile;
@@ -45,8 +47,17 @@ static struct opt own[] = {
 	  "part of the steps in which the rate rises from 0", R },
 	{ "warmup-steps", 0, OPT_COUNT, &how.warmup_steps, "N",
 	  "the same in steps; counts instead of the ratio", R },
+	{ "loraplus-lr-ratio", 0, OPT_REAL, &loraplus, "X",
+	  "LoRA+: learning rate of B, in units of A's", R },
+	{ "filter", 0, OPT_TEXT, &filter, "COMMAND",
+	  "a program that the unfinished adapter goes through while it is "
+	  "trained, such as 'adalora-prune -b 512'; then nothing is pruned "
+	  "here", R },
+	{ "filter-every", 0, OPT_COUNT, &how.filter_every, "N",
+	  "every N steps, and after the last", R },
 	{ "optim", 0, OPT_CHOICE, &optim, NULL, "optimizer",
-	  .alias = "optimizer", .choices = "adamw,adamw_torch|sgd", R },
+	  .alias = "optimizer", .choices = "adamw,adamw_torch|sgd|"
+	  "adamw8bit,adamw_bnb_8bit,paged_adamw_8bit", R },
 	{ "adam-beta1", 0, OPT_REAL, &how.move.beta1, "X", "of adamw", R },
 	{ "adam-beta2", 0, OPT_REAL, &how.move.beta2, "X", "of adamw", R },
 	{ "adam-epsilon", 0, OPT_REAL, &how.move.eps, "X", "of adamw",

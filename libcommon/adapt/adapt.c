@@ -8,7 +8,10 @@
 
 static const struct adapter_kind *const kinds[] = {
 	&adapt_lora,
+	&adapt_dora,
+	&adapt_adalora,
 	&adapt_full,
+	&adapt_embed,
 	&adapt_qalora,
 	&adapt_iec,
 };
@@ -24,6 +27,14 @@ const struct adapter_kind *adapter_kind_find(const char *name)
 		if (!strcmp(kinds[i]->name, name))
 			return kinds[i];
 	return NULL;
+}
+
+const struct adapter_kind *adapter_kind_for(const char *name,
+					    enum tensor_role role)
+{
+	const struct adapter_kind *k = adapter_kind_find(name);
+
+	return k && role == ROLE_EMBED && k->at_embed ? k->at_embed : k;
 }
 
 void adapter_param_add(struct adapter *a, const char *name, size_t rows,
@@ -51,7 +62,7 @@ static int shape(struct adapter *a, const struct adapter_options *o)
 {
 	int err;
 
-	a->kind = adapter_kind_find(o->kind);
+	a->kind = adapter_kind_for(o->kind, a->role);
 	if (!a->kind)
 		return err_set(E_CONFIG, "no adapter kind \"%s\"", o->kind);
 	if (!a->module)
@@ -139,6 +150,98 @@ void adapter_set_clear(struct adapter_set *s)
 		memset(s->grads.base, 0, s->grads.size);
 }
 
+void adapter_set_ratio(struct adapter_set *s, double ratio)
+{
+	for (size_t i = 0; i < s->n; i++)
+		for (size_t k = 0; k < s->at[i].nparam; k++)
+			if (s->at[i].param[k].plus)
+				s->at[i].param[k].lr_ratio = (float)ratio;
+}
+
+/* ---- what is done to all of them ---- */
+
+struct penalties {
+	struct adapter_set *set;
+	double weight, *value;
+	int *err;               /* an adapter's */
+};
+
+static void penalty(void *ctx, size_t task, size_t lane)
+{
+	const struct penalties *p = ctx;
+	struct adapter *a = &p->set->at[task];
+
+	(void)lane;
+	if (a->kind->penalty)
+		p->err[task] = a->kind->penalty(a, p->weight,
+						&p->value[task]);
+}
+
+int adapter_set_penalty(struct adapter_set *s, struct pool *pool,
+			double weight, double *value)
+{
+	struct penalties p = { .set = s };
+	size_t n = 0;
+	int err = 0;
+
+	*value = 0;
+	for (size_t i = 0; i < s->n; i++)
+		n += s->at[i].kind->penalty != NULL;
+	if (!n)
+		return 0;
+	p.weight = weight / (double)n;
+	p.value = calloc(s->n, sizeof(*p.value));
+	p.err = calloc(s->n, sizeof(*p.err));
+	if (p.value && p.err)
+		pool_run(pool, s->n, penalty, &p);
+	else
+		err = err_set(E_NOMEM, "out of memory");
+	for (size_t i = 0; !err && i < s->n; i++) {
+		err = p.err[i];
+		*value += p.value[i] / (double)n;
+	}
+	free(p.value);
+	free(p.err);
+	return err;
+}
+
+static int has_kind(const struct adapter_set *s, const struct adapter_kind *k)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->at[i].kind == k)
+			return 1;
+	return 0;
+}
+
+int adapter_set_check(const struct adapter_set *s, uint64_t steps)
+{
+	for (size_t k = 0; k < NELEM(kinds); k++)
+		if (kinds[k]->check && has_kind(s, kinds[k]))
+			TRY(kinds[k]->check(s, steps));
+	return 0;
+}
+
+int adapter_set_settle(struct adapter_set *s, struct adapt_step *at)
+{
+	for (size_t k = 0; k < NELEM(kinds); k++)
+		if (kinds[k]->settle && has_kind(s, kinds[k]))
+			TRY(kinds[k]->settle(s, at));
+	return 0;
+}
+
+/* ---- first values ---- */
+
+void adapter_init_normal(struct adapter *a, size_t i, float deviation,
+			 uint64_t seed)
+{
+	struct adapter_param *p = &a->param[i];
+	char name[TENSOR_NAME];
+	struct rng r = rng_of(seed, adapter_param_name(name, a, i));
+
+	for (size_t k = 0; k < p->rows * p->cols; k++)
+		p->at[k] = rng_normal(r, k) * deviation;
+}
+
 /* The head's rows are labelled positions, and not a sequence's. */
 int adapter_set_by_sequence(const struct adapter_set *s)
 {
@@ -165,17 +268,14 @@ static int init(struct adapter *a, const struct tensor_set *base,
 	const struct tensor *t;
 	struct weight w;
 
-	if (!a->kind->needs_weight) {
-		a->kind->init(a, NULL, seed);
-		return 0;
-	}
+	if (!a->kind->needs_weight)
+		return a->kind->init(a, NULL, seed);
 	snprintf(name, sizeof(name), "%s.weight", a->module);
 	t = tensor_set_find(base, name);
 	if (!t)
 		return err_set(E_DATA, "the base has no %s", name);
 	TRY(weight_bind(&w, t));
-	a->kind->init(a, &w, seed);
-	return 0;
+	return a->kind->init(a, &w, seed);
 }
 
 int adapter_set_init(struct adapter_set *s, const struct tensor_set *base,
@@ -193,20 +293,23 @@ static int view(struct tensor *t, const struct adapter *a, size_t k)
 	size_t dims[2] = { p->rows, p->cols };
 	char name[TENSOR_NAME];
 
-	TRY(tensor_init(t, adapter_param_name(name, a, k), ROLE_ADAPTER,
-			DTYPE_F32, 2, dims));
+	TRY(tensor_init(t, adapter_param_name(name, a, k),
+			p->state ? ROLE_STATE : ROLE_ADAPTER, DTYPE_F32, 2,
+			dims));
 	t->part[0].data = p->at;
 	return 0;
 }
 
-int adapter_set_tensors(const struct adapter_set *s, adapter_tensor_fn *fn,
-			void *ctx)
+int adapter_set_tensors(const struct adapter_set *s, int state,
+			adapter_tensor_fn *fn, void *ctx)
 {
 	for (size_t i = 0; i < s->n; i++)
 		for (size_t k = 0; k < s->at[i].nparam; k++) {
 			struct tensor t;
 			int err;
 
+			if (s->at[i].param[k].state && !state)
+				continue;
 			TRY(view(&t, &s->at[i], k));
 			err = fn(ctx, &t);
 			t.part[0].data = NULL; /* the set's */
@@ -224,6 +327,10 @@ static int load(struct adapter *a, size_t k, const struct tensor_set *from)
 	const struct tensor *t;
 
 	t = tensor_set_find(from, adapter_param_name(name, a, k));
+	if (!t && p->state) {
+		memset(p->at, 0, param_bytes(p));
+		return 0;
+	}
 	if (!t)
 		return err_set(E_DATA, "the adapter has no %s", name);
 	if (tensor_rows(t) != p->rows || tensor_cols(t) != p->cols)
@@ -237,11 +344,17 @@ static int load(struct adapter *a, size_t k, const struct tensor_set *from)
 	return 0;
 }
 
+int adapter_load(struct adapter *a, const struct tensor_set *from)
+{
+	for (size_t k = 0; k < a->nparam; k++)
+		TRY(load(a, k, from));
+	return 0;
+}
+
 int adapter_set_load(struct adapter_set *s, const struct tensor_set *from)
 {
 	for (size_t i = 0; i < s->n; i++)
-		for (size_t k = 0; k < s->at[i].nparam; k++)
-			TRY(load(&s->at[i], k, from));
+		TRY(adapter_load(&s->at[i], from));
 	return 0;
 }
 

@@ -24,17 +24,21 @@
 #include "tensor/mat.h"
 #include "weight/weight.h"
 
-enum { ADAPT_PARAMS = 4 };
+enum { ADAPT_PARAMS = 12 };
 
 struct adapter_kind;
+struct adapter_set;
 
 struct adapter_param {
 	const char *name;       /* "lora_A": its tensor is "<module>.<name>" */
 	size_t rows, cols;
-	int state;              /* carried along, not trained */
+	int state;              /* not trained, and nothing to who uses the
+				 * adapter: carried while training is
+				 * unfinished, zeros at its beginning */
+	int plus;               /* LoRA+ moves it faster */
 	float *at, *grad;       /* (rows, cols), set by adapter_set_place() */
 	struct gemm_dense dense; /* at, as gemm() wants it */
-	float lr_ratio;         /* times the learning rate; LoRA+ */
+	float lr_ratio;         /* times the learning rate */
 };
 
 /* What the kinds are made from; adapt/spec.h reads it from options, PEFT's
@@ -42,6 +46,7 @@ struct adapter_param {
 struct adapter_options {
 	const char *kind;       /* "lora" */
 	size_t rank;
+	size_t made_rank;       /* before it was pruned; 0: as rank */
 	double alpha, dropout;
 	int rslora;
 	size_t cols;            /* of a stored adapter's mark; 0: a new one */
@@ -58,11 +63,13 @@ struct adapter {
 	double alpha;
 	float scale;            /* alpha / rank, or alpha / sqrt(rank) */
 	float dropout;
+	int gaussian;           /* A begins as normal values */
 	uint64_t seed;          /* dropout's */
 	size_t nparam;
 	struct adapter_param param[ADAPT_PARAMS];
 	size_t keep;            /* floats kept for a row of x */
-	void *own;              /* the kind's, freed by release() */
+	void *own;              /* the kind's, freed by release() ... */
+	size_t own_bytes;       /* ... and what it holds, for the plan */
 };
 
 /* One pass over a batch: what a kind's functions read besides their adapter. */
@@ -79,6 +86,15 @@ struct adapt_pass {
 				 * (n is 0 while it is not) */
 };
 
+/* A step of training that the optimizer has done. */
+struct adapt_step {
+	uint64_t done, all;     /* steps, this one counted */
+	float scale;            /* the optimizer took the gradients
+				 * times this */
+	int elsewhere;          /* somebody else decides what is pruned */
+	int final;              /* out: what is pruned now stays so */
+};
+
 struct adapter_kind {
 	const char *name;
 	const char *mark;       /* the parameter that a stored one is known by;
@@ -91,9 +107,16 @@ struct adapter_kind {
 
 	/* First values; with them forward leaves y as it is. w: the base's;
 	 * kinds with needs_weight unset do not look at it, and it may be
-	 * NULL. */
-	void (*init)(struct adapter *a, const struct weight *w, uint64_t seed);
+	 * NULL. E_NOMEM. */
+	int (*init)(struct adapter *a, const struct weight *w,
+		    uint64_t seed) MUST_CHECK;
 	int needs_weight;
+
+	/* Before the passes of a step, after parameters changed: computes
+	 * what passes take for constant (DoRA's norms), from the base's
+	 * weight, which outlives the adapter's use. E_NOMEM. */
+	int (*refresh)(struct adapter *a, const struct weight *w,
+		       struct pool *pool) MUST_CHECK;
 
 	/* x (n, in). Adds at most two terms to y's output. */
 	void (*forward)(const struct adapter *a, const struct adapt_pass *p,
@@ -115,6 +138,12 @@ struct adapter_kind {
 	/* Used instead of the base's weight; NULL: the base's is used. */
 	const struct weight *(*weight)(const struct adapter *a);
 
+	/* What stands at an embedding in this kind's place; NULL: itself. */
+	const struct adapter_kind *at_embed;
+
+	/* At an embedding: adds to row id, y (in); NULL: weight() is all. */
+	void (*gather)(const struct adapter *a, size_t id, float *y);
+
 	/* At an embedding: adds dy's rows to the gradient's rows id[]. NULL:
 	 * the kind cannot stand at one. */
 	void (*scatter)(const struct adapter *a, const uint32_t *id,
@@ -129,6 +158,14 @@ struct adapter_kind {
 	int by_sequence;
 	int merge_adds;         /* it adds to dst what does not depend on it */
 
+	/* Keys of the configuration that are this kind's, with a space
+	 * between; NULL: none. */
+	const char *keys;
+	int starts;             /* A and B may begin as LoRA's choices do */
+
+	/* The update as scale B A: a (rank, in), b (out, rank). NULL: it is no
+	 * product, or depends on the base. */
+	void (*factors)(const struct adapter *a, float *to_a, float *to_b);
 	/* For a kind whose update is the same number for all weights of a group
 	 * in a row: add (n, in / group), what rows [row, row + n) of the merged
 	 * update are. E_CONFIG: groups of that size have no such number, and
@@ -143,12 +180,25 @@ struct adapter_kind {
 	/* The PEFT name of parameter i ("lora_A.weight"). */
 	const char *(*peft_name)(const struct adapter *a, size_t i);
 
-	/* Adds to the gradients, returns the loss; NULL: there is none. */
-	float (*penalty)(struct adapter *a);
+	/* A loss beside the model's; NULL: there is none. Adds weight times
+	 * its gradient. On any thread, for one adapter. E_NOMEM. */
+	int (*penalty)(struct adapter *a, double weight,
+		       double *value) MUST_CHECK;
+
+	/* For all adapters of the kind in a set together. check: E_CONFIG, a
+	 * run of so many steps makes no sense. settle: after the optimizer's
+	 * step, when gradients are still there; E_NOMEM. NULL: nothing. */
+	int (*check)(const struct adapter_set *s, uint64_t steps) MUST_CHECK;
+	int (*settle)(struct adapter_set *s, struct adapt_step *at) MUST_CHECK;
 	void (*release)(struct adapter *a);
 };
 
 const struct adapter_kind *adapter_kind_find(const char *name);
+
+/* What an adapter of this kind is where a weight has that role. NULL: there is
+ * no such kind. */
+const struct adapter_kind *adapter_kind_for(const char *name,
+					    enum tensor_role role);
 const struct adapter_kind *adapter_kind_at(size_t i);
 
 /* A place where an adapter can stand: a matrix of the base. */
@@ -192,6 +242,19 @@ int adapter_set_init(struct adapter_set *s, const struct tensor_set *base,
 /* Sets every gradient to 0. */
 void adapter_set_clear(struct adapter_set *s);
 
+/* The mean of the adapters' penalties; adds weight times its gradient. */
+int adapter_set_penalty(struct adapter_set *s, struct pool *pool,
+			double weight, double *value) MUST_CHECK;
+
+/* The kinds' check() and settle(), for those that are in the set. */
+int adapter_set_check(const struct adapter_set *s, uint64_t steps) MUST_CHECK;
+int adapter_set_settle(struct adapter_set *s,
+		       struct adapt_step *at) MUST_CHECK;
+
+/* LoRA+ (Hayou et al. 2024, arXiv:2402.12354): the learning rate of the
+ * parameters that are zero at first (B, vectors) is ratio times A's. */
+void adapter_set_ratio(struct adapter_set *s, double ratio);
+
 /* Are the gradients of a batch, bit for bit, those of its sequences one after
  * the other? */
 int adapter_set_by_sequence(const struct adapter_set *s);
@@ -199,17 +262,21 @@ int adapter_set_by_sequence(const struct adapter_set *s);
 /* "<module>.<param>" into buf of TENSOR_NAME bytes. */
 const char *adapter_param_name(char *buf, const struct adapter *a, size_t i);
 
-/* Calls fn with every parameter as a plain f32 tensor whose data is borrowed
- * from the set; stops at the first error. */
+/* Calls fn with every parameter (and with state, what is carried for training)
+ * as a plain f32 tensor whose data is borrowed from the set; stops at the
+ * first error. */
 typedef int adapter_tensor_fn(void *ctx, const struct tensor *t);
 
-int adapter_set_tensors(const struct adapter_set *s, adapter_tensor_fn *fn,
-			void *ctx) MUST_CHECK;
+int adapter_set_tensors(const struct adapter_set *s, int state,
+			adapter_tensor_fn *fn, void *ctx) MUST_CHECK;
 
-/* Fills the parameters from tensors of these names, of any float type.
- * E_DATA: one is missing, or has another shape. */
+/* Fills the parameters from tensors of these names, of any float type; state
+ * that is missing is zeros. E_DATA: one is missing, or has another shape. */
 int adapter_set_load(struct adapter_set *s,
 		     const struct tensor_set *from) MUST_CHECK;
+
+/* The same for one. */
+int adapter_load(struct adapter *a, const struct tensor_set *from) MUST_CHECK;
 
 /* Safe on a zeroed struct. */
 void adapter_set_release(struct adapter_set *s);
@@ -219,6 +286,10 @@ void adapter_set_release(struct adapter_set *s);
 /* Adds a parameter to a; rows, cols > 0. */
 void adapter_param_add(struct adapter *a, const char *name, size_t rows,
 		       size_t cols);
+
+/* Parameter i: normal values of this deviation. */
+void adapter_init_normal(struct adapter *a, size_t i, float deviation,
+			 uint64_t seed);
 
 /* Is there dropout in this pass? */
 int adapter_drops(const struct adapter *a, const struct adapt_pass *p);
@@ -237,6 +308,9 @@ void adapter_undrop(const struct adapter *a, const struct adapt_pass *p,
 		    struct mat dx, struct mat add);
 
 extern const struct adapter_kind
+	adapt_adalora,
+	adapt_dora,
+	adapt_embed,
 	adapt_full,
 	adapt_iec,
 	adapt_lora,

@@ -28,10 +28,11 @@ static int full_shape(struct adapter *a, const struct adapter_options *o)
 			   shape);
 }
 
-static void full_init(struct adapter *a, const struct weight *w, uint64_t seed)
+static int full_init(struct adapter *a, const struct weight *w, uint64_t seed)
 {
 	(void)seed;
 	w->format->rows(w, a->param[0].at, 0, a->out);
+	return 0;
 }
 
 static const struct weight *full_weight(const struct adapter *a)

@@ -147,12 +147,13 @@ static int iec_shape(struct adapter *a, const struct adapter_options *o)
 }
 
 /* As LoRA; the betas zero. */
-static void iec_init(struct adapter *a, const struct weight *w, uint64_t seed)
+static int iec_init(struct adapter *a, const struct weight *w, uint64_t seed)
 {
 	(void)w;
 	lowrank_uniform(a, A, (float)(1 / sqrt((double)a->in)), seed);
 	memset(a->param[B].at, 0, a->out * a->rank * sizeof(float));
 	a->param[BETA1].at[0] = a->param[BETA2].at[0] = 0;
+	return 0;
 }
 
 /* to = add + by x, or by x where add has no memory. */

@@ -115,7 +115,7 @@ static int qalora_shape(struct adapter *a, const struct adapter_options *o)
 }
 
 /* A as the authors': Xavier's uniform law; B zero. */
-static void qalora_init(struct adapter *a, const struct weight *w,
+static int qalora_init(struct adapter *a, const struct weight *w,
 			uint64_t seed)
 {
 	double sides = (double)(a->param[A].rows + a->param[A].cols);
@@ -123,6 +123,7 @@ static void qalora_init(struct adapter *a, const struct weight *w,
 	(void)w;
 	lowrank_uniform(a, A, (float)sqrt(6 / sides), seed);
 	memset(a->param[B].at, 0, a->out * a->rank * sizeof(float));
+	return 0;
 }
 
 static void qalora_forward(const struct adapter *a, const struct adapt_pass *p,

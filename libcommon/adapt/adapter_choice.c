@@ -4,7 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "adapt/adapt.h"
 #include "base/size.h"
+
+enum { INIT_GAUSSIAN = 1 };     /* of ADAPTER_INITS; the next change bases */
 
 static int out_of_memory(void)
 {
@@ -137,6 +140,87 @@ static json_t *number(double x)
 		       json_integer((json_int_t)x) : json_real(x);
 }
 
+const char *adapter_init_name(int init)
+{
+	static const char *const name[] = {
+		"default", "gaussian", "pissa", "olora", "loftq",
+	};
+
+	return name[init];
+}
+
+int adapter_choice_beside(const struct adapter_choice *c)
+{
+	const char *name = adapter_init_name(c->init);
+
+	if (c->init > INIT_GAUSSIAN)
+		return err_set(E_USAGE, "--init %s changes the base, which is "
+			       "not written here: lora-init --init %s base | "
+			       "peft-step", name, name);
+	return 0;
+}
+
+int adapter_choice_given(const struct opt_program *p)
+{
+	static struct adapter_choice unused;
+	static const struct opt row[] = { ADAPTER_OPTIONS(unused), { 0 } };
+
+	for (size_t i = 0; row[i].name; i++) {
+		struct opt *o = opt_find(p, row[i].name);
+
+		if (!strcmp(o->name, "seed") || !strcmp(o->name, "dropout"))
+			continue;
+		if (o->given)
+			return err_set(E_USAGE, "--%s: the adapter is given, "
+				       "and is as it is", o->name);
+		o->flags &= ~(unsigned)OPT_RECORD;
+	}
+	return 0;
+}
+
+/* Is the key one of the kind's own? */
+static int has_key(const struct adapter_kind *k, const char *key)
+{
+	size_t n = strlen(key);
+
+	for (const char *p = k->keys; p; p = strchr(p, ' ')) {
+		p += *p == ' ';
+		if (!strncmp(p, key, n) && (!p[n] || p[n] == ' '))
+			return 1;
+	}
+	return 0;
+}
+
+/* Options that belong to some kinds only. */
+static int set_own(json_t *j, const struct adapter_choice *c,
+		   const struct adapter_kind *kind)
+{
+	const struct {
+		const char *key, *option;
+		int given;
+		double value;
+	} own[] = {
+		{ "target_r", "target-rank", c->target_rank > 0,
+		  (double)c->target_rank },
+		{ "tinit", "tinit", c->tinit >= 0, c->tinit },
+		{ "tfinal", "tfinal", c->tfinal >= 0, c->tfinal },
+		{ "delta_t", "delta-t", c->delta_t > 0, (double)c->delta_t },
+		{ "orth_reg_weight", "orth-reg-weight", c->orthogonal >= 0,
+		  c->orthogonal },
+	};
+
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+		if (!own[i].given)
+			continue;
+		if (!has_key(kind, own[i].key))
+			return err_set(E_USAGE, "--%s: --method %s has no such "
+				       "thing", own[i].option, kind->name);
+		if (json_object_set_new(j, own[i].key, number(own[i].value)))
+			return out_of_memory();
+	}
+	return 0;
+}
+
 /* What belongs to one kind stands in the configurations of that kind. */
 static int fill_qalora(json_t *j, const struct adapter_choice *c)
 {
@@ -157,6 +241,8 @@ static const struct {
 	int (*fill)(json_t *j, const struct adapter_choice *c);
 } kinds[] = {
 	{ "lora", NULL },
+	{ "dora", NULL },
+	{ "adalora", NULL },
 	{ "qalora", fill_qalora },
 	{ "iec", NULL },
 };
@@ -169,11 +255,27 @@ static int fill_kind(json_t *j, const struct adapter_choice *c)
 	return err_set(E_USAGE, "--method %s: no such method", c->method);
 }
 
+static int set_kind(json_t *j, const struct adapter_choice *c)
+{
+	const struct adapter_kind *kind;
+
+	TRY(fill_kind(j, c));
+	kind = adapter_kind_find(c->method);
+	if (c->init && !kind->starts)
+		return err_set(E_USAGE, "--init %s: is not for --method %s, "
+			       "which begins in its own way; for --method lora",
+			       adapter_init_name(c->init), kind->name);
+	if (json_object_set_new(j, "kind", json_string(kind->name)) ||
+	    (c->init && json_object_set_new(j, "init", json_string(
+					adapter_init_name(c->init)))))
+		return out_of_memory();
+	return set_own(j, c, kind);
+}
+
 static int fill(json_t *j, const struct adapter_choice *c)
 {
-	TRY(fill_kind(j, c));
-	if (json_object_set_new(j, "kind", json_string(c->method)) ||
-	    json_object_set_new(j, "r", json_integer((json_int_t)c->rank)) ||
+	TRY(set_kind(j, c));
+	if (json_object_set_new(j, "r", json_integer((json_int_t)c->rank)) ||
 	    json_object_set_new(j, "alpha",
 				number(c->alpha > 0 ? c->alpha :
 						      2 * (double)c->rank)) ||

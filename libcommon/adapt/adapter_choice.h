@@ -10,6 +10,7 @@
 
 struct adapter_choice {
 	const char *method;     /* an adapter kind */
+	int init;               /* adapter_init_name() */
 	size_t rank;
 	double alpha;           /* 0: twice the rank */
 	double dropout;
@@ -19,16 +20,33 @@ struct adapter_choice {
 	size_t qalora_group;    /* 0: the base's */
 	int qalora_pool;
 	uint64_t seed;
+
+	/* AdaLoRA's; negative, or 0 of what cannot be: by itself */
+	size_t target_rank, delta_t;
+	double tinit, tfinal, orthogonal;
 };
 
-#define ADAPTER_CHOICE { .method = "lora", .rank = 16, .seed = 42 }
+#define ADAPTER_CHOICE { .method = "lora", .rank = 16, .seed = 42,           \
+			 .tinit = -1, .tfinal = -1, .orthogonal = -1 }
+
+/* What A and B begin as. */
+#define ADAPTER_INITS "default"      \
+		      "|gaussian"    \
+		      "|pissa"       \
+		      "|olora"       \
+		      "|loftq"
 
 /* The rows; c is the variable. */
 #define ADAPTER_OPTIONS(c)                                                   \
 	{ "method", 0, OPT_TEXT, &(c).method, "KIND",                        \
-	  "lora; qalora: pools its inputs by the base's groups; iec: "       \
-	  "IR-QLoRA's elastic connection",                                   \
-	  .flags = OPT_RECORD },                                             \
+	  "lora; dora: magnitude and direction apart; adalora: ranks move "  \
+	  "to where they count; qalora: pools its inputs by the base's "     \
+	  "groups; iec: IR-QLoRA's elastic connection",                      \
+	  .alias = "peft-type", .flags = OPT_RECORD },                       \
+	{ "init", 0, OPT_CHOICE, &(c).init, NULL,                            \
+	  "first values; those after gaussian change the base too, and are " \
+	  "lora-init's", .alias = "init-lora-weights",                       \
+	  .choices = ADAPTER_INITS, .flags = OPT_RECORD },                   \
 	{ "qalora-group-size", 0, OPT_COUNT, &(c).qalora_group, "N",         \
 	  "qalora: inputs that are pooled; 0: as many as the base's groups " \
 	  "have", .flags = OPT_RECORD },                                     \
@@ -63,8 +81,33 @@ struct adapter_choice {
 	{ "modules-to-save", 0, OPT_LIST, &(c).save, "NAME,...",             \
 	  "modules to train whole, such as lm_head,embed_tokens",            \
 	  .alias = "lora-modules-to-save", .flags = OPT_RECORD },            \
+	{ "target-rank", 0, OPT_COUNT, &(c).target_rank, "N",                \
+	  "adalora: ranks of a module in the end, on average; 0: two "       \
+	  "thirds of --rank", .alias = "target-r", .flags = OPT_RECORD },    \
+	{ "tinit", 0, OPT_REAL, &(c).tinit, "N",                             \
+	  "adalora: steps before the budget falls; -1: a tenth of all",      \
+	  .flags = OPT_RECORD },                                             \
+	{ "tfinal", 0, OPT_REAL, &(c).tfinal, "N",                           \
+	  "adalora: steps after the last pruning; -1: three tenths",         \
+	  .flags = OPT_RECORD },                                             \
+	{ "delta-t", 0, OPT_COUNT, &(c).delta_t, "N",                        \
+	  "adalora: prune every N steps; 0: every hundredth of all",         \
+	  .alias = "deltaT", .flags = OPT_RECORD },                          \
+	{ "orth-reg-weight", 0, OPT_REAL, &(c).orthogonal, "X",              \
+	  "adalora: weight of the orthogonal penalty; -1: 0.5",              \
+	  .flags = OPT_RECORD },                                             \
 	{ "seed", 0, OPT_SEED, &(c).seed, "N",                               \
 	  "what all random numbers follow from", .flags = OPT_RECORD }
+
+/* "gaussian" */
+const char *adapter_init_name(int init);
+
+/* For who does not write a base. E_USAGE: --init would change it. */
+int adapter_choice_beside(const struct adapter_choice *c) MUST_CHECK;
+
+/* An adapter that is there is what it is: E_USAGE where p's options ask for
+ * another; none of them is recorded. Dropout and seed are the training's. */
+int adapter_choice_given(const struct opt_program *p) MUST_CHECK;
 
 /* The configuration; the caller's. E_USAGE, naming the option. */
 int adapter_choice_config(json_t **config,

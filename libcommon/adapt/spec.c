@@ -120,6 +120,7 @@ static int options_for(struct adapter_options *o, json_t *config,
 			  &v));
 	if (v)
 		o->alpha = json_number_value(v);
+	o->made_rank = o->rank;
 	return 0;
 }
 
@@ -142,19 +143,29 @@ static int wants(json_t *config, const struct adapter_site *s, int *whole,
 	return 0;
 }
 
+int adapter_wanted(struct adapter_options *o, json_t *config,
+		   const struct adapter_site *site, int *yes)
+{
+	int whole, beside;
+
+	TRY(wants(config, site, &whole, &beside));
+	*yes = whole || beside;
+	if (!*yes)
+		return 0;
+	TRY(options_for(o, config, site->module));
+	if (whole)
+		o->kind = "full";
+	return 0;
+}
+
 static int add_site(struct adapter_set *s, json_t *config,
 		    const struct adapter_site *site)
 {
 	struct adapter_options o;
-	int whole, beside;
+	int yes;
 
-	TRY(wants(config, site, &whole, &beside));
-	if (!whole && !beside)
-		return 0;
-	TRY(options_for(&o, config, site->module));
-	if (whole)
-		o.kind = "full";
-	return adapter_set_add(s, site, &o);
+	TRY(adapter_wanted(&o, config, site, &yes));
+	return yes ? adapter_set_add(s, site, &o) : 0;
 }
 
 static int check_saved(const struct adapter_sites *sites, json_t *saved)
@@ -336,7 +347,7 @@ static int read_site(struct adapter_set *s, json_t *config,
 		o.kind = adapt_full.name;
 		return adapter_set_add(s, site, &o);
 	}
-	kind = adapter_kind_find(o.kind);
+	kind = adapter_kind_for(o.kind, site->role);
 	if (!kind)
 		return err_set(E_CONFIG, "no adapter kind \"%s\"", o.kind);
 	mark = param_of(t, site->module, kind->mark);

@@ -4,9 +4,12 @@
  * A configuration is the JSON object that an adapter stream carries as its
  * "adapter" meta:
  *
- *     kind             "lora"
+ *     kind             "lora", "dora" ...: adapt/adapt.c
  *     r, alpha         rank of the update, and its weight; scale is alpha / r
  *     dropout, rslora
+ *     init             how A and B began, where not as usual: "gaussian"
+ *     target_r, tinit, tfinal, delta_t, beta1, beta2, orth_reg_weight
+ *                      AdaLoRA's (adapt/adalora.h)
  *     target_modules   list: names that equal a module's or end it after a
  *                      dot; string: "all-linear" (every linear layer but the
  *                      head), else a regex that must match the whole name
@@ -37,6 +40,10 @@ struct adapter_sites {
 int adapter_sites_add(struct adapter_sites *s,
 		      const struct tensor *t) MUST_CHECK;
 void adapter_sites_release(struct adapter_sites *s);
+
+/* Is there to be an adapter at this site, and with which options? E_CONFIG. */
+int adapter_wanted(struct adapter_options *o, json_t *config,
+		   const struct adapter_site *site, int *yes) MUST_CHECK;
 
 /*
  * Fills an empty set with the adapters that config asks for, in the order of

@@ -237,7 +237,28 @@ int program_adapt(struct program *p, const struct adapter_set *s)
 	if (a && a->dropout > 0)
 		return err_set(E_CONFIG, "%s: there is no dropout at the head",
 			       a->module);
-	return s && used != s->n ? not_there(p, s) : 0;
+	if (s && used != s->n)
+		return not_there(p, s);
+	return program_refresh(p, NULL);
+}
+
+static int refresh_node(struct node *n, struct pool *pool)
+{
+	for (size_t i = 0; i < OP_OUT; i++) {
+		const struct op_module *m = &n->op.module[i];
+
+		if (m->name && m->adapter && m->adapter->kind->refresh)
+			TRY(m->adapter->kind->refresh(m->adapter, m->weight,
+						      pool));
+	}
+	return 0;
+}
+
+int program_refresh(struct program *p, struct pool *pool)
+{
+	for (size_t i = 0; i < p->nnode; i++)
+		TRY(refresh_node(&p->node[i], pool));
+	return refresh_node(&p->head, pool);
 }
 
 /* ---- the plan ---- */

@@ -55,9 +55,14 @@ struct program_module {
 size_t program_modules(const struct program *p,
 		       const struct program_module **at);
 
-/* Attaches adapters (borrowed; NULL: none). E_CONFIG: a module that is not
- * there. Before program_plan(). */
+/* Attaches adapters (borrowed, with their values; NULL: none). E_CONFIG: a
+ * module that is not there. Before program_plan(). */
 int program_adapt(struct program *p, const struct adapter_set *s) MUST_CHECK;
+
+/* What adapters take for constant, computed anew (adapter_kind's refresh).
+ * program_adapt() does it too; who trains does it when parameters moved.
+ * E_NOMEM. */
+int program_refresh(struct program *p, struct pool *pool) MUST_CHECK;
 
 /* Numbers of the model. */
 size_t program_layers(const struct program *p);

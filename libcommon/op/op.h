@@ -25,7 +25,7 @@ struct op_module {
 	const char *name;       /* "model.layers.0.self_attn.q_proj" */
 	const struct weight *weight;
 	const float *bias;      /* (weight->rows), or NULL */
-	const struct adapter *adapter; /* or NULL */
+	struct adapter *adapter; /* or NULL */
 };
 
 struct op;

@@ -1,5 +1,5 @@
-/* y = rows of the table by token; backward adds rows of dy to the gradient of
- * a table that is trained whole. */
+/* y = rows of the table by token, and what an adapter adds; backward adds rows
+ * of dy to the gradient of a table that is trained, or of its adapter. */
 #include "op/op.h"
 
 #include <assert.h>
@@ -21,12 +21,15 @@ static int embed_shape(struct op_node *n)
 static void forward_rows(const struct op_call *c, size_t first, size_t count)
 {
 	const struct weight *w = op_weight(&c->node->module[0]);
+	const struct adapter *a = c->node->module[0].adapter;
 
 	for (size_t i = first; i < first + count; i++) {
 		size_t id = c->run->batch->id[i];
 
 		assert(id < w->rows); /* who makes batches sees to it */
 		w->format->rows(w, mat_row(c->out[0], i), id, 1);
+		if (a && a->kind->gather)
+			a->kind->gather(a, id, mat_row(c->out[0], i));
 	}
 }
 

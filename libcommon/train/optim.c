@@ -8,12 +8,14 @@
 #include "base/size.h"
 #include "kernel/table.h"
 
-enum { PIECE = 16384 }; /* elements */
+enum { PIECE = 16384, LEAST = 4096 }; /* elements */
 
 /* A run of elements of one parameter. */
 struct optim_piece {
 	struct adapter_param *param;
-	float *p, *g, *state[OPTIM_STATES];
+	const struct optim_kind *kind;
+	float *p, *g;
+	void *state[OPTIM_STATES];
 	size_t n;
 	double square;          /* the sum, for the norm */
 };
@@ -21,6 +23,7 @@ struct optim_piece {
 static const struct optim_kind *const kinds[] = {
 	&optim_adamw,
 	&optim_sgd,
+	&optim_adamw8,
 };
 
 const struct optim_kind *optim_at(size_t i)
@@ -36,9 +39,42 @@ const struct optim_kind *optim_find(const char *name)
 	return NULL;
 }
 
-size_t optim_bytes(const struct optim_kind *k, const struct adapter_set *set)
+static size_t count_of(const struct adapter_param *p)
 {
-	return k->nstate * adapter_set_bytes(set, 1);
+	return p->rows * p->cols;
+}
+
+/* The kind that moves a parameter. */
+static const struct optim_kind *kind_for(const struct optim_kind *k,
+					 const struct optim_options *o,
+					 const struct adapter_param *p)
+{
+	size_t least = o->least ? o->least : LEAST;
+
+	return k->small && count_of(p) < least ? k->small : k;
+}
+
+static size_t state_bytes(const struct optim_state *s, size_t count)
+{
+	return size_ceil(count, s->per) * dtype_bits(s->dtype) / 8;
+}
+
+size_t optim_bytes(const struct optim_kind *k,
+		   const struct optim_options *options,
+		   const struct adapter_set *set)
+{
+	size_t total = 0;
+
+	for (size_t i = 0; i < set->n; i++)
+		for (size_t n = 0; n < set->at[i].nparam; n++) {
+			const struct adapter_param *p = &set->at[i].param[n];
+			const struct optim_kind *own = kind_for(k, options, p);
+
+			for (size_t s = 0; !p->state && s < own->nstate; s++)
+				arena_plan(&total, state_bytes(&own->state[s],
+							       count_of(p)));
+		}
+	return total;
 }
 
 static size_t pieces(const struct adapter_set *set)
@@ -58,20 +94,23 @@ static size_t pieces(const struct adapter_set *set)
 /* The pieces of a parameter: its state arrays, cut like itself. */
 static void cut(struct optim *o, struct adapter_param *p)
 {
-	size_t n = p->rows * p->cols;
-	float *state[OPTIM_STATES] = { NULL };
+	const struct optim_kind *kind = kind_for(o->kind, &o->options, p);
+	size_t n = count_of(p);
+	char *state[OPTIM_STATES] = { NULL };
 
-	for (size_t s = 0; s < o->kind->nstate; s++)
-		state[s] = arena_get(&o->memory, n * sizeof(float));
+	for (size_t s = 0; s < kind->nstate; s++)
+		state[s] = arena_get(&o->memory,
+				     state_bytes(&kind->state[s], n));
 	for (size_t at = 0; at < n; at += PIECE) {
 		struct optim_piece *piece = &o->piece[o->npiece++];
 
 		*piece = (struct optim_piece){
-			.param = p, .p = p->at + at, .g = p->grad + at,
-			.n = size_min(PIECE, n - at),
+			.param = p, .kind = kind, .p = p->at + at,
+			.g = p->grad + at, .n = size_min(PIECE, n - at),
 		};
-		for (size_t s = 0; s < o->kind->nstate; s++)
-			piece->state[s] = state[s] + at;
+		for (size_t s = 0; s < kind->nstate; s++)
+			piece->state[s] = state[s] +
+					  state_bytes(&kind->state[s], at);
 	}
 }
 
@@ -85,7 +124,7 @@ int optim_init(struct optim *o, const struct optim_kind *k,
 	o->piece = calloc(pieces(set) + 1, sizeof(*o->piece));
 	if (!o->piece)
 		return err_set(E_NOMEM, "out of memory");
-	TRY(arena_init(&o->memory, optim_bytes(k, set)));
+	TRY(arena_init(&o->memory, optim_bytes(k, options, set)));
 	for (size_t i = 0; i < set->n; i++)
 		for (size_t p = 0; p < set->at[i].nparam; p++)
 			if (!set->at[i].param[p].state)
@@ -136,7 +175,7 @@ static void step_piece(void *ctx, size_t task, size_t lane)
 	};
 
 	(void)lane;
-	s->optim->kind->step(&m, p->p, p->state, p->g, p->n);
+	p->kind->step(&m, p->p, p->state, p->g, p->n);
 }
 
 void optim_step(struct optim *o, struct pool *pool, double lr, float scale)
@@ -149,7 +188,29 @@ void optim_step(struct optim *o, struct pool *pool, double lr, float scale)
 
 /* ---- the state as tensors ---- */
 
-/* Calls fn for each state array: a tensor of it, its data in the arena. */
+/* Calls fn with a tensor of a state array, its data in the arena. */
+static int one(const struct adapter *a, const struct optim_piece *piece,
+	       size_t s, adapter_tensor_fn *fn, void *ctx)
+{
+	const struct adapter_param *p = piece->param;
+	const struct optim_state *state = &piece->kind->state[s];
+	size_t blocks[2] = { 1, size_ceil(count_of(p), state->per) };
+	size_t dims[2] = { p->rows, p->cols };
+	char name[2 * TENSOR_NAME];
+	struct tensor t;
+	int err;
+
+	snprintf(name, sizeof(name), "%s.%s.%s", a->module, p->name,
+		 state->name);
+	TRY(tensor_init(&t, name, ROLE_STATE, state->dtype, 2,
+			state->per > 1 ? blocks : dims));
+	t.part[0].data = piece->state[s];
+	err = fn(ctx, &t);
+	t.part[0].data = NULL;
+	tensor_release(&t);
+	return err;
+}
+
 static int each(const struct optim *o, adapter_tensor_fn *fn, void *ctx)
 {
 	const struct optim_piece *piece = o->piece;
@@ -158,25 +219,11 @@ static int each(const struct optim *o, adapter_tensor_fn *fn, void *ctx)
 		for (size_t k = 0; k < o->set->at[i].nparam; k++) {
 			const struct adapter *a = &o->set->at[i];
 			const struct adapter_param *p = &a->param[k];
-			size_t dims[2] = { p->rows, p->cols };
 
-			for (size_t s = 0; !p->state && s < o->kind->nstate;
-			     s++) {
-				char name[2 * TENSOR_NAME];
-				struct tensor t;
-				int err;
-
-				snprintf(name, sizeof(name), "%s.%s.%s",
-					 a->module, p->name,
-					 o->kind->state[s]);
-				TRY(tensor_init(&t, name, ROLE_STATE,
-						DTYPE_F32, 2, dims));
-				t.part[0].data = piece->state[s];
-				err = fn(ctx, &t);
-				t.part[0].data = NULL;
-				tensor_release(&t);
-				TRY(err);
-			}
+			if (p->state)
+				continue;
+			for (size_t s = 0; s < piece->kind->nstate; s++)
+				TRY(one(a, piece, s, fn, ctx));
 			while (piece < o->piece + o->npiece &&
 			       piece->param == p)
 				piece++;
@@ -196,7 +243,7 @@ static int load(void *ctx, const struct tensor *to)
 	if (!t)
 		return err_set(E_DATA, "the state of training has no %s",
 			       to->name);
-	if (t->dtype != DTYPE_F32 || !tensor_is_plain(t) || t->rank != 2 ||
+	if (t->dtype != to->dtype || !tensor_is_plain(t) || t->rank != 2 ||
 	    t->shape[0] != to->shape[0] || t->shape[1] != to->shape[1])
 		return err_set(E_DATA, "%s has another shape or type than its "
 			       "parameter", to->name);

@@ -2,8 +2,9 @@
  * optim - how gradients move an adapter's parameters
  *
  * A kind is one row of functions in one file optim_<kind>.c. What it keeps
- * between steps are arrays shaped as the parameter, by name: they travel in
- * an adapter stream as "<module>.<param>.<state>".
+ * between steps are arrays with an element for each of the parameter's, or for
+ * each block of them; they travel in an adapter stream as
+ * "<module>.<param>.<state>".
  */
 #ifndef TRAIN_OPTIM_H
 #define TRAIN_OPTIM_H
@@ -11,11 +12,13 @@
 #include "adapt/adapt.h"
 #include "base/par.h"
 
-enum { OPTIM_STATES = 2 };
+enum { OPTIM_STATES = 4 };
 
 struct optim_options {
 	double beta1, beta2, eps;
 	double weight_decay, momentum;
+	size_t least;           /* elements of a parameter, for a kind with a
+				 * simpler one for smaller ones; 0: 4096 */
 };
 
 /* One step over an array; every element is independent of the others. */
@@ -26,14 +29,24 @@ struct optim_move {
 	float scale;            /* of the gradient */
 };
 
+struct optim_state {
+	const char *name;
+	enum dtype dtype;
+	size_t per;             /* elements of the parameter, for one of these:
+				 * 1, or a power of two up to 4096 */
+};
+
 struct optim_kind {
 	const char *name;
 	size_t nstate;
-	const char *state[OPTIM_STATES];
+	struct optim_state state[OPTIM_STATES];
+	const struct optim_kind *small; /* for parameters of fewer than
+					 * options.least elements; or NULL */
 
-	/* p (n) and state arrays are updated; g is read. */
+	/* p (n) and state arrays are updated; g is read. p begins where a
+	 * block does. */
 	void (*step)(const struct optim_move *m, float *p,
-		     float *const state[], const float *g, size_t n);
+		     void *const state[], const float *g, size_t n);
 };
 
 const struct optim_kind *optim_find(const char *name);  /* or NULL */
@@ -50,7 +63,9 @@ struct optim {
 };
 
 /* Bytes that optim_init() will ask for. */
-size_t optim_bytes(const struct optim_kind *k, const struct adapter_set *set);
+size_t optim_bytes(const struct optim_kind *k,
+		   const struct optim_options *options,
+		   const struct adapter_set *set);
 
 /* State all zero. The set is placed, with gradients, and outlives o. E_NOMEM.
  * Safe to release after a failure. */
@@ -74,6 +89,9 @@ int optim_tensors(const struct optim *o, adapter_tensor_fn *fn,
 /* E_DATA: a state tensor is missing or has another shape. */
 int optim_load(struct optim *o, const struct tensor_set *from) MUST_CHECK;
 
-extern const struct optim_kind optim_adamw, optim_sgd;
+extern const struct optim_kind
+	optim_adamw,
+	optim_adamw8,
+	optim_sgd;
 
 #endif

@@ -3,7 +3,7 @@
 #include "kernel/table.h"
 #include "train/optim.h"
 
-static void step(const struct optim_move *m, float *p, float *const state[],
+static void step(const struct optim_move *m, float *p, void *const state[],
 		 const float *g, size_t n)
 {
 	const struct optim_options *o = m->options;
@@ -17,6 +17,6 @@ static void step(const struct optim_move *m, float *p, float *const state[],
 const struct optim_kind optim_adamw = {
 	.name = "adamw",
 	.nstate = 2,
-	.state = { "adam_m", "adam_v" },
+	.state = { { "adam_m", DTYPE_F32, 1 }, { "adam_v", DTYPE_F32, 1 } },
 	.step = step,
 };

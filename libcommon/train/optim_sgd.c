@@ -3,7 +3,7 @@
 #include "kernel/table.h"
 #include "train/optim.h"
 
-static void step(const struct optim_move *m, float *p, float *const state[],
+static void step(const struct optim_move *m, float *p, void *const state[],
 		 const float *g, size_t n)
 {
 	const struct sgd s = {
@@ -20,6 +20,6 @@ static void step(const struct optim_move *m, float *p, float *const state[],
 const struct optim_kind optim_sgd = {
 	.name = "sgd",
 	.nstate = 1,
-	.state = { "momentum" },
+	.state = { { "momentum", DTYPE_F32, 1 } },
 	.step = step,
 };

@@ -110,14 +110,37 @@ static double gradient_scale(const struct trainer *t)
 	return scale;
 }
 
+static int is_due(const struct trainer *t, size_t every)
+{
+	return every && t->state.step % every == 0;
+}
+
+/* What adapters do between steps, or let a filter do. */
+static int settle(struct trainer *t, float scale)
+{
+	size_t every = t->options.filter_every;
+	struct adapt_step at = {
+		.done = t->state.step, .all = t->state.steps,
+		.scale = scale, .elsewhere = every > 0,
+	};
+
+	TRY(adapter_set_settle(t->set, &at));
+	if (every && (at.final || at.done == at.all || is_due(t, every)))
+		return t->calls.filter(t->calls.ctx, t);
+	return 0;
+}
+
 static int step(struct trainer *t)
 {
-	double nll, labels, start;
+	double nll, labels, start, penalty;
+	float scale;
 
+	TRY(program_refresh(t->program, t->pool));
 	TRY(accumulate(t, &nll));
 	start = os_seconds();
 	labels = (double)size_max(t->last.labels, 1);
-	t->last.loss = nll / labels;
+	TRY(adapter_set_penalty(t->set, t->pool, labels, &penalty));
+	t->last.loss = nll / labels + penalty;
 	t->last.grad_norm = optim_norm(&t->optim, t->pool) / labels;
 	if (!isfinite(t->last.grad_norm))
 		return err_set(E_DATA, "step %llu: the gradient of samples %zu "
@@ -126,14 +149,14 @@ static int step(struct trainer *t)
 			       t->first_sample + 1, t->last_sample + 1);
 	t->last.lr = t->options.lr *
 		     schedule_factor(&t->schedule, t->state.step);
-	optim_step(&t->optim, t->pool, t->last.lr,
-		   (float)gradient_scale(t));
+	scale = (float)gradient_scale(t);
+	optim_step(&t->optim, t->pool, t->last.lr, scale);
 	spend(&t->time.optimizer, start);
 	t->state.step++;
 	t->steps_run++;
 	t->state.tokens += t->last.tokens;
 	t->state.place = t->data.place;
-	return 0;
+	return settle(t, scale);
 }
 
 /* ---- evaluation ---- */
@@ -161,6 +184,7 @@ int trainer_evaluate(struct trainer *t, double *loss)
 	size_t most = t->plan.need.tokens;
 	double nll = 0;
 
+	TRY(program_refresh(t->program, t->pool));
 	while (count--) {
 		const struct batch *b = next_batch(t, &t->eval);
 		struct batch part;
@@ -220,11 +244,6 @@ static int log_step(struct trainer *t)
 		l->loss, "grad_norm", l->grad_norm, "learning_rate", l->lr,
 		"num_input_tokens_seen", (json_int_t)t->state.tokens,
 		"label_tokens", (json_int_t)l->labels));
-}
-
-static int is_due(const struct trainer *t, size_t every)
-{
-	return every && t->state.step % every == 0;
 }
 
 static int checkpoint(struct trainer *t)

@@ -39,6 +39,7 @@ struct trainer_options {
 	size_t patience;        /* evaluations without a better loss; 0: off */
 	size_t checkpoint_every; /* steps; 0: never */
 	size_t stop_after;      /* stop when this step is done; 0: do not */
+	size_t filter_every;    /* steps; 0: calls.filter is never called */
 	uint64_t budget;        /* bytes for everything; 0: what is free */
 };
 
@@ -68,6 +69,11 @@ struct trainer_calls {
 	void *ctx;
 	int (*log)(void *ctx, json_t *line);    /* of a step, an evaluation */
 	int (*checkpoint)(void *ctx, const struct trainer *t);
+
+	/* Puts the parameters, and all state, through somebody's hands: every
+	 * filter_every steps, when the adapters' last pruning is due, and
+	 * after the last step. */
+	int (*filter)(void *ctx, struct trainer *t);
 	int (*best)(void *ctx, const struct trainer *t);
 	int (*stopping)(void *ctx);             /* 1: end after this step */
 	void (*progress)(void *ctx, const struct trainer *t);

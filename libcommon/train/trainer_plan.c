@@ -90,7 +90,10 @@ static void cost(struct trainer *t, struct program_need *need)
 	program_cost(t->program, t->pool, need, &plan->bytes);
 	by[BYTES_ADAPTER] += adapter_set_bytes(t->set, 0) +
 			     adapter_set_bytes(t->set, 1);
-	by[BYTES_OPTIMIZER] += optim_bytes(t->options.optim, t->set);
+	for (size_t i = 0; i < t->set->n; i++)
+		by[BYTES_ADAPTER] += t->set->at[i].own_bytes;
+	by[BYTES_OPTIMIZER] += optim_bytes(t->options.optim,
+					   &t->options.move, t->set);
 	by[BYTES_WORKSPACE] += loss_bytes(t->program, need->tokens, 1) +
 			       pack_bytes(&plan->most) *
 			       (t->has_eval ? 2 : 1) +
@@ -201,6 +204,7 @@ int trainer_make_plan(struct trainer *t)
 				  "evaluation data"));
 	}
 	TRY(count_steps(t));
+	TRY(adapter_set_check(t->set, t->plan.steps));
 	count_tokens(t);
 	t->state.steps = t->plan.steps;
 	t->schedule = (struct schedule){

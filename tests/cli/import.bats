@@ -222,7 +222,7 @@ header() {
 	}
 	try LOHA '.peft_type = "LOHA"'
 	try peft_type 'del(.peft_type)'
-	try use_dora '.use_dora = true'
+	try lora_magnitude_vector '.use_dora = true'
 	try qalora_group_size '.use_qalora = true | .qalora_group_size = 1.5'
 	try lora_bias '.lora_bias = true'
 	try bias '.bias = "all"'

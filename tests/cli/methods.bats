@@ -31,7 +31,7 @@ loss() { # STREAM ...
 }
 
 @test "learns, on every storage, and merged says the same" {
-	for method in lora qalora iec; do
+	for method in lora dora qalora iec; do
 		for base in dense nf4 icq int; do
 			peft-step -q $(options $method) -r 4 -n 12 -g 1 -d "$data" \
 				--learning-rate 1e-2 -o $method.$base.st $base.st

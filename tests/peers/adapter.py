@@ -77,7 +77,13 @@ ours_to_peft("lora")
 ours_to_peft("rslora", "--rslora")
 ours_to_peft("qv", "--target-modules", "q_proj", "--target-modules", "v_proj")
 ours_to_peft("saved", "--modules-to-save", "lm_head")
+ours_to_peft("dora", "--method", "dora")
+ours_to_peft("adalora", "--method", "adalora", "--target-rank", 2,
+             "--tinit", 1, "--tfinal", 2)
+ours_to_peft("embed", "--target-modules", "embed_tokens,q_proj")
+peft_to_ours("peft_embed", target_modules=["embed_tokens", "q_proj"])
 peft_to_ours("peft_lora", target_modules="all-linear")
+peft_to_ours("peft_dora", target_modules="all-linear", use_dora=True)
 peft_to_ours("peft_rslora", target_modules=["q_proj", "down_proj"],
              use_rslora=True)
 peft_to_ours("peft_patterns", target_modules=["q_proj", "v_proj"],

@@ -22,7 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GOLDEN_COPIES = 256, GOLDEN_RANK = 8 };
+enum { GOLDEN_COPIES = 2048, GOLDEN_RANK = 8 };
 
 struct golden {
 	json_t *json;           /* case.json, or NULL */

@@ -175,6 +175,15 @@ static void check_model(struct golden *g, const char *dir, char *const *paths,
 	collection_release(&c);
 }
 
+/* Where the case's adapter is. */
+static const char *adapter_of(const struct golden *g, const char *dir)
+{
+	static char path[400];
+
+	snprintf(path, sizeof(path), "%s/adapter", dir);
+	return json_text(g->json, "adapter", path);
+}
+
 /* The logits of base + adapter, and of what merge-adapter makes of them. */
 static void check_both(const char *dir)
 {
@@ -183,7 +192,7 @@ static void check_both(const char *dir)
 	struct golden g;
 
 	golden_case(&g, dir);
-	snprintf(path, sizeof(path), "%s/adapter", dir);
+	snprintf(path, sizeof(path), "%s", adapter_of(&g, dir));
 	golden_path(base, "A/llama/model");
 	golden_path(adapter, path);
 	check_model(&g, dir, (char *const[]){ base, adapter, NULL },
@@ -203,6 +212,8 @@ static void test_logits(void **state)
 	(void)state;
 	check_both("D/merge_lora");
 	check_both("D/merge_rslora");
+	check_both("D/merge_dora");
+	check_both("D/merge_adalora");
 }
 
 static size_t count(const struct golden *g, const char *prefix)
@@ -226,11 +237,11 @@ static void check(const char *dir, const char *prefix, const char *options,
 	golden_path(root, "");
 	if (nf4)
 		snprintf(line, sizeof(line), "quantize-nf4 %sA/llama/model | "
-			 "merge-adapter -q %s -A %s%s/adapter", root, options,
-			 root, dir);
+			 "merge-adapter -q %s -A %s%s", root, options, root,
+			 adapter_of(&g, dir));
 	else
 		snprintf(line, sizeof(line), "merge-adapter %s %sA/llama/model "
-			 "-A %s%s/adapter", options, root, root, dir);
+			 "-A %s%s", options, root, root, adapter_of(&g, dir));
 	worst = 0;
 	assert_int_equal(each(line, &g, fn), count(&g, prefix));
 	assert_true(count(&g, prefix) > 0);
@@ -249,6 +260,20 @@ static void test_rslora(void **state)
 {
 	(void)state;
 	check("D/merge_rslora", "merged.", "", 0, check_merged,
+	      "merge-adapter: weights");
+}
+
+static void test_dora(void **state)
+{
+	(void)state;
+	check("D/merge_dora", "merged.", "", 0, check_merged,
+	      "merge-adapter: weights");
+}
+
+static void test_adalora(void **state)
+{
+	(void)state;
+	check("D/merge_adalora", "merged.", "", 0, check_merged,
 	      "merge-adapter: weights");
 }
 
@@ -273,6 +298,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lora),
 		cmocka_unit_test(test_rslora),
+		cmocka_unit_test(test_dora),
+		cmocka_unit_test(test_adalora),
 		cmocka_unit_test(test_dequantised),
 		cmocka_unit_test(test_requantised),
 		cmocka_unit_test(test_logits),

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "golden.h"
+
 enum { OUT = 70, IN = 300, RANK = 3, STEPS = 12 };
 
 static const struct optim_options options = { 0.9, 0.999, 1e-8, 0.05, 0.9 };
@@ -166,21 +168,25 @@ static int take(void *to, const struct tensor *t)
 
 static void state_goes_out_and_comes_back(void **state)
 {
+	struct optim_options least = options;
+
 	(void)state;
+	least.least = 1;
 	for (size_t i = 0; optim_at(i); i++) {
 		struct adapter_set s = adapters();
 		struct tensor_set saved = { 0 };
 		struct optim a, b;
 
-		assert_int_equal(optim_init(&a, optim_at(i), &options, &s), 0);
-		assert_int_equal(optim_init(&b, optim_at(i), &options, &s), 0);
+		assert_int_equal(optim_init(&a, optim_at(i), &least, &s), 0);
+		assert_int_equal(optim_init(&b, optim_at(i), &least, &s), 0);
 		random_fill(&a.memory, "state", 0);
 		assert_int_equal(optim_tensors(&a, take, &saved), 0);
 		assert_int_equal(saved.n, 3 * optim_at(i)->nstate);
 		assert_int_equal(optim_load(&b, &saved), 0);
 		assert_non_null(strstr(saved.at[0].name,
-				       optim_at(i)->state[0]));
-		assert_int_equal(a.memory.size, optim_bytes(a.kind, &s));
+				       optim_at(i)->state[0].name));
+		assert_int_equal(a.memory.size, optim_bytes(a.kind,
+							     &least, &s));
 		free(saved.at[0].name);
 		saved.at[0].name = strdup("another");
 		assert_int_equal(optim_load(&b, &saved), E_DATA);
@@ -191,22 +197,21 @@ static void state_goes_out_and_comes_back(void **state)
 	}
 }
 
-static void loaded_state_trains_on_as_before(void **state)
+static void trains_on_as_before(const char *kind)
 {
 	struct adapter_set s = adapters(), twin = adapters();
 	struct tensor_set saved = { 0 };
 	struct optim a, b;
 
-	(void)state;
 	random_fill(&s.params, "p", 0);
-	assert_int_equal(optim_init(&a, optim_find("adamw"), &options, &s), 0);
+	assert_int_equal(optim_init(&a, optim_find(kind), &options, &s), 0);
 	for (uint64_t t = 0; t < 3; t++) {
 		random_fill(&s.grads, "g", t);
 		optim_step(&a, NULL, 1e-2, 1);
 	}
 	memcpy(twin.params.base, s.params.base, s.params.size);
 	assert_int_equal(optim_tensors(&a, take, &saved), 0);
-	assert_int_equal(optim_init(&b, optim_find("adamw"), &options, &twin),
+	assert_int_equal(optim_init(&b, optim_find(kind), &options, &twin),
 			 0);
 	assert_int_equal(optim_load(&b, &saved), 0);
 	b.t = a.t;
@@ -225,6 +230,103 @@ static void loaded_state_trains_on_as_before(void **state)
 	adapter_set_release(&twin);
 }
 
+static void loaded_state_trains_on_as_before(void **state)
+{
+	(void)state;
+	for (size_t i = 0; optim_at(i); i++)
+		trains_on_as_before(optim_at(i)->name);
+}
+
+/* A state array of the first parameter. */
+struct wanted {
+	size_t skip;
+	const void *at;
+};
+
+static int take_state(void *ctx, const struct tensor *t)
+{
+	struct wanted *w = ctx;
+
+	if (!w->skip--)
+		w->at = t->part[0].data;
+	return 0;
+}
+
+static const void *state_of(const struct optim *o, size_t i)
+{
+	struct wanted w = { .skip = i };
+
+	assert_int_equal(optim_tensors(o, take_state, &w), 0);
+	return w.at;
+}
+
+/* ---- 8 bits, against bitsandbytes' rules (golden E) ---- */
+
+static void check_codes(struct golden *g, const char *what, size_t step,
+			const uint8_t *have)
+{
+	char name[40];
+	const uint8_t *want;
+	size_t n, far = 0;
+
+	snprintf(name, sizeof(name), "%s.%zu", what, step);
+	want = golden_raw(g, name, &n);
+	for (size_t i = 0; i < n; i++)
+		far += abs((int)want[i] - (int)have[i]) > 1;
+	golden_report("E/adam8", what, (double)far / (double)n, 0.005);
+}
+
+static void eight_bits_follow_bitsandbytes(void **state)
+{
+	struct optim_options how = { .least = 1 };
+	struct adapter_options full = { .kind = "full" };
+	struct adapter_site site = { "m.a", 1, 0, ROLE_LINEAR };
+	struct adapter_set s = { 0 };
+	struct optim o;
+	struct golden g;
+	size_t n, steps;
+	const float *grad;
+
+	(void)state;
+	golden_case(&g, "E/adam8");
+	n = (size_t)json_number(g.json, "n", 0);
+	steps = (size_t)json_number(g.json, "steps", 0);
+	how.beta1 = json_number(g.json, "beta1", 0);
+	how.beta2 = json_number(g.json, "beta2", 0);
+	how.eps = json_number(g.json, "eps", 0);
+	how.weight_decay = json_number(g.json, "wd", 0);
+	site.in = n;
+	assert_int_equal(adapter_set_add(&s, &site, &full), 0);
+	assert_int_equal(adapter_set_place(&s, 1), 0);
+	assert_int_equal(optim_init(&o, optim_find("adamw8bit"), &how, &s), 0);
+	memcpy(s.at[0].param[0].at, golden_f32(&g, "p0", NULL),
+	       n * sizeof(float));
+	grad = golden_f32(&g, "g", NULL);
+	for (size_t t = 1; t <= steps; t++) {
+		char name[40];
+		const float *want, *first = golden_f32(&g, "p0", NULL);
+		double most = 0, moved = 0;
+
+		memcpy(s.at[0].param[0].grad, grad + (t - 1) * n,
+		       n * sizeof(float));
+		optim_step(&o, NULL, json_number(g.json, "lr", 0), 1);
+		snprintf(name, sizeof(name), "p.%zu", t);
+		want = golden_f32(&g, name, NULL);
+		for (size_t i = 0; i < n; i++) {
+			most = fmax(most, fabs((double)want[i] -
+					       s.at[0].param[0].at[i]));
+			moved = fmax(moved, fabs((double)want[i] - first[i]));
+		}
+		golden_report("E/adam8", "parameters, of the update",
+			      most / moved, 0.02);
+		check_codes(&g, "state1", t, state_of(&o, 0));
+		check_codes(&g, "state2", t, state_of(&o, 2));
+	}
+	optim_release(&o);
+	adapter_set_release(&s);
+	golden_close(&g);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -233,6 +335,7 @@ int main(void)
 		cmocka_unit_test(the_norm_is_that_of_all_gradients),
 		cmocka_unit_test(state_goes_out_and_comes_back),
 		cmocka_unit_test(loaded_state_trains_on_as_before),
+		cmocka_unit_test(eight_bits_follow_bitsandbytes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

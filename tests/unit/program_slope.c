@@ -118,6 +118,28 @@ static void lora_at_the_head_is_the_slope(void **state)
 	golden_close(&g);
 }
 
+/* Every kind that can be there: A zero at first, so it is stirred. */
+static void adapters_at_the_embedding_are_the_slope(void **state)
+{
+	struct golden g;
+	struct model m;
+	struct model_batch b;
+	struct adapter *a;
+
+	(void)state;
+	golden_case(&g, "A/llama3_tied");
+	model_open(&m, "A/llama3_tied", 2);
+	model_batch(&b, &g, 0, model_sequences(&g));
+	adapt_one(&m, "model.embed_tokens", "lora");
+	a = &m.adapters.at[0];
+	for (size_t i = 0; i < a->out * a->rank; i++)
+		a->param[0].at[i] = (float)((int)(i * 7 % 11) - 5) / 64;
+	check_slope(&m, &b, "embedding, LoRA", 2e-4f);
+	model_batch_release(&b);
+	model_close(&m);
+	golden_close(&g);
+}
+
 /* ---- families that are built otherwise ---- */
 
 /* llama.arch with another block. */
@@ -291,6 +313,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(gradients_are_the_slope),
 		cmocka_unit_test(lora_at_the_head_is_the_slope),
+		cmocka_unit_test(adapters_at_the_embedding_are_the_slope),
 		cmocka_unit_test(any_order_of_steps_has_its_slope),
 		cmocka_unit_test(a_cache_continues_as_one_pass),
 	};

@@ -73,7 +73,9 @@ static void modules_are_matched_as_peft_does(void **state)
 		{ "{\"target_modules\":[\"proj\"]}", -1 },
 		{ "{\"target_modules\":[\"model.layers.3.mlp.up_proj\"]}", 1 },
 		{ "{\"target_modules\":[\"lm_head\"]}", 1 },
-		{ "{\"target_modules\":[\"embed_tokens\"]}", -1 },
+		{ "{\"target_modules\":[\"embed_tokens\"]}", 1 },
+		{ "{\"kind\":\"dora\",\"target_modules\":"
+		  "[\"embed_tokens\"]}", -1 },
 		{ "{\"target_modules\":\".*\\\\.[qk]_proj\"}", 24 },
 		{ "{\"target_modules\":\"q_proj\"}", -1 },
 		{ "{\"target_modules\":\"(\"}", -1 },
@@ -224,7 +226,7 @@ static void an_adapter_is_read_as_it_was_made(void **state)
 	assert_int_equal(adapter_set_place(&set, 0), 0);
 	for (size_t i = 0; i < set.params.size / sizeof(float); i++)
 		((float *)set.params.base)[i] = (float)i;
-	assert_int_equal(adapter_set_tensors(&set, take, &stored), 0);
+	assert_int_equal(adapter_set_tensors(&set, 0, take, &stored), 0);
 	assert_int_equal(adapter_set_read(&again, set.config, &stored, &s), 0);
 	assert_int_equal(adapter_set_place(&again, 0), 0);
 	assert_int_equal(adapter_set_load(&again, &stored), 0);

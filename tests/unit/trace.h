@@ -135,7 +135,7 @@ static inline void adapt_one(struct model *m, const char *module,
 		assert_int_equal(adapter_set_add(&m->adapters, &site, &o), 0);
 		assert_int_equal(adapter_set_place(&m->adapters, 1), 0);
 		a = &m->adapters.at[0];
-		a->kind->init(a, at[i].weight, 1);
+		assert_int_equal(a->kind->init(a, at[i].weight, 1), 0);
 		assert_int_equal(program_adapt(m->p, &m->adapters), 0);
 		return;
 	}

@@ -1,0 +1,175 @@
+#include "adapt/adalora.h"
+
+#include <stdlib.h>
+
+#include "adapt/adapt_lora.h"
+#include "base/size.h"
+
+static int is_ada(const struct adapter *a)
+{
+	return a->kind == &adapt_adalora;
+}
+
+/* A key of the config; absent: by the number of steps. */
+static uint64_t steps_of(const struct adapter_set *s, const char *key,
+			 uint64_t otherwise)
+{
+	json_t *v = json_object_get(s->config, key);
+
+	return json_is_integer(v) && json_integer_value(v) >= 0 ?
+		       (uint64_t)json_integer_value(v) : otherwise;
+}
+
+/* Ranks of a module in the end; absent: two thirds of the first. */
+static size_t target_rank(const struct adapter_set *s)
+{
+	size_t rank = (size_t)json_number(s->config, "r", 8);
+
+	return steps_of(s, "target_r", size_max(1, 2 * rank / 3));
+}
+
+static void count(struct adalora_place *p, const struct adapter_set *s)
+{
+	p->ranks = p->target = 0;
+	for (size_t i = 0; i < s->n; i++)
+		if (is_ada(&s->at[i])) {
+			p->ranks += s->at[i].rank;
+			p->target += target_rank(s);
+		}
+}
+
+void adalora_place(struct adalora_place *p, const struct adapter_set *s,
+		   uint64_t t, uint64_t all)
+{
+	uint64_t first = steps_of(s, "tinit", all / 10);
+	uint64_t last = all - steps_of(s, "tfinal", 3 * all / 10);
+	uint64_t every = steps_of(s, "delta_t", all / 100);
+
+	count(p, s);
+	p->budget = p->ranks;
+	p->due = 0;
+	p->final = t == last;
+	p->frozen = t >= last;
+	if (t <= first)
+		return;
+	if (t >= last) {
+		p->budget = p->target;
+		p->due = p->final;
+		return;
+	}
+	double left = 1 - (double)(t - first) / (double)(last - first);
+
+	p->budget = (size_t)((double)(p->ranks - p->target) *
+			     (left * left * left) + (double)p->target);
+	p->due = t % (every ? every : 1) == 0;
+}
+
+int adalora_check(const struct adapter_set *s, uint64_t all)
+{
+	uint64_t first = steps_of(s, "tinit", all / 10);
+	uint64_t end = steps_of(s, "tfinal", 3 * all / 10);
+	struct adalora_place p;
+
+	count(&p, s);
+	if (p.target < 1 || p.target >= p.ranks)
+		return err_set(E_CONFIG, "AdaLoRA's budget never falls: "
+			       "--target-rank asks for %zu ranks of %zu; make "
+			       "it smaller than --rank", p.target, p.ranks);
+	if (end >= all || first >= all - end)
+		return err_set(E_CONFIG, "AdaLoRA's budget never falls: of "
+			       "%llu steps the first %llu (--tinit) and the "
+			       "last %llu (--tfinal) leave it alone",
+			       (unsigned long long)all,
+			       (unsigned long long)first,
+			       (unsigned long long)end);
+	return 0;
+}
+
+/* ---- pruning ---- */
+
+/* Adds a parameter's share to the scores (rank): the mean, along the ranks'
+ * rows or columns, of I U. */
+static void add_scores(const struct adapter *a, size_t param, double *score)
+{
+	const struct adapter_param *p = &a->param[param];
+	const float *i = a->param[ADALORA_AVERAGES + 2 * param].at;
+	const float *u = a->param[ADALORA_AVERAGES + 2 * param + 1].at;
+	size_t n = p->rows * p->cols;
+	double count = (double)(n / a->rank);
+
+	for (size_t k = 0; k < n; k++) {
+		size_t rank = param == LORA_B ? k % a->rank  :
+						 k / p->cols;
+
+		score[rank] += (double)(i[k] * u[k]) / count;
+	}
+}
+
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static void cut(struct adapter_set *s, const double *score, double most)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		struct adapter *a = &s->at[i];
+
+		for (size_t k = 0; is_ada(a) && k < a->rank; k++) {
+			int gone = *score++ <= most;
+
+			a->param[ADALORA_PRUNED].at[k] = (float)gone;
+			if (gone)
+				a->param[ADALORA_E].at[k] = 0;
+		}
+	}
+}
+
+int adalora_prune(struct adapter_set *s, size_t budget)
+{
+	struct adalora_place p;
+	double *score, *sorted, *to;
+
+	count(&p, s);
+	score = calloc(2 * p.ranks + 1, sizeof(*score));
+	if (!score)
+		return err_set(E_NOMEM, "out of memory");
+	sorted = score + p.ranks;
+	to = score;
+	for (size_t i = 0; i < s->n; i++)
+		if (is_ada(&s->at[i])) {
+			for (size_t k = 0; k < 3; k++)
+				add_scores(&s->at[i], k, to);
+			to += s->at[i].rank;
+		}
+	for (size_t i = 0; i < p.ranks; i++)
+		sorted[i] = score[i];
+	qsort(sorted, p.ranks, sizeof(*sorted), by_value);
+	cut(s, score, budget < p.ranks ? sorted[p.ranks - budget - 1] : -1);
+	free(score);
+	return 0;
+}
+
+void adalora_keep_pruned(struct adapter_set *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		struct adapter *a = &s->at[i];
+
+		for (size_t k = 0; is_ada(a) && k < a->rank; k++)
+			if (a->param[ADALORA_PRUNED].at[k] > 0)
+				a->param[ADALORA_E].at[k] = 0;
+	}
+}
+
+size_t adalora_kept(const struct adapter *a)
+{
+	size_t n = 0;
+
+	if (!is_ada(a))
+		return SIZE_MAX;
+	for (size_t k = 0; k < a->rank; k++)
+		n += !(a->param[ADALORA_PRUNED].at[k] > 0);
+	return n;
+}

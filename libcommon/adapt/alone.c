@@ -1,0 +1,77 @@
+#include "adapt/alone.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static int ends(const char *name, const char *end)
+{
+	size_t n = strlen(name), m = strlen(end);
+
+	return n > m && !strcmp(name + n - m, end);
+}
+
+static int add_site(struct adapter_sites *s, const struct tensor_set *set,
+		    const struct tensor *a)
+{
+	size_t len = strlen(a->name) - strlen(".lora_A");
+	char name[TENSOR_NAME + 16];
+	const struct tensor *b;
+
+	snprintf(name, sizeof(name), "%.*s.lora_B", (int)len, a->name);
+	b = tensor_set_find(set, name);
+	if (!b)
+		return err_set(E_DATA, "the adapter has no %s", name);
+	snprintf(name, sizeof(name), "%.*s.weight", (int)len, a->name);
+	return adapter_sites_add(s, &(struct tensor){
+		.name = name, .role = ROLE_LINEAR, .rank = 2,
+		.shape = { tensor_rows(b), tensor_cols(a) } });
+}
+
+/* At an embedding, A has the weight's rows and B its columns. */
+static int add_embed(struct adapter_sites *s, const struct tensor_set *set,
+		     const struct tensor *a)
+{
+	size_t len = strlen(a->name) - strlen(".lora_embedding_A");
+	char name[TENSOR_NAME + 32];
+	const struct tensor *b;
+
+	snprintf(name, sizeof(name), "%.*s.lora_embedding_B", (int)len,
+		 a->name);
+	b = tensor_set_find(set, name);
+	if (!b)
+		return err_set(E_DATA, "the adapter has no %s", name);
+	snprintf(name, sizeof(name), "%.*s.weight", (int)len, a->name);
+	return adapter_sites_add(s, &(struct tensor){
+		.name = name, .role = ROLE_EMBED, .rank = 2,
+		.shape = { tensor_cols(a), tensor_rows(b) } });
+}
+
+/* A weight that is trained whole is its own site. */
+static int add_whole(struct adapter_sites *s, const struct tensor *t)
+{
+	return adapter_sites_add(s, &(struct tensor){
+		.name = t->name, .role = ROLE_LINEAR, .rank = t->rank,
+		.shape = { t->shape[0], t->shape[1] } });
+}
+
+int adapter_set_alone(struct adapter_set *s, struct adapter_sites *sites,
+		      json_t *config, const struct tensor_set *tensors)
+{
+	if (!json_is_object(config))
+		return err_set(E_DATA, "the adapter has no configuration");
+	for (size_t i = 0; i < tensors->n; i++) {
+		const struct tensor *t = &tensors->at[i];
+
+		if (t->role != ROLE_ADAPTER)
+			continue;
+		if (ends(t->name, ".lora_A"))
+			TRY(add_site(sites, tensors, t));
+		else if (ends(t->name, ".lora_embedding_A"))
+			TRY(add_embed(sites, tensors, t));
+		else if (ends(t->name, ".weight"))
+			TRY(add_whole(sites, t));
+	}
+	TRY(adapter_set_read(s, config, tensors, sites));
+	TRY(adapter_set_place(s, 0));
+	return adapter_set_load(s, tensors);
+}

@@ -1,0 +1,107 @@
+#include "train/begin.h"
+
+#include <string.h>
+
+static int starts(const struct begin *b, const struct adapter_options *o,
+		  enum tensor_role role)
+{
+	const struct adapter_kind *k = adapter_kind_for(o->kind, role);
+
+	return b->start && k && k->starts;
+}
+
+int begin_look(struct begin *b, const struct tensor *t, int *load)
+{
+	const struct adapter_kind *kind;
+	struct adapter_options o;
+	size_t n = b->sites.n;
+	int wanted;
+
+	*load = 0;
+	TRY(adapter_sites_add(&b->sites, t));
+	if (b->sites.n == n)
+		return 0;
+	TRY(adapter_wanted(&o, b->config, &b->sites.at[n], &wanted));
+	kind = wanted ? adapter_kind_for(o.kind, t->role) : NULL;
+	*load = kind && (kind->needs_weight || starts(b, &o, t->role));
+	return 0;
+}
+
+static int keep(void *ctx, const struct tensor *t)
+{
+	struct begin *b = ctx;
+	struct tensor copy;
+	int err = tensor_copy(&copy, t);
+
+	if (!err)
+		err = tensor_set_take(&b->values, &copy);
+	tensor_release(&copy);
+	return err;
+}
+
+static int start(struct begin *b, struct adapter *a, const struct tensor *t,
+		 struct tensor *changed)
+{
+	struct start_options how = b->how;
+
+	how.rank = a->rank;
+	how.scale = (double)a->scale;
+	return b->start->make(changed, a->param[0].at, a->param[1].at, t, &how,
+			      b->pool);
+}
+
+static int init(struct begin *b, struct adapter *a, const struct tensor *t)
+{
+	struct weight w;
+
+	TRY(weight_bind(&w, t));
+	return a->kind->init(a, &w, b->seed);
+}
+
+int begin_take(struct begin *b, const struct tensor *t,
+	       struct tensor *changed)
+{
+	const struct adapter_site *site = &b->sites.at[b->sites.n - 1];
+	struct adapter_set one = { 0 };
+	struct adapter_options o;
+	int wanted, err;
+
+	memset(changed, 0, sizeof(*changed));
+	TRY(adapter_wanted(&o, b->config, site, &wanted));
+	err = adapter_set_add(&one, site, &o);
+	if (!err)
+		err = adapter_set_place(&one, 0);
+	if (!err)
+		err = starts(b, &o, t->role) ? start(b, one.at, t, changed) :
+				      init(b, one.at, t);
+	if (!err)
+		err = adapter_set_tensors(&one, 0, keep, b);
+	if (err)
+		tensor_release(changed);
+	adapter_set_release(&one);
+	return err;
+}
+
+int begin_end(struct begin *b, struct adapter_set *s)
+{
+	char name[TENSOR_NAME];
+
+	TRY(adapter_set_make(s, b->config, &b->sites));
+	TRY(adapter_set_place(s, 0));
+	for (size_t i = 0; i < s->n; i++) {
+		struct adapter *a = &s->at[i];
+
+		if (tensor_set_find(&b->values,
+				    adapter_param_name(name, a, 0)))
+			TRY(adapter_load(a, &b->values));
+		else
+			TRY(a->kind->init(a, NULL, b->seed));
+	}
+	return 0;
+}
+
+void begin_release(struct begin *b)
+{
+	adapter_sites_release(&b->sites);
+	tensor_set_release(&b->values);
+}

@@ -42,6 +42,8 @@ struct dataset_stats {
 					 */
 	size_t empty;           /* nothing to learn but an end: left out */
 	size_t unlabelled;      /* left out */
+	size_t unlearned;       /* answers without loss: the template renders
+				 * them otherwise once more follows */
 	size_t duplicates;      /* text and labels as an earlier record's */
 	size_t ends;            /* samples that learn a stop token */
 	size_t longest;         /* tokens, before a cut */

@@ -289,6 +289,6 @@ int jinja_in(struct jrun *r, const struct jval *a, const struct jval *b,
 		return jrun_fail(r, "'namespace' is not iterable");
 	TRY(jinja_items(r, b, &items));
 	for (size_t i = 0; i < items->n && !out->i; i++)
-		*out = jinja_bool(jinja_equal(&items->at[i], a));
+		*out = jinja_bool(jinja_equal(r, &items->at[i], a));
 	return jrun_step(r, items->n);
 }

@@ -110,7 +110,7 @@ static int take(struct jrun *r, struct jdict *d, const struct jval *key,
 		struct jval *out)
 {
 	for (size_t i = 0; i < d->n; i++) {
-		if (!jinja_equal(&d->at[i].key, key))
+		if (!jinja_equal(r, &d->at[i].key, key))
 			continue;
 		*out = d->at[i].value;
 		d->n--;

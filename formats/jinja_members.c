@@ -57,7 +57,7 @@ static int do_count(struct jcall *c, struct jval *out)
 {
 	*out = jinja_int(0);
 	for (size_t i = 0; i < c->self.list->n; i++)
-		out->i += jinja_equal(&c->self.list->at[i], &c->arg[0]);
+		out->i += jinja_equal(c->r, &c->self.list->at[i], &c->arg[0]);
 	return jrun_step(c->r, c->self.list->n);
 }
 
@@ -65,7 +65,7 @@ static int do_index(struct jcall *c, struct jval *out)
 {
 	TRY(jrun_step(c->r, c->self.list->n));
 	for (size_t i = 0; i < c->self.list->n; i++)
-		if (jinja_equal(&c->self.list->at[i], &c->arg[0])) {
+		if (jinja_equal(c->r, &c->self.list->at[i], &c->arg[0])) {
 			*out = jinja_int((int64_t)i);
 			return 0;
 		}
@@ -88,7 +88,7 @@ static int do_changed(struct jcall *c, struct jval *out)
 	TRY(jinja_list(c->r, J_TUPLE, 0, &now));
 	for (size_t i = 0; i < c->args->n; i++)
 		TRY(jinja_append(c->r, &now, &c->args->at[i]));
-	*out = jinja_bool(!l->asked || !jinja_equal(&l->last, &now));
+	*out = jinja_bool(!l->asked || !jinja_equal(c->r, &l->last, &now));
 	l->asked = 1;
 	l->last = now;
 	return 0;

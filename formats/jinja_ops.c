@@ -297,7 +297,7 @@ ORDER(more_equal, >=)
 static int equal(struct jrun *r, const struct jval *a, const struct jval *b,
 		 struct jval *out)
 {
-	*out = jinja_bool(jinja_equal(a, b));
+	*out = jinja_bool(jinja_equal(r, a, b));
 	return jrun_step(r, a->kind == J_TEXT ? a->n / 64 : 1);
 }
 

@@ -120,7 +120,8 @@ int jinja_is_sequence(const struct jval *v);    /* list, tuple, range, view */
 int jinja_is_number(const struct jval *v);      /* bool too */
 const char *jinja_kind(const struct jval *v);   /* Python's name of it */
 int jinja_true(const struct jval *v);
-int jinja_equal(const struct jval *a, const struct jval *b);
+/* What is nested too deeply is not equal, and uses up all steps. */
+int jinja_equal(struct jrun *r, const struct jval *a, const struct jval *b);
 /* -1, 0, 1. E_DATA: these are not ordered. */
 int jinja_order(struct jrun *r, const struct jval *a, const struct jval *b,
 		int *order) MUST_CHECK;
@@ -316,6 +317,7 @@ struct jname {
 struct jscope {
 	struct jscope *up;
 	struct jname *first;
+	struct jname *spare;    /* of a loop's earlier rounds */
 };
 
 struct jmacro {

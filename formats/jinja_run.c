@@ -76,17 +76,33 @@ struct jval *jrun_find(struct jrun *r, const char *name, size_t n)
 int jrun_bind(struct jrun *r, struct jscope *s, const struct jval *name,
 	      const struct jval *v)
 {
-	struct jname *old = find(s, name->text, name->n);
+	struct jname *n = find(s, name->text, name->n);
 
-	if (!old) {
-		TRY(jheap_get(r->h, &old, sizeof(*old)));
-		old->name = name->text;
-		old->n = name->n;
-		old->next = s->first;
-		s->first = old;
+	if (!n) {
+		n = s->spare;
+		if (n)
+			s->spare = n->next;
+		else
+			TRY(jheap_get(r->h, &n, sizeof(*n)));
+		n->name = name->text;
+		n->n = name->n;
+		n->next = s->first;
+		s->first = n;
 	}
-	old->value = *v;
+	n->value = *v;
 	return 0;
+}
+
+/* Forgets a scope's names. */
+static void clear(struct jscope *s)
+{
+	while (s->first) {
+		struct jname *n = s->first;
+
+		s->first = n->next;
+		n->next = s->spare;
+		s->spare = n;
+	}
 }
 
 static int enter(struct jrun *r)
@@ -202,7 +218,8 @@ int jexec_for(struct jrun *r, const struct jnode *n)
 	loop.loop->items = items;
 	loop.loop->depth = (size_t)r->loops++;
 	for (size_t i = 0; i < items->n && r->go != BREAK; i++) {
-		r->scope->first = NULL; /* each begins anew */
+		clear(r->scope); /* each begins anew */
+		TRY(jrun_step(r, 1));
 		loop.loop->at = i;
 		r->go = GO;
 		TRY(jrun_bind(r, r->scope, &name, &loop));

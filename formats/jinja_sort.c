@@ -172,7 +172,7 @@ int jinja_do_unique(struct jcall *c, struct jval *out)
 		if (key->kind == J_LIST || key->kind == J_DICT)
 			return jrun_fail(c->r, "unhashable type: '%s'",
 					 jinja_kind(key));
-		while (k < n && !jinja_equal(&all[k].key, &all[i].key))
+		while (k < n && !jinja_equal(c->r, &all[k].key, &all[i].key))
 			k++;
 		TRY(jrun_step(c->r, k / 4));
 		if (k < n)

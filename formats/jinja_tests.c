@@ -111,7 +111,7 @@ static int is_odd(struct jcall *c, struct jval *out)
 	struct jval one = jinja_int(1);
 
 	TRY(remainder_by(c, jinja_int(2), out));
-	return say(out, jinja_equal(out, &one));
+	return say(out, jinja_equal(c->r, out, &one));
 }
 
 static int is_divisible(struct jcall *c, struct jval *out)
@@ -143,7 +143,7 @@ static int is_same(struct jcall *c, struct jval *out)
 	const struct jval *a = &c->self, *b = &c->arg[0];
 
 	if (a->kind <= J_TEXT)
-		return say(out, a->kind == b->kind && jinja_equal(a, b));
+		return say(out, a->kind == b->kind && jinja_equal(c->r, a, b));
 	return say(out, a->kind == b->kind && a->list == b->list);
 }
 
@@ -161,12 +161,12 @@ static int is_test(struct jcall *c, struct jval *out)
 
 static int is_equal(struct jcall *c, struct jval *out)
 {
-	return say(out, jinja_equal(&c->self, &c->arg[0]));
+	return say(out, jinja_equal(c->r, &c->self, &c->arg[0]));
 }
 
 static int is_unequal(struct jcall *c, struct jval *out)
 {
-	return say(out, !jinja_equal(&c->self, &c->arg[0]));
+	return say(out, !jinja_equal(c->r, &c->self, &c->arg[0]));
 }
 
 static int ordered(struct jcall *c, int *order)

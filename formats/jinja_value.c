@@ -69,7 +69,7 @@ struct jval *jinja_find(struct jrun *r, const struct jdict *d,
 {
 	r->steps += d->n / 8;
 	for (size_t i = 0; i < d->n; i++)
-		if (jinja_equal(&d->at[i].key, key))
+		if (jinja_equal(r, &d->at[i].key, key))
 			return &d->at[i].value;
 	return NULL;
 }
@@ -197,21 +197,33 @@ static double number(const struct jval *v)
 	return v->kind == J_REAL ? v->x : (double)v->i;
 }
 
-static int equal_dicts(const struct jdict *a, const struct jdict *b)
+static int equal_dicts(struct jrun *r, const struct jdict *a,
+		       const struct jdict *b)
 {
-	for (size_t i = 0; i < a->n; i++) {
-		size_t k = 0;
+	for (size_t i = 0; i < a->n && r->steps <= r->most; i++) {
+		const struct jval *v = jinja_find(r, b, &a->at[i].key);
 
-		while (k < b->n && !jinja_equal(&a->at[i].key, &b->at[k].key))
-			k++;
-		if (k == b->n || !jinja_equal(&a->at[i].value, &b->at[k].value))
+		if (!v || !jinja_equal(r, &a->at[i].value, v))
 			return 0;
 	}
 	return a->n == b->n;
 }
 
-int jinja_equal(const struct jval *a, const struct jval *b)
+static int equal_lists(struct jrun *r, const struct jlist *a,
+		       const struct jlist *b)
 {
+	if (a->n != b->n)
+		return 0;
+	for (size_t i = 0; i < a->n; i++)
+		if (!jinja_equal(r, &a->at[i], &b->at[i]))
+			return 0;
+	return 1;
+}
+
+int jinja_equal(struct jrun *r, const struct jval *a, const struct jval *b)
+{
+	int equal;
+
 	if (jinja_is_number(a) && jinja_is_number(b))
 		return a->kind != J_REAL && b->kind != J_REAL ? a->i == b->i :
 		       number(a) == number(b);
@@ -219,16 +231,20 @@ int jinja_equal(const struct jval *a, const struct jval *b)
 		return 0;
 	if (a->kind == J_TEXT)
 		return a->n == b->n && !memcmp(a->text, b->text, a->n);
-	if (a->kind == J_DICT)
-		return a->dict == b->dict || equal_dicts(a->dict, b->dict);
 	if (a->kind <= J_NONE || a->list == b->list)
 		return 1;
-	if (a->kind > J_RANGE || a->list->n != b->list->n)
+	if (a->kind > J_RANGE && a->kind != J_DICT)
 		return 0;
-	for (size_t i = 0; i < a->list->n; i++)
-		if (!jinja_equal(&a->list->at[i], &b->list->at[i]))
-			return 0;
-	return 1;
+	r->steps++;
+	if (r->depth >= JINJA_CALLS)
+		r->steps = r->most + 1;
+	if (r->steps > r->most)
+		return 0;
+	r->depth++;
+	equal = a->kind == J_DICT ? equal_dicts(r, a->dict, b->dict) :
+		equal_lists(r, a->list, b->list);
+	r->depth--;
+	return equal;
 }
 
 static int order_lists(struct jrun *r, const struct jlist *a,
@@ -236,10 +252,17 @@ static int order_lists(struct jrun *r, const struct jlist *a,
 {
 	size_t i = 0;
 
-	while (i < a->n && i < b->n && jinja_equal(&a->at[i], &b->at[i]))
+	while (i < a->n && i < b->n && jinja_equal(r, &a->at[i], &b->at[i]))
 		i++;
-	if (i < a->n && i < b->n)
-		return jinja_order(r, &a->at[i], &b->at[i], order);
+	TRY(jrun_step(r, i));
+	if (i < a->n && i < b->n) {
+		if (r->depth >= JINJA_CALLS)
+			return jrun_fail(r, "a value is nested too deeply");
+		r->depth++;
+		TRY(jinja_order(r, &a->at[i], &b->at[i], order));
+		r->depth--;
+		return 0;
+	}
 	*order = (a->n > b->n) - (a->n < b->n);
 	return 0;
 }

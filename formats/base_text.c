@@ -171,3 +171,8 @@ struct tokenizer *base_text_tokenizer(struct text_codec *t)
 {
 	return t ? ((struct base_text *)t)->tokenizer : NULL;
 }
+
+struct chat *base_text_chat(struct text_codec *t)
+{
+	return ((struct base_text *)t)->chat;
+}

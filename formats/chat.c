@@ -123,6 +123,27 @@ int chat_set(struct chat *c, const char *name, json_t *value)
 	       err_set(E_NOMEM, "no memory for a template") : 0;
 }
 
+int chat_set_all(struct chat *c, const char *json)
+{
+	json_t *root, *value;
+	const char *key;
+	int err = 0;
+
+	if (!json)
+		return 0;
+	if (json_parse(&root, json, strlen(json)))
+		return err_set(E_USAGE, "the template's variables: %s",
+			       err_text());
+	if (!json_is_object(root))
+		err = err_set(E_USAGE, "the template's variables are a JSON "
+			      "object");
+	json_object_foreach(root, key, value)
+		if (!err)
+			err = chat_set(c, key, json_incref(value));
+	json_decref(root);
+	return err;
+}
+
 int chat_uses(const struct chat *c, const char *name)
 {
 	return c->jinja && strstr(c->source, name);

@@ -54,6 +54,8 @@ int chat_set_tokens(struct chat *c, const char *bos,
 /* Sets a variable of a Jinja template ("tools", "enable_thinking") from now on;
  * NULL: unset. Takes the reference. A named template has no variables. */
 int chat_set(struct chat *c, const char *name, json_t *value) MUST_CHECK;
+/* The same for each key of a JSON object; NULL: none. E_USAGE: it is none. */
+int chat_set_all(struct chat *c, const char *json) MUST_CHECK;
 /* Could it make a difference? 0: what the variable holds would be lost. */
 int chat_uses(const struct chat *c, const char *name);
 /* May messages have more than a role and a text? */

@@ -80,7 +80,7 @@ int data_gate_close(const struct data_gate *g,
 
 /* What was not taken as it came: no line, or a few, that begin with a
  * program's name. */
-enum { DATA_COUNTS = 512 };
+enum { DATA_COUNTS = 1024 };
 const char *data_counts_text(char text[DATA_COUNTS],
 			     const struct dataset_stats *s, size_t length,
 			     const char *program);

@@ -14,6 +14,7 @@ static int open_chat(struct reading *r, const char *otherwise)
 	if (!own && !name)
 		name = otherwise;
 	TRY(chat_open(&r->chat, name, r->t));
+	TRY(chat_set_all(r->chat, r->o->chat_variables));
 	end = chat_end_of_turn(r->chat);
 	if (end)
 		r->stop = tokenizer_id(r->t, end);

@@ -170,6 +170,13 @@ setup() {
 	grep -qx '\[THE WEFT<|im_end|>' loud
 	run -66 --separate-stderr tokenize --base list --template no.jinja \
 		chat.jsonl
+	echo '{% for m in messages %}{{ m.content ~ tail }}<|im_end|>{% endfor %}' \
+		> tail.jinja
+	tokenize --base list --template tail.jinja \
+		--template-variables '{"tail": " ends"}' --show chat.jsonl > tail
+	grep -qx 'Hi ends<|im_end|>\[the weft ends<|im_end|>\]' tail
+	run -64 --separate-stderr tokenize --base list --template-variables '[]' \
+		chat.jsonl
 	echo '{% include "x" %}' > bad.jinja
 	run -65 --separate-stderr tokenize --base list --template bad.jinja \
 		chat.jsonl

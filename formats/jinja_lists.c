@@ -172,10 +172,12 @@ static int do_batch(struct jcall *c, struct jval *out)
 /* The arguments behind the first n. */
 static struct jlist behind(const struct jlist *args, size_t n)
 {
-	struct jlist rest = *args;
+	struct jlist rest = { 0 };
 
-	rest.at += n < args->n ? n : args->n;
-	rest.n -= n < args->n ? n : args->n;
+	if (n < args->n) {
+		rest.at = args->at + n;
+		rest.n = args->n - n;
+	}
 	return rest;
 }
 

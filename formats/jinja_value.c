@@ -321,8 +321,9 @@ int jinja_items(struct jrun *r, const struct jval *v, struct jlist **items)
 			TRY(jinja_append(r, &made, &v->dict->at[i].key));
 	} else if (v->kind == J_ITER) {
 		TRY(jinja_list(r, J_LIST, 0, &made));
-		made.list->at = v->list->at + v->list->taken;
 		made.list->n = made.list->room = v->list->n - v->list->taken;
+		if (made.list->n)
+			made.list->at = v->list->at + v->list->taken;
 		v->list->taken = v->list->n;
 	} else if (v->kind == J_UNDEFINED) {
 		TRY(jinja_list(r, J_LIST, 0, &made));

@@ -103,7 +103,7 @@ parity: tests
 	@O=$(O) bash tests/parity.sh
 # Against the packages that we want to agree with; PYTHON is one that has them.
 PYTHON ?= python3
-check-peers: all
+check-peers: all $(O)/unit/jinja
 	@O=$(O) PYTHON=$(PYTHON) bash tests/peers/run.sh
 check-asan:
 	@$(MAKE) --no-print-directory O=$(O)-asan CC=$(CC) \

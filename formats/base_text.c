@@ -103,11 +103,7 @@ static int open_chat(struct base_text *b, const struct collected *base,
 	file = collection_file(base, "chat_template.jinja", &size);
 	if (file)
 		TRY(tokenizer_set_template(b->tokenizer, file, size));
-	b->why = chat_new(&b->chat, name, tokenizer_template(b->tokenizer));
-	if (!b->why)
-		b->why = chat_set_tokens(b->chat,
-					 tokenizer_bos_text(b->tokenizer),
-					 tokenizer_eos_text(b->tokenizer));
+	b->why = chat_open(&b->chat, name, b->tokenizer);
 	if (b->why) {
 		b->message = strdup(err_text());
 		return b->message ? 0 : err_set(E_NOMEM, "out of memory");
@@ -174,4 +170,9 @@ void base_text_free(struct text_codec *t)
 struct tokenizer *base_text_tokenizer(struct text_codec *t)
 {
 	return t ? ((struct base_text *)t)->tokenizer : NULL;
+}
+
+struct chat *base_text_chat(struct text_codec *t)
+{
+	return ((struct base_text *)t)->chat;
 }

@@ -17,6 +17,11 @@ int base_text_open(struct text_codec **t, const struct collected *base,
 void base_text_free(struct text_codec *t);      /* NULL is fine */
 
 struct tokenizer;
+struct chat;
+
+/* The chat template; borrowed. NULL: it cannot be rendered, and render() says
+ * why. */
+struct chat *base_text_chat(struct text_codec *t);
 
 /* For dataset_read(); borrowed. NULL for NULL. */
 struct tokenizer *base_text_tokenizer(struct text_codec *t);

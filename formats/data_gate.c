@@ -116,6 +116,11 @@ const char *data_counts_text(char text[DATA_COUNTS],
 		n += snprintf(text + n, DATA_COUNTS - (size_t)n, "%s: %zu "
 			      "empty and %zu unlabelled records left out\n",
 			      program, s->empty, s->unlabelled);
+	if (s->unlearned)
+		n += snprintf(text + n, DATA_COUNTS - (size_t)n, "%s: %zu "
+			      "earlier answers without loss: the template "
+			      "renders them otherwise once more follows\n",
+			      program, s->unlearned);
 	if (s->duplicates)
 		snprintf(text + n, DATA_COUNTS - (size_t)n, "%s: %zu of %zu "
 			 "records repeat an earlier one\n", program,
@@ -157,6 +162,7 @@ int data_report(json_t **out, const struct dataset_stats *s)
 		{ "longest", s->longest }, { "truncated", s->truncated },
 		{ "dropped", s->dropped }, { "empty", s->empty },
 		{ "unlabelled", s->unlabelled },
+		{ "unlearned_answers", s->unlearned },
 		{ "duplicates", s->duplicates }, { "with_end", s->ends },
 	};
 	json_t *o = json_object();

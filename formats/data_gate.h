@@ -42,6 +42,8 @@ struct dataset_stats {
 					 */
 	size_t empty;           /* nothing to learn but an end: left out */
 	size_t unlabelled;      /* left out */
+	size_t unlearned;       /* answers without loss: the template renders
+				 * them otherwise once more follows */
 	size_t duplicates;      /* text and labels as an earlier record's */
 	size_t ends;            /* samples that learn a stop token */
 	size_t longest;         /* tokens, before a cut */
@@ -78,7 +80,7 @@ int data_gate_close(const struct data_gate *g,
 
 /* What was not taken as it came: no line, or a few, that begin with a
  * program's name. */
-enum { DATA_COUNTS = 512 };
+enum { DATA_COUNTS = 1024 };
 const char *data_counts_text(char text[DATA_COUNTS],
 			     const struct dataset_stats *s, size_t length,
 			     const char *program);

@@ -55,7 +55,8 @@ int data_options_settle(struct data_options *d, const struct opt_program *p,
 	d->gate.most_empty = d->max_empty;
 	d->gate.most_duplicates = d->max_duplicates;
 	d->read = (struct dataset_options){
-		.chat_template = d->chat_template, .length = length,
+		.chat_template = d->chat_template,
+		.chat_variables = d->chat_variables, .length = length,
 		.train_on_prompt = d->train_on_prompt,
 		.drop_long = d->drop_long, .format = d->format,
 		.columns = d->columns, .gate = &d->gate,

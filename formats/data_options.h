@@ -11,7 +11,7 @@
 enum { DATA_FILES = 64 };
 
 struct data_options {
-	const char *chat_template, *columns, *allow, *mix;
+	const char *chat_template, *chat_variables, *columns, *allow, *mix;
 	int train_on_prompt, drop_long, format, over;
 	double split, max_truncated, max_empty, max_duplicates;
 
@@ -26,8 +26,11 @@ struct data_options {
 /* The rows; d is the variable, R the flags of what changes a result. */
 #define DATA_OPTIONS_READ(d, R)                                              \
 	{ "template", 0, OPT_TEXT, &(d).chat_template, "NAME",               \
-	  "chat template instead of the model's own",                        \
+	  "chat template instead of the model's own: a name, or FILE.jinja", \
 	  .alias = "chat-template", R },                                     \
+	{ "template-variables", 0, OPT_TEXT, &(d).chat_variables, "JSON",    \
+	  "variables of the chat template: {\"enable_thinking\": false}",    \
+	  .alias = "chat-template-kwargs", R },                              \
 	{ "train-on-prompt", 0, OPT_FLAG, &(d).train_on_prompt, NULL,        \
 	  "loss on all tokens, not on the answers only",                     \
 	  .alias = "train-on-inputs train-on-input train-on-source", R },    \

@@ -20,6 +20,7 @@ enum dataset_format { DATASET_ANY, DATASET_CSV, DATASET_TSV, DATASET_JSON,
 
 struct dataset_options {
 	const char *chat_template;      /* name, or NULL */
+	const char *chat_variables;     /* JSON; see chat_set_all(). NULL */
 	int train_on_prompt;            /* labels on everything */
 	size_t vocab;                   /* ids are below it; 0: as the
 					 * tokenizer says */

@@ -1,15 +1,8 @@
-/*
- * Conversations: messages in the spellings that are in use, rendered by the
- * template. What an answer's tokens are is found by rendering prefixes: what
- * messages [0, i] give beyond messages [0, i) and the opening of a turn is the
- * answer with its end.
- */
+/* Conversations: messages in the spellings that are in use, tools, alpaca. */
 #include "formats/dataset_parts.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-enum { MESSAGES = 4096 };
 
 static int open_chat(struct reading *r, const char *otherwise)
 {
@@ -20,97 +13,14 @@ static int open_chat(struct reading *r, const char *otherwise)
 		return 0;
 	if (!own && !name)
 		name = otherwise;
-	TRY(chat_new(&r->chat, name, own));
-	TRY(chat_set_tokens(r->chat, tokenizer_bos_text(r->t),
-			    tokenizer_eos_text(r->t)));
+	TRY(chat_open(&r->chat, name, r->t));
+	TRY(chat_set_all(r->chat, r->o->chat_variables));
 	end = chat_end_of_turn(r->chat);
 	if (end)
 		r->stop = tokenizer_id(r->t, end);
 	return data_gate_allows(r->o->gate, FAULT_TEMPLATE) && end ? 0 :
 	       dataset_agree(r->chat, r->t);
 }
-
-static int starts_with(const char *text, const char *head)
-{
-	return !strncmp(text, head, strlen(head));
-}
-
-/* The span of answer i in the text of all messages. */
-static int mark_answer(struct reading *r, json_t *messages, size_t i)
-{
-	char *head = NULL, *whole = NULL;
-	const char *all = r->text.at;
-	size_t start;
-	int err;
-
-	err = chat_render(r->chat, messages, i, 1, &head);
-	if (!err)
-		err = chat_render(r->chat, messages, i + 1, 0, &whole);
-	if (!err && !starts_with(whole, head)) {
-		free(head);
-		err = chat_render(r->chat, messages, i, 0, &head);
-	}
-	if (!err && (!starts_with(whole, head) || !starts_with(all, whole)))
-		err = err_set(E_DATA, "the template renders message %zu "
-			      "otherwise with what follows it", i + 1);
-	start = err ? 0 : strlen(head);
-	if (!err && !strstr(whole + start, chat_end_of_turn(r->chat)))
-		err = err_set(E_DATA, "answer %zu has no end of turn", i + 1);
-	if (!err)
-		err = reading_span(r, start, strlen(whole));
-	free(head);
-	free(whole);
-	return err;
-}
-
-/* An answer, unless its weight is 0 or its train is false. */
-static int is_learned(json_t *message)
-{
-	return !strcmp(json_text(message, "role", ""), "assistant") &&
-	       json_flag(message, "train", 1);
-}
-
-static int says_anything(json_t *messages, size_t from)
-{
-	size_t n = json_array_size(messages);
-
-	for (size_t i = from; i < n; i++) {
-		json_t *m = json_array_get(messages, i);
-		json_t *content = json_object_get(m, "content");
-
-		if (is_learned(m) &&
-		    (!json_is_string(content) ||
-		     !dataset_blank(json_string_value(content),
-				    json_string_length(content))))
-			return 1;
-	}
-	return 0;
-}
-
-/* Renders messages and tokenises them; from: the first message whose answer
- * counts. */
-static int read_messages(struct reading *r, json_t *messages, size_t from)
-{
-	size_t n = json_array_size(messages);
-	char *text;
-	int err;
-
-	if (!n || n > MESSAGES)
-		return err_set(E_DATA, "it has %zu messages", n);
-	TRY(chat_render(r->chat, messages, n, 0, &text));
-	err = text_add_string(&r->text, text);
-	free(text);
-	for (size_t i = from; i < n && !err; i++)
-		if (is_learned(json_array_get(messages, i)))
-			err = mark_answer(r, messages, i);
-	r->empty = r->nspan && !says_anything(messages, from);
-	/* Who writes no token at the beginning leaves it to the tokenizer. */
-	return err ? err :
-	       reading_tokenise(r, !tokenizer_token_at(r->t, r->text.at,
-						       r->text.n), 0);
-}
-
-/* ---- spellings ---- */
 
 /* The text of a content: a string, or a list of {type: text, text}. */
 static int content_text(struct text *out, json_t *content, size_t number)
@@ -174,29 +84,56 @@ static int get_train(json_t *m, int *train, size_t number)
 	return 0;
 }
 
-/* Appends message m, in whichever spelling, to list. */
-static int append_one(const struct columns *names, json_t *list, json_t *m,
-		      size_t number)
+/* All that m says besides, for templates that take it. */
+static int add_others(json_t *to, json_t *m)
 {
+	static const char *const known[] = { "role", "content", "from", "value",
+					     "train", "training", "weight" };
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(m, key, value) {
+		size_t i = 0;
+
+		while (i < sizeof(known) / sizeof(*known) &&
+		       strcmp(key, known[i]))
+			i++;
+		if (i == sizeof(known) / sizeof(*known) &&
+		    json_object_set(to, key, value))
+			return err_set(E_NOMEM, "no memory for a record");
+	}
+	return 0;
+}
+
+/* Appends message m, in whichever spelling, to list. */
+static int append_one(struct reading *r, json_t *list, json_t *m, size_t number)
+{
+	const struct columns *names = &r->columns;
 	const char *role = json_text(m, columns_from(names, "role", "role"),
 				     json_text(m, "from", NULL));
 	json_t *content = json_object_get(m, columns_from(names, "content",
 							  "content"));
 	struct text text = { 0 };
-	int err, train;
+	int err = 0, train;
 
 	if (!content)
 		content = json_object_get(m, "value");
 	if (!role)
 		return err_set(E_DATA, "message %zu has no role", number);
-	if (json_array_size(json_object_get(m, "tool_calls")))
-		return err_set(E_DATA, "message %zu calls tools, which"
-			       " no template here renders", number);
+	if (json_array_size(json_object_get(m, "tool_calls")) &&
+	    !chat_uses(r->chat, "tool_calls"))
+		return err_set(E_DATA, "message %zu calls tools, which the "
+			       "template %s does not render", number,
+			       chat_name(r->chat));
 	TRY(get_train(m, &train, number));
-	err = content_text(&text, content, number);
+	if (!json_is_null(content) || !json_object_get(m, "tool_calls"))
+		err = content_text(&text, content, number);
 	if (!err)
 		err = append(list, role_of(role), text.at ? text.at : "",
 			     text.n);
+	if (!err && chat_takes_any(r->chat))
+		err = add_others(json_array_get(list, json_array_size(list) -
+						1), m);
 	if (!err && !train &&
 	    json_object_set_new(json_array_get(list, json_array_size(list) - 1),
 				"train", json_false()))
@@ -205,24 +142,48 @@ static int append_one(const struct columns *names, json_t *list, json_t *m,
 	return err;
 }
 
-static int append_all(const struct columns *names, json_t *list, json_t *from)
+static int append_all(struct reading *r, json_t *list, json_t *from)
 {
 	json_t *m;
 	size_t i;
 
 	json_array_foreach(from, i, m)
-		TRY(append_one(names, list, m, i + 1));
+		TRY(append_one(r, list, m, i + 1));
 	return 0;
 }
 
+/* The record's tools, a list, which may be written as a text. */
+static int set_tools(struct reading *r, json_t *record)
+{
+	json_t *tools = json_incref(json_object_get(record, "tools"));
+
+	if (json_is_string(tools) && json_string_length(tools)) {
+		json_t *text = tools;
+		int err = json_parse(&tools, json_string_value(text),
+				     json_string_length(text));
+
+		json_decref(text);
+		if (err)
+			return err_at(err, "tools");
+	}
+	if (!json_array_size(tools)) {
+		json_decref(tools);
+		return chat_set(r->chat, "tools", NULL);
+	}
+	if (!chat_uses(r->chat, "tools")) {
+		json_decref(tools);
+		return err_set(E_DATA, "it has tools, which the template %s "
+			       "does not render", chat_name(r->chat));
+	}
+	return chat_set(r->chat, "tools", tools);
+}
+
 /* What applies to a record as a whole. */
-static int begin(json_t *list, json_t *record)
+static int begin(struct reading *r, json_t *list, json_t *record)
 {
 	json_t *system = json_object_get(record, "system");
 
-	if (json_array_size(json_object_get(record, "tools")))
-		return err_set(E_DATA, "it has tools, which no template here "
-			       "renders");
+	TRY(set_tools(r, record));
 	if (json_is_string(system) && json_string_length(system))
 		return append(list, "system", json_string_value(system),
 			      json_string_length(system));
@@ -239,17 +200,15 @@ static int read_lists(struct reading *r, json_t *record, const char *one,
 	if (!err)
 		err = open_chat(r, NULL);
 	if (!err)
-		err = begin(list, record);
+		err = begin(r, list, record);
 	if (!err)
-		err = append_all(&r->columns, list,
-				 json_object_get(record, one));
+		err = append_all(r, list, json_object_get(record, one));
 	if (!err && two) {
 		from = json_array_size(list);
-		err = append_all(&r->columns, list,
-				 json_object_get(record, two));
+		err = append_all(r, list, json_object_get(record, two));
 	}
 	if (!err)
-		err = read_messages(r, list, from);
+		err = dataset_read_talk(r, list, from);
 	json_decref(list);
 	return err;
 }
@@ -325,7 +284,7 @@ int dataset_read_alpaca(struct reading *r, json_t *record)
 	if (!err)
 		err = open_chat(r, "alpaca");
 	if (!err)
-		err = begin(list, record);
+		err = begin(r, list, record);
 	if (!err)
 		err = append_history(list, record);
 	if (!err)
@@ -336,7 +295,7 @@ int dataset_read_alpaca(struct reading *r, json_t *record)
 	if (!err && json_array_extend(list, last))
 		err = err_set(E_NOMEM, "no memory for a record");
 	if (!err)
-		err = read_messages(r, list, 0);
+		err = dataset_read_talk(r, list, 0);
 	json_decref(last);
 	json_decref(list);
 	return err;

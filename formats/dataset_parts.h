@@ -115,6 +115,9 @@ int dataset_read_messages(struct reading *r, json_t *record) MUST_CHECK;
 int dataset_read_sharegpt(struct reading *r, json_t *record) MUST_CHECK;
 int dataset_read_turns(struct reading *r, json_t *record) MUST_CHECK;
 int dataset_read_alpaca(struct reading *r, json_t *record) MUST_CHECK;
+/* Renders messages and tokenises them; from: the first whose answer counts. */
+int dataset_read_talk(struct reading *r, json_t *messages,
+		      size_t from) MUST_CHECK;
 
 /* Is there nothing but white space? */
 int dataset_blank(const char *text, size_t n);

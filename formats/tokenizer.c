@@ -14,6 +14,8 @@ struct tokenizer {
 	size_t nid;             /* largest id + 1 */
 	int64_t bos, eos;
 	char *bos_text, *eos_text, *template;
+	json_t *templates;      /* a list of {name, template} */
+	json_t *special;        /* key: text */
 
 	/* Where encode and decode work. */
 	struct text clean, part, spare;
@@ -59,6 +61,25 @@ static int named_id(const struct tokenizer *t, json_t *config, const char *key,
 	return *text ? 0 : err_set(E_NOMEM, "no memory for %s", key);
 }
 
+/* All of the config's *_token, which templates may name. */
+static int special_parse(struct tokenizer *t, json_t *config)
+{
+	json_t *value;
+	const char *key;
+
+	json_object_foreach(config, key, value) {
+		size_t n = strlen(key);
+
+		if (json_is_object(value))
+			value = json_object_get(value, "content");
+		if (n > 6 && !strcmp(key + n - 6, "_token") &&
+		    json_is_string(value) &&
+		    json_object_set(t->special, key, value))
+			return err_set(E_NOMEM, "no memory for %s", key);
+	}
+	return 0;
+}
+
 /* A text, or a list of {name, template} of which "default" counts. */
 static int template_parse(struct tokenizer *t, json_t *config)
 {
@@ -69,6 +90,8 @@ static int template_parse(struct tokenizer *t, json_t *config)
 	json_array_foreach(value, i, entry)
 		if (!strcmp(json_text(entry, "name", ""), "default"))
 			text = json_text(entry, "template", NULL);
+	if (json_is_array(value))
+		t->templates = json_incref(value);
 	if (!text)
 		return 0;
 	t->template = strdup(text);
@@ -81,6 +104,9 @@ static int config_parse(struct tokenizer *t, const char *config, size_t size)
 	int err;
 
 	t->bos = t->eos = -1;
+	t->special = json_object();
+	if (!t->special)
+		return err_set(E_NOMEM, "no memory for a tokenizer");
 	if (!config)
 		return 0;
 	TRY(json_parse(&root, config, size));
@@ -88,6 +114,8 @@ static int config_parse(struct tokenizer *t, const char *config, size_t size)
 	if (!err)
 		err = named_id(t, root, "eos_token", &t->eos,
 			       &t->eos_text);
+	if (!err)
+		err = special_parse(t, root);
 	if (!err)
 		err = template_parse(t, root);
 	json_decref(root);
@@ -158,6 +186,8 @@ void tokenizer_free(struct tokenizer *t)
 	free(t->bos_text);
 	free(t->eos_text);
 	free(t->template);
+	json_decref(t->templates);
+	json_decref(t->special);
 	free(t);
 }
 
@@ -300,6 +330,15 @@ int tokenizer_token_at(const struct tokenizer *t, const char *text,
 	return a && !a->lstrip && !a->single_word;
 }
 
+size_t tokenizer_token_size(const struct tokenizer *t, const char *text,
+			    size_t size)
+{
+	const struct added *a = size ? added_at(&t->added, 0, text, size) :
+				NULL;
+
+	return a ? a->content.n : 0;
+}
+
 size_t tokenizer_vocab(const struct tokenizer *t)
 {
 	return t->nid;
@@ -328,6 +367,23 @@ const char *tokenizer_eos_text(const struct tokenizer *t)
 const char *tokenizer_template(const struct tokenizer *t)
 {
 	return t->template;
+}
+
+const char *tokenizer_template_named(const struct tokenizer *t,
+				     const char *name)
+{
+	json_t *entry;
+	size_t i;
+
+	json_array_foreach(t->templates, i, entry)
+		if (!strcmp(json_text(entry, "name", ""), name))
+			return json_text(entry, "template", NULL);
+	return NULL;
+}
+
+json_t *tokenizer_special(const struct tokenizer *t)
+{
+	return t->special;
 }
 
 int tokenizer_set_template(struct tokenizer *t, const char *text, size_t size)

@@ -9,6 +9,7 @@
 #define FORMATS_TOKENIZER_H
 
 #include "base/err.h"
+#include "base/json.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -43,6 +44,9 @@ int64_t tokenizer_id(const struct tokenizer *t, const char *token);
  * the text? Nothing reaches over the beginning of such a one. */
 int tokenizer_token_at(const struct tokenizer *t, const char *text,
 		       size_t size);
+/* Bytes of the token that text begins with and that is found so; 0: none. */
+size_t tokenizer_token_size(const struct tokenizer *t, const char *text,
+			    size_t size);
 size_t tokenizer_vocab(const struct tokenizer *t);      /* largest id + 1 */
 
 /* Ids from tokenizer_config.json; -1: none. */
@@ -53,6 +57,12 @@ const char *tokenizer_eos_text(const struct tokenizer *t);
 /* The chat template, from the config or as set: newer models keep it in a file
  * of its own, chat_template.jinja. NULL: none. */
 const char *tokenizer_template(const struct tokenizer *t);
+/* The one of that name, where the config has a list of {name, template}. */
+const char *tokenizer_template_named(const struct tokenizer *t,
+				     const char *name);
+/* bos_token, eos_token, unk_token, ...: key and text, as a template's
+ * variables; borrowed. */
+json_t *tokenizer_special(const struct tokenizer *t);
 int tokenizer_set_template(struct tokenizer *t, const char *text,
 			   size_t size) MUST_CHECK;
 

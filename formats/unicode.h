@@ -29,6 +29,17 @@ int unicode_is_space(uint32_t c);       /* property White_Space */
 int unicode_is_word(uint32_t c);        /* \w: letters, marks, Nd, Pc */
 int unicode_is_mark(uint32_t c);        /* categories Mn, Mc, Me */
 int unicode_is_punctuation(uint32_t c); /* categories P*, and ASCII's */
+int unicode_is_printable(uint32_t c);   /* neither C* nor Z* */
+int unicode_is_letter(uint32_t c);      /* categories L* */
+int unicode_is_digit(uint32_t c);       /* category Nd */
+
+/* A character's full upper, title and lower case, without its context; they
+ * return how many characters they wrote (unicode_case.c). */
+size_t unicode_to_upper(uint32_t c, uint32_t to[4]);
+size_t unicode_to_title(uint32_t c, uint32_t to[4]);
+size_t unicode_to_lower(uint32_t c, uint32_t to[4]);
+int unicode_is_cased(uint32_t c);       /* has a case */
+int unicode_is_ignorable(uint32_t c);   /* property Case_Ignorable */
 
 enum unicode_form { UNICODE_NFC, UNICODE_NFD, UNICODE_NFKC, UNICODE_NFKD };
 

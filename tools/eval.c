@@ -151,6 +151,7 @@ static int read_samples(struct session *s, const char *path,
 	const struct data_files files = { &path, 1, NULL, 0 };
 	struct dataset_options o = {
 		.chat_template = reading.chat_template,
+		.chat_variables = reading.chat_variables,
 		.train_on_prompt = reading.train_on_prompt,
 		.format = reading.format, .columns = reading.columns,
 		.length = how.window,

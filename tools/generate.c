@@ -9,12 +9,13 @@
 #include "base/sig.h"
 #include "base/size.h"
 #include "formats/base_text.h"
+#include "formats/chat.h"
 #include "formats/inputs.h"
 #include "infer/model.h"
 #include "infer/task.h"
 
 static const char *adapter, *chat_template, *prompt, *prompt_file;
-static const char *system_text;
+static const char *system_text, *variables;
 static int chat, show_ids;
 static size_t most = 128;
 static struct sampling how = {
@@ -44,7 +45,11 @@ static struct opt own[] = {
 	{ "adapter", 'A', OPT_TEXT, &adapter, "FILE",
 	  "adapter stream or PEFT directory; as an operand" },
 	{ "template", 0, OPT_TEXT, &chat_template, "NAME",
-	  "chat template instead of the model's", .alias = "chat-template" },
+	  "chat template instead of the model's: a name, or FILE.jinja",
+	  .alias = "chat-template" },
+	{ "template-variables", 0, OPT_TEXT, &variables, "JSON",
+	  "variables of the chat template: {\"enable_thinking\": false}",
+	  .alias = "chat-template-kwargs" },
 	{ "ids", 0, OPT_FLAG, &show_ids, NULL,
 	  "print token ids instead of text, the stop token too" },
 	{ 0 }
@@ -213,7 +218,9 @@ static int open_model(struct session *s, char **operands)
 	TRY(inputs_one_model(&s->in, &a));
 	TRY(model_open(&s->model, &s->in.base.tensors, a ? &a->tensors : NULL,
 		       a ? json_object_get(a->meta, "adapter") : NULL));
-	return base_text_open(&s->text, &s->in.base, chat_template);
+	TRY(base_text_open(&s->text, &s->in.base, chat_template));
+	return base_text_chat(s->text) ?
+	       chat_set_all(base_text_chat(s->text), variables) : 0;
 }
 
 static int check_options(void)

@@ -10,8 +10,14 @@ setup_file() {
 			["<|im_start|>", 402], ["<|im_end|>", 403]]
 			| map({id: .[1], content: .[0], special: true})}' \
 		tests/golden/text/tokenizers.json > "$T/tokenizer.json"
-	jq -nc '{bos_token: "<s>", eos_token: "</s>", chat_template:
-		"<|im_start|> as ChatML"}' > "$T/tokenizer_config.json"
+	# shellcheck disable=SC2016
+	chatml='{% for m in messages %}<|im_start|>{{ m.role }}
+{{ m.content }}<|im_end|>
+{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
+{% endif %}'
+	jq -nc --arg chatml "$chatml" '{bos_token: "<s>", eos_token: "</s>",
+		chat_template: $chatml}' > "$T/tokenizer_config.json"
+	printf '%s' "$chatml" > "$T/chatml.jinja"
 	jq -nc '{messages: [{role: "user", content: "Hi"},
 		{role: "assistant", content: "the weft"}]}' > "$T/chat.jsonl"
 }
@@ -139,9 +145,42 @@ setup() {
 	cp tokenizer.json plain && mv other plain/tokenizer_config.json
 	run -78 --separate-stderr tokenize --base plain --jsonl chat.jsonl
 	[[ "$stderr" == *"the model has no chat template"* ]]
-	echo '{% for m in messages %}<|im_start|>{% endfor %}' \
+	echo '{% for m in messages %}{{ m.content }}{% endfor %}' \
 		> plain/chat_template.jinja
+	run -65 --separate-stderr tokenize --base plain --jsonl chat.jsonl
+	[[ "$stderr" == *"nothing ends a turn in the template chat_template"* ]]
+	cp chatml.jinja plain/chat_template.jinja
 	tokenize --base plain --jsonl chat.jsonl > out
+}
+
+@test "a file, a named one of the model's list, or the model's own template" {
+	tokenize --base tokenizer.json --jsonl chat.jsonl > own
+	tokenize --base tokenizer.json --template chatml --jsonl chat.jsonl |
+		cmp - own
+	tokenize --base tokenizer.json --template ./chatml.jinja --jsonl \
+		chat.jsonl | cmp - own
+	mkdir -p list
+	cp tokenizer.json list
+	jq '.chat_template = [{name: "default", template: .chat_template},
+		{name: "loud", template: (.chat_template |
+			sub("m.content"; "m.content | upper"))}]' \
+		tokenizer_config.json > list/tokenizer_config.json
+	tokenize --base list --jsonl chat.jsonl | cmp - own
+	tokenize --base list --template loud --show chat.jsonl > loud
+	grep -qx '\[THE WEFT<|im_end|>' loud
+	run -66 --separate-stderr tokenize --base list --template no.jinja \
+		chat.jsonl
+	echo '{% for m in messages %}{{ m.content ~ tail }}<|im_end|>{% endfor %}' \
+		> tail.jinja
+	tokenize --base list --template tail.jinja \
+		--template-variables '{"tail": " ends"}' --show chat.jsonl > tail
+	grep -qx 'Hi ends<|im_end|>\[the weft ends<|im_end|>\]' tail
+	run -64 --separate-stderr tokenize --base list --template-variables '[]' \
+		chat.jsonl
+	echo '{% include "x" %}' > bad.jinja
+	run -65 --separate-stderr tokenize --base list --template bad.jinja \
+		chat.jsonl
+	[[ "$stderr" == *"bad.jinja: template: line 1: 'include' is not supported" ]]
 }
 
 @test "no tokenizer, no input, no place to write" {

@@ -1,4 +1,4 @@
-/* Named templates: golden F's renderings, roles, faults. */
+/* Templates: golden F's renderings, roles, a model's own, faults. */
 #include "base/io.h"
 #include "base/json.h"
 #include "formats/chat.h"
@@ -126,12 +126,15 @@ static void what_is_not_known_is_refused_with_the_remedy(void **state)
 	(void)state;
 	assert_int_equal(chat_new(&c, "nosuch", NULL), E_CONFIG);
 	assert_null(c);
-	assert_int_equal(chat_new(&c, NULL, "{{ magic(messages) }}"),
-			 E_CONFIG);
+	assert_int_equal(chat_new(&c, NULL, "a\n{% include 'b' %}"), E_DATA);
+	assert_non_null(strstr(err_text(), "line 2: 'include' is not "
+					   "supported"));
 	assert_non_null(strstr(err_text(), "--template"));
+	assert_null(c);
 	assert_int_equal(chat_new(&c, NULL, NULL), E_CONFIG);
-	assert_int_equal(chat_new(&c, NULL, "<|im_start|> + tools"), E_CONFIG);
-	assert_int_equal(chat_new(&c, NULL, "'<|im_start|>' + role"), 0);
+	assert_non_null(strstr(err_text(), "--template"));
+	assert_int_equal(chat_new(&c, "no/such.jinja", NULL), E_NOINPUT);
+	assert_int_equal(chat_new(&c, "chatml", NULL), 0);
 	assert_string_equal(chat_name(c), "chatml");
 	m = json_pack("[{s:s}]", "role", "user");
 	assert_int_equal(chat_render(c, m, 1, 0, &text), E_DATA);
@@ -146,14 +149,97 @@ static void what_is_not_known_is_refused_with_the_remedy(void **state)
 	chat_free(c);
 }
 
-/* The model's own template chooses the named one that does the same. */
-static void smollm2_s_own_template_is_recognised(void **state)
+/* Jinja templates, as a model brings them. */
+static char *render_own(struct chat *c, const char *json, size_t n, int prompt)
+{
+	json_t *messages;
+	char *text;
+
+	assert_int_equal(json_parse(&messages, json, strlen(json)), 0);
+	if (chat_render(c, messages, n, prompt, &text))
+		fail_msg("%s", err_text());
+	json_decref(messages);
+	return text;
+}
+
+static void check_own(struct chat *c, const char *json, size_t n, int prompt,
+		      const char *want)
+{
+	char *text = render_own(c, json, n, prompt);
+
+	assert_string_equal(text, want);
+	free(text);
+}
+
+static void a_models_own_template_is_rendered(void **state)
+{
+	struct chat *c;
+
+	(void)state;
+	assert_int_equal(chat_new(&c, NULL, "{{ bos_token }}{% for m in "
+				  "messages %}{{ m.role }}: {{ m.content }}"
+				  "{{ eos_token }}\n{% endfor %}{% if "
+				  "add_generation_prompt %}assistant: "
+				  "{% endif %}"), 0);
+	check_own(c, TALK, 2, 1, "system: Be brief.\nuser:  Hi \n"
+		  "assistant: ");
+	assert_int_equal(chat_set_tokens(c, "<s>", "</s>"), 0);
+	check_own(c, TALK, 3, 0, "<s>system: Be brief.</s>\nuser:  Hi </s>\n"
+		  "assistant: Yo</s>\n");
+	assert_string_equal(chat_end_of_turn(c), "</s>");
+	assert_true(chat_takes_any(c));
+	assert_false(chat_uses(c, "tools"));
+	chat_free(c);
+}
+
+/* As transformers has it: None where there are none, keys that are null gone,
+ * and notes of ours too. */
+static void a_template_sees_tools_and_all_of_a_message(void **state)
+{
+	static const char talk[] = "[{\"role\":\"assistant\",\"content\":"
+		"null,\"paired\":false,\"tool_calls\":[{\"name\":\"f\"}]}]";
+	struct chat *c;
+
+	(void)state;
+	assert_int_equal(chat_new(&c, NULL, "{{ tools }}|{{ documents }}|"
+				  "{{ messages[0] }}|{{ think }}"), 0);
+	assert_true(chat_uses(c, "tools"));
+	check_own(c, talk, 1, 0, "None|None|{'role': 'assistant', "
+		  "'tool_calls': [{'name': 'f'}]}|");
+	assert_int_equal(chat_set(c, "tools", json_pack("[s]", "x")), 0);
+	assert_int_equal(chat_set(c, "think", json_true()), 0);
+	check_own(c, talk, 0, 0, "['x']|None||True");
+	assert_int_equal(chat_set(c, "tools", NULL), 0);
+	check_own(c, talk, 0, 0, "None|None||True");
+	chat_free(c);
+}
+
+static void a_template_refuses_in_its_own_words(void **state)
+{
+	json_t *none = json_array();
+	struct chat *c;
+	char *text;
+
+	(void)state;
+	assert_int_equal(chat_new(&c, NULL, "\n{{ raise_exception('roles must "
+				  "alternate') }}"), 0);
+	assert_int_equal(chat_set_tokens(c, NULL, "</s>"), 0);
+	assert_string_equal(chat_end_of_turn(c), "</s>");
+	assert_int_equal(chat_render(c, none, 0, 0, &text), E_DATA);
+	assert_string_equal(err_text(), "template: line 2: roles must "
+			    "alternate");
+	assert_null(text);
+	json_decref(none);
+	chat_free(c);
+}
+
+static void smollm2_s_own_template_renders_as_the_named_one(void **state)
 {
 	static const char *const where[] = {
 		"../shared/golden/data/smollm2/chat_template.jinja",
 		"../../shared/golden/data/smollm2/chat_template.jinja",
 	};
-	char *text = NULL;
+	char *text = NULL, *named;
 	struct chat *c;
 	size_t size;
 
@@ -166,8 +252,11 @@ static void smollm2_s_own_template_is_recognised(void **state)
 		skip();
 	}
 	assert_int_equal(chat_new(&c, NULL, text), 0);
-	assert_string_equal(chat_name(c), "smollm2");
+	named = render("smollm2", TALK, 1);
+	check_own(c, TALK, 3, 1, named);
+	assert_string_equal(chat_end_of_turn(c), "<|im_end|>");
 	chat_free(c);
+	free(named);
 	free(text);
 }
 
@@ -178,7 +267,11 @@ int main(void)
 		cmocka_unit_test(each_template_renders_its_form),
 		cmocka_unit_test(an_instruction_takes_its_input_in),
 		cmocka_unit_test(what_is_not_known_is_refused_with_the_remedy),
-		cmocka_unit_test(smollm2_s_own_template_is_recognised),
+		cmocka_unit_test(a_models_own_template_is_rendered),
+		cmocka_unit_test(a_template_sees_tools_and_all_of_a_message),
+		cmocka_unit_test(a_template_refuses_in_its_own_words),
+		cmocka_unit_test(
+			smollm2_s_own_template_renders_as_the_named_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -175,6 +175,7 @@ static void the_report_has_the_counts(void **state)
 	assert_string_equal(text, "{\"records\": 2, \"samples\": 2, \"tokens\":"
 		" 8, \"labels\": 6, \"longest\": 5, \"truncated\": 0, "
 		"\"dropped\": 0, \"empty\": 0, \"unlabelled\": 0, "
+		"\"unlearned_answers\": 0, "
 		"\"duplicates\": 0, \"with_end\": 0, \"lengths\": {\"4\": 1, "
 		"\"8\": 1}}");
 	free(text);

@@ -1,0 +1,152 @@
+/* Conversations through Jinja templates: tools, thoughts, what is refused. */
+#include "tests/unit/dataset.h"
+
+/* What a sample says: loss in brackets. */
+static void check_sample(const struct samples *s, size_t i, const char *want)
+{
+	char got[4096] = "";
+	int inside = 0;
+
+	for (size_t k = s->start[i]; k < s->start[i + 1]; k++) {
+		int in = s->label[k] != LABEL_NONE;
+		char *text;
+		size_t size;
+
+		assert_true(!in || s->label[k] == (int32_t)s->id[k]);
+		if (in != inside)
+			strcat(got, in ? "[" : "]");
+		inside = in;
+		assert_int_equal(tokenizer_decode(tiny, &s->id[k], 1, 0, &text,
+						  &size), 0);
+		strcat(got, text);
+		free(text);
+	}
+	strcat(got, inside ? "]" : "");
+	assert_string_equal(got, want);
+}
+
+static void check(const char *name, const char *data,
+		  const struct dataset_options *o, const char *want)
+{
+	struct samples s;
+	struct dataset_stats stats;
+
+	write_data(name, data);
+	if (take(&s, &stats, o, tiny))
+		fail_msg("%s", err_text());
+	assert_true(s.n >= 1);
+	check_sample(&s, 0, want);
+	assert_int_equal(stats.samples, s.n);
+	samples_release(&s);
+}
+
+static void refuse(const char *name, const char *data,
+		   const struct dataset_options *o, int code, const char *why)
+{
+	struct samples s;
+	struct dataset_stats stats;
+
+	write_data(name, data);
+	assert_int_equal(take(&s, &stats, o, tiny), code);
+	if (!strstr(err_text(), why))
+		fail_msg("'%s' does not say '%s'", err_text(), why);
+	samples_release(&s);
+}
+
+/* ChatML that leaves out what earlier answers thought, and renders tools. */
+static const char thinking[] =
+	"{% if tools %}<|im_start|>tools\n{{ tools | tojson }}<|im_end|>\n"
+	"{% endif %}{% for m in messages %}{% set said = m.content %}"
+	"{% if '</think>' in said and not loop.last %}"
+	"{% set said = said.split('</think>')[-1] %}{% endif %}"
+	"<|im_start|>{{ m.role }}\n{{ said }}{% for c in m.tool_calls %}"
+	"{{ c.function | tojson }}{% endfor %}<|im_end|>\n{% endfor %}"
+	"{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
+
+static char own_path[300];
+static const struct dataset_options own = { .chat_template = own_path };
+static const struct dataset_options chatml = { .chat_template = "chatml" };
+
+static void write_template(const char *text)
+{
+	write_data("own.jinja", text);
+	snprintf(own_path, sizeof(own_path), "%s", path);
+}
+
+#define USER "{\"role\":\"user\",\"content\":\"Hi\"}"
+#define SAID(what) "{\"role\":\"assistant\",\"content\":\"" what "\"}"
+
+static void an_answer_that_is_rendered_otherwise_later_has_no_loss(
+	void **state)
+{
+	struct samples s;
+	struct dataset_stats stats;
+
+	(void)state;
+	write_template(thinking);
+	check("a.jsonl", "{\"messages\":[" USER "," SAID("hm</think>Yo") ","
+	      USER "," SAID("so</think>Ya") "]}", &own,
+	      "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
+	      "Yo<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n"
+	      "<|im_start|>assistant\n[so</think>Ya<|im_end|>\n]");
+	assert_int_equal(take(&s, &stats, &own, tiny), 0);
+	assert_int_equal(stats.unlearned, 1);
+	samples_release(&s);
+	/* Only the last message's thoughts are there: the last answer's not. */
+	refuse("a.jsonl", "{\"messages\":[" USER "," SAID("hm</think>Yo") ","
+	       USER "]}", &own, E_DATA, "record 1: the template renders message"
+	       " 2 otherwise with what follows it");
+}
+
+static void tools_and_calls_are_rendered(void **state)
+{
+	(void)state;
+	write_template(thinking);
+	check("a.jsonl", "{\"tools\":\"[{\\\"a\\\": 1}]\",\"messages\":[" USER
+	      ",{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":"
+	      "[{\"function\":{\"b\":2}}]}]}", &own,
+	      "<|im_start|>tools\n[{\"a\": 1}]<|im_end|>\n"
+	      "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
+	      "[{\"b\": 2}<|im_end|>\n]");
+	/* A record's tools are its own. */
+	refuse("a.jsonl", "{\"tools\":[{}],\"messages\":[" USER "]}\n",
+	       &chatml, E_DATA, "has tools, which the template chatml does "
+	       "not render");
+	refuse("a.jsonl", "{\"messages\":[{\"role\":\"assistant\",\"content\":"
+	       "\"\",\"tool_calls\":[{}]}]}\n", &chatml, E_DATA,
+	       "message 1 calls tools");
+	write_template("{% for m in messages %}{{ m.content }}<|im_end|>"
+		       "{% endfor %}");
+	refuse("a.jsonl", "{\"tools\":[{}],\"messages\":[" USER "]}\n",
+	       &own, E_DATA, "has tools, which the template /tmp/");
+}
+
+static void what_a_template_refuses_is_refused(void **state)
+{
+	(void)state;
+	write_template("{% for m in messages %}{% if m.role == 'tool' %}"
+		       "{{ raise_exception('no tools, please') }}{% endif %}"
+		       "{{ m.content }}<|im_end|>{% endfor %}");
+	refuse("a.jsonl", "{\"messages\":[" USER "," SAID("a") "]}\n"
+	       "{\"messages\":[{\"role\":\"tool\",\"content\":\"\"}]}\n",
+	       &own, E_DATA, "record 2: template: line 1: no tools, please");
+	write_template("{% for m in messages %}{{ m.content }}{% endfor %}");
+	refuse("a.jsonl", "{\"messages\":[" USER "]}", &own, E_DATA,
+	       "nothing ends a turn");
+	write_template("{% for m in messages %}{% endfor %");
+	refuse("a.jsonl", "{\"messages\":[" USER "]}", &own, E_DATA,
+	       "own.jinja: template: line 1");
+	unlink(own_path);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+			an_answer_that_is_rendered_otherwise_later_has_no_loss),
+		cmocka_unit_test(tools_and_calls_are_rendered),
+		cmocka_unit_test(what_a_template_refuses_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -213,8 +213,8 @@ static int convert_rows(const struct convert *c, unsigned char *dst,
 	TRY(file_read(c->file, c->raw, n * c->raw_row,
 		      it->at + row * c->raw_row));
 	if (it->block && it->block->decode)
-		it->block->decode(c->value, c->raw,
-				  n * c->cols / it->block->count);
+		it->block->decode(c->value, c->raw, 0,
+				  n * c->cols / GGUF_UNIT);
 	else if (dtype_to_f32(c->value, it->from, c->raw, n * c->cols))
 		return err_set(E_DATA, "%s: is stored as %s", it->tensor.name,
 			       dtype_name(it->from));

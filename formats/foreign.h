@@ -9,7 +9,7 @@
 #define FORMATS_FOREIGN_H
 
 #include "formats/file.h"
-#include "formats/gguf_blocks.h"
+#include "weight/gguf_blocks.h"
 #include "formats/source.h"
 
 struct foreign_place {

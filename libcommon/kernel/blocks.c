@@ -4,7 +4,8 @@
 #include "base/half.h"
 
 const signed char iq4_nl_book[16] = {
-	-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113,
+	-127, -104, -83, -65, -49, -35, -22, -10,
+	1, 13, 25, 38, 53, 69, 89, 113,
 };
 
 static float half_at(const uint8_t *p)

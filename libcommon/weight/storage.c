@@ -29,6 +29,11 @@ const char *storage_kind_name(enum storage_kind kind)
 	return kind < NELEM(row) ? row[kind].name : "unknown";
 }
 
+int storage_is_blocks(const struct tensor *t)
+{
+	return t->node[0].kind == STORE_GGUF;
+}
+
 static int bits_of(const struct storage *s)
 {
 	return row[s->kind].bits ? row[s->kind].bits : s->bits;

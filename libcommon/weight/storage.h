@@ -18,6 +18,9 @@ int storage_check(const struct tensor *t) MUST_CHECK;
 void storage_decode(const struct tensor *t, int node, float *dst, size_t first,
 		    size_t count);
 
+/* Blocks of another program, which a program that quantises decodes first. */
+int storage_is_blocks(const struct tensor *t);
+
 /* "nf4", "raw": for messages. */
 const char *storage_kind_name(enum storage_kind kind);
 

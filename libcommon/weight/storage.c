@@ -249,11 +249,9 @@ static void decode_coded(const struct tensor *t, const struct storage *s,
 }
 
 /* Whole units straight to dst, what is left at both ends by way of one. */
-static void decode_gguf(const struct tensor *t, const struct storage *s,
-			float *dst, size_t first, size_t count)
+void storage_decode_blocks(const struct gguf_block *b, const void *src,
+			   float *dst, size_t first, size_t count)
 {
-	const struct gguf_block *b = gguf_block_named(s->format);
-	const unsigned char *at = t->part[s->part].data;
 	float unit[GGUF_UNIT];
 
 	for (size_t n; count; count -= n, first += n, dst += n) {
@@ -261,11 +259,11 @@ static void decode_gguf(const struct tensor *t, const struct storage *s,
 
 		if (!into && count >= GGUF_UNIT) {
 			n = count / GGUF_UNIT * GGUF_UNIT;
-			b->decode(dst, at, first / GGUF_UNIT, n / GGUF_UNIT);
+			b->decode(dst, src, first / GGUF_UNIT, n / GGUF_UNIT);
 			continue;
 		}
 		n = size_min(count, GGUF_UNIT - into);
-		b->decode(unit, at, first / GGUF_UNIT, 1);
+		b->decode(unit, src, first / GGUF_UNIT, 1);
 		memcpy(dst, unit + into, n * sizeof(*dst));
 	}
 }
@@ -278,7 +276,9 @@ void storage_decode(const struct tensor *t, int node, float *dst, size_t first,
 	if (s->kind == STORE_RAW)
 		decode_raw(&t->part[s->part], dst, first, count);
 	else if (s->kind == STORE_GGUF)
-		decode_gguf(t, s, dst, first, count);
+		storage_decode_blocks(gguf_block_named(s->format),
+				      t->part[s->part].data, dst, first,
+				      count);
 	else if (s->kind != STORE_CONST)
 		decode_coded(t, s, dst, first, count);
 	else

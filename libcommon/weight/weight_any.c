@@ -4,6 +4,7 @@
 #include "base/size.h"
 #include "kernel/table.h"
 #include "weight/format.h"
+#include "weight/gguf_blocks.h"
 #include "weight/storage.h"
 
 enum { WIDE = 8 * 96 };         /* columns at once; 96: panels and units */
@@ -15,13 +16,30 @@ static int match(const struct tensor *t)
 
 static int bind(struct weight *w)
 {
-	w->group = w->tensor->node[0].block;
+	const struct storage *s = &w->tensor->node[0];
+
+	w->group = s->block;
+	if (storage_is_blocks(w->tensor)) {
+		w->part[0] = w->tensor->part[s->part].data;
+		w->part[1] = gguf_block_named(s->format);
+	}
 	return 0;
+}
+
+/* Elements as they lie; a format of blocks was looked up by bind(). Formats
+ * that lend this pack have none. */
+static inline void decode(const struct weight *w, float *dst, size_t first,
+			  size_t n)
+{
+	if (w->part[1])
+		storage_decode_blocks(w->part[1], w->part[0], dst, first, n);
+	else
+		storage_decode(w->tensor, 0, dst, first, n);
 }
 
 void weight_any_rows(const struct weight *w, float *dst, size_t row, size_t n)
 {
-	storage_decode(w->tensor, 0, dst, row * w->cols, n * w->cols);
+	decode(w, dst, row * w->cols, n * w->cols);
 }
 
 /* Forward: a panel's columns are rows of w, which are decoded as they lie. */
@@ -31,8 +49,7 @@ static void pack_nt(const struct weight *w, float *dst, size_t k0, size_t nk,
 	float run[GEMM_NR * GEMM_KC];
 
 	for (size_t j = 0; j < nn; j++)
-		storage_decode(w->tensor, 0, run + j * nk,
-			       (n0 + j) * w->cols + k0, nk);
+		decode(w, run + j * nk, (n0 + j) * w->cols + k0, nk);
 	kernels()->pack_f32_nt(dst, run, nk, nk, nn);
 }
 
@@ -46,7 +63,7 @@ static void pack_nn(const struct weight *w, float *dst, size_t k0, size_t nk,
 	for (size_t k = 0; k < nk; k++, dst += GEMM_NR) {
 		float *to = dst;
 
-		storage_decode(w->tensor, 0, run, (k0 + k) * w->cols + n0, nn);
+		decode(w, run, (k0 + k) * w->cols + n0, nn);
 		for (size_t j = nn; j % GEMM_NR; j++)
 			run[j] = 0;
 		for (size_t j = 0; j < nn; j += GEMM_NR, to += GEMM_NR * nk)

@@ -187,16 +187,28 @@ static int take_all(struct collection *c, struct source *s)
 	}
 }
 
-int collect(struct collection *c, char *const *paths)
+static int collect_as(struct collection *c, char *const *paths, int keep)
 {
 	struct source *s;
 	int err;
 
 	memset(c, 0, sizeof(*c));
 	TRY(source_open(&s, paths));
+	if (keep)
+		source_keep_blocks(s);
 	err = take_all(c, s);
 	source_close(s);
 	return err;
+}
+
+int collect(struct collection *c, char *const *paths)
+{
+	return collect_as(c, paths, 1);
+}
+
+int collect_decoded(struct collection *c, char *const *paths)
+{
+	return collect_as(c, paths, 0);
 }
 
 static void release_collected(struct collected *c)

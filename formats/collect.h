@@ -33,6 +33,10 @@ struct collection {
 /* E_DATA: two bases with a tensor of the same name. Reads to the end. Safe to
  * release after a failure. */
 int collect(struct collection *c, char *const *paths) MUST_CHECK;
+
+/* Likewise, with a GGUF's blocks decoded to bf16 as st-import does it;
+ * collect() keeps them as they are. */
+int collect_decoded(struct collection *c, char *const *paths) MUST_CHECK;
 void collection_release(struct collection *c);
 
 /* A side file of the base ("config.json"), borrowed; NULL: not there. */

@@ -64,6 +64,8 @@ int filter_run(const struct filter *f, const struct opt_program *p,
 	int err;
 
 	TRY(source_open(&r.from, operands));
+	if (f->keep_blocks)
+		source_keep_blocks(r.from);
 	err = sink_open(&r.to, opt_common.output, &o);
 	if (!err)
 		err = run(&r);

@@ -23,6 +23,7 @@ struct filter {
 	int (*tensor)(void *ctx, struct source *from,
 		      const struct item *item, struct sink *to) MUST_CHECK;
 	void *ctx;
+	int keep_blocks;        /* of a GGUF: see formats/source.h */
 	int required;           /* E_DATA if no such stream came */
 };
 

@@ -186,9 +186,7 @@ int foreign_next(void *self, struct item *item)
 	return 0;
 }
 
-/* Where row of a matrix that llama.cpp permuted for so many heads belongs:
- * there, the halves of a head's rows are interleaved. */
-static size_t place_of(size_t row, size_t rows, size_t heads)
+size_t foreign_place(size_t row, size_t rows, size_t heads)
 {
 	size_t d = heads ? rows / heads : 0;
 
@@ -213,13 +211,13 @@ static int convert_rows(const struct convert *c, unsigned char *dst,
 	TRY(file_read(c->file, c->raw, n * c->raw_row,
 		      it->at + row * c->raw_row));
 	if (it->block && it->block->decode)
-		it->block->decode(c->value, c->raw,
-				  n * c->cols / it->block->count);
+		it->block->decode(c->value, c->raw, 0,
+				  n * c->cols / GGUF_UNIT);
 	else if (dtype_to_f32(c->value, it->from, c->raw, n * c->cols))
 		return err_set(E_DATA, "%s: is stored as %s", it->tensor.name,
 			       dtype_name(it->from));
 	for (size_t i = 0; i < n; i++) {
-		size_t to = place_of(row + i, c->rows, it->heads);
+		size_t to = foreign_place(row + i, c->rows, it->heads);
 
 		if (dtype_from_f32(dst + to * c->row_bytes, it->tensor.dtype,
 				   c->value + i * c->cols, c->cols))
@@ -308,6 +306,8 @@ int foreign_load(void *self, struct tensor *t)
 	}
 	if (!t->count)
 		return 0;
+	if (it->kept)
+		return foreign_load_blocks(it, &f->file[it->file], t);
 	if (it->part)
 		return load_parts(f, it, t);
 	if (it->transposed)

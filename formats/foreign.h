@@ -9,7 +9,7 @@
 #define FORMATS_FOREIGN_H
 
 #include "formats/file.h"
-#include "formats/gguf_blocks.h"
+#include "weight/gguf_blocks.h"
 #include "formats/source.h"
 
 struct foreign_place {
@@ -23,6 +23,7 @@ struct foreign_item {
 	uint64_t at;            /* first byte there */
 	enum dtype from;        /* how plain values are stored there */
 	const struct gguf_block *block; /* or blocks of values; NULL: plain */
+	int kept;               /* the tensor's storage is those blocks */
 	size_t heads;           /* rows permuted as llama.cpp does; 0: not */
 	int transposed;         /* a matrix, column by column in the file */
 	struct foreign_place *part; /* (tensor.npart) where each is, as it is;
@@ -74,6 +75,16 @@ int foreign_sort(struct foreign *f) MUST_CHECK;
 /* Functions of a struct source_format. */
 int foreign_next(void *self, struct item *item) MUST_CHECK;
 int foreign_load(void *self, struct tensor *t) MUST_CHECK;
+void foreign_keep_blocks(void *self);
+
+/* The data of a tensor that keeps its blocks: whole rows of them, to where they
+ * belong. E_IO. */
+int foreign_load_blocks(const struct foreign_item *it, const struct file *file,
+			const struct tensor *t) MUST_CHECK;
+
+/* Where row of a matrix that llama.cpp permuted for so many heads belongs:
+ * there, the halves of a head's rows are interleaved. heads 0: as it is. */
+size_t foreign_place(size_t row, size_t rows, size_t heads);
 void foreign_close(void *self);
 
 /* Is there a file of that name in the directory? */

@@ -1,5 +1,5 @@
 /* A GGUF file as the model it was made from: Hugging Face's names, rows in
- * its order, blocks decoded and rounded to bf16. */
+ * its order, blocks kept or decoded and rounded to bf16. */
 #include "formats/source.h"
 
 #include <stdio.h>
@@ -178,5 +178,6 @@ static int open_file(void **self, const char *path, struct io_in *in)
 
 const struct source_format format_gguf = {
 	.name = "GGUF", .probe = probe, .open = open_file,
+	.keep_blocks = foreign_keep_blocks,
 	.next = foreign_next, .load = foreign_load, .close = foreign_close,
 };

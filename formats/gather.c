@@ -124,6 +124,7 @@ static int look_at(struct gather *g, char *path)
 	all[g->nbase++] = b;
 	b->path[0] = path;
 	TRY(source_open(&b->from, b->path));
+	source_keep_blocks(b->from);
 	TRY(search(g, b->from, &b->head, 0));
 	if (b->head.kind != ITEM_NONE)
 		return 0;

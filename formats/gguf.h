@@ -9,7 +9,7 @@
 #define FORMATS_GGUF_H
 
 #include "formats/file.h"
-#include "formats/gguf_blocks.h"
+#include "weight/gguf_blocks.h"
 
 enum {
 	GGUF_RANK = 4,

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "base/regex.h"
+#include "weight/plain.h"
+#include "weight/storage.h"
 
 struct work {
 	struct linear_filter *f;
@@ -24,7 +26,8 @@ static int change(void *ctx, struct source *from, const struct item *item,
 		  struct sink *to)
 {
 	struct work *w = ctx;
-	struct tensor t;
+	struct tensor t, plain = { 0 };
+	const struct tensor *of = item->tensor;
 	int err, alone;
 
 	if (item->tensor->role != ROLE_LINEAR)
@@ -33,11 +36,17 @@ static int change(void *ctx, struct source *from, const struct item *item,
 	TRY(left_alone(w, item->tensor->name, &alone));
 	if (alone)
 		return sink_pass(to, from, item);
-	if (!tensor_is_plain(item->tensor))
+	if (!tensor_is_plain(of) && !storage_is_blocks(of))
 		return err_set(E_DATA, "%s: it is quantised already",
-			       item->tensor->name);
+			       of->name);
 	TRY(source_load(from));
-	TRY(w->f->quantise(w->f->ctx, &t, item->tensor));
+	if (storage_is_blocks(of)) {
+		TRY(weight_plain(&plain, of, of->dtype));
+		of = &plain;
+	}
+	err = w->f->quantise(w->f->ctx, &t, of);
+	tensor_release(&plain);
+	TRY(err);
 	w->f->done++;
 	w->f->before += tensor_bytes(item->tensor);
 	w->f->after += tensor_bytes(&t);

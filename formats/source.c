@@ -27,6 +27,7 @@ struct source {
 	struct item item;
 	int loaded;             /* the current tensor has been */
 	int trust;
+	int keep_blocks;
 	int err;                /* the first failure, and what it was */
 	char *err_text;
 	struct input_digest *input;
@@ -99,6 +100,11 @@ void source_close(struct source *s)
 void source_trust(struct source *s)
 {
 	s->trust = 1;
+}
+
+void source_keep_blocks(struct source *s)
+{
+	s->keep_blocks = 1;
 }
 
 const char *source_name(const struct source *s)
@@ -180,11 +186,15 @@ static int open_next(struct source *s)
 		err = open_directory(s, path);
 	else
 		err = open_file(s, path);
-	if (err)
+	if (err) {
 		s->row = NULL;
-	else if (s->trust && s->row->trust)
+		return err;
+	}
+	if (s->trust && s->row->trust)
 		s->row->trust(s->self);
-	return err;
+	if (s->keep_blocks && s->row->keep_blocks)
+		s->row->keep_blocks(s->self);
+	return 0;
 }
 
 /* ---- items ---- */

@@ -68,6 +68,11 @@ int source_open(struct source **s, char *const *paths) MUST_CHECK;
  * and an END of a format without digests has none (zeros): for a quick look. */
 void source_trust(struct source *s);
 
+/* From now on, a GGUF's blocks come as they are (a storage of their own), not
+ * decoded and rounded to bf16: for who computes with them. Before the first
+ * source_next(). */
+void source_keep_blocks(struct source *s);
+
 /* The next item. What it points to lives until the next call. After an error
  * the source gives the same error again. Messages begin with the file. */
 int source_next(struct source *s, struct item *item) MUST_CHECK;
@@ -117,6 +122,9 @@ struct source_format {
 
 	/* What source_trust() says, after open(). NULL: no difference. */
 	void (*trust)(void *self);
+
+	/* What source_keep_blocks() says, after open(). NULL: no difference. */
+	void (*keep_blocks)(void *self);
 
 	/* HEAD, META, TENSOR ..., END; then NONE, at the end of the input. */
 	int (*next)(void *self, struct item *item) MUST_CHECK;

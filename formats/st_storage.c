@@ -5,10 +5,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/size.h"
-#include "formats/gguf_blocks.h"
+#include "weight/gguf_blocks.h"
 #include "weight/storage.h"
 
 /* What a node of a kind has. */
@@ -158,18 +157,6 @@ static int get_book(struct storage *s, const struct msg_value *v)
 	return 0;
 }
 
-/* llama.cpp's block format of that name; NULL: none that is known here. */
-static const struct gguf_block *find_gguf(const char *name)
-{
-	const struct gguf_block *b;
-
-	for (size_t i = 0; (b = gguf_block_at(i)); i++)
-		if (b->bytes && b->dtype == DTYPE_NONE &&
-		    !strcasecmp(b->name, name))
-			return b;
-	return NULL;
-}
-
 static int get_gguf(struct tensor *t, struct storage *s,
 		    const struct msg_value *v)
 {
@@ -177,7 +164,7 @@ static int get_gguf(struct tensor *t, struct storage *s,
 
 	if (msg_text(msg_find(v, "format"), s->format, sizeof(s->format)))
 		return err_set(E_DATA, "gguf storage without format");
-	b = find_gguf(s->format);
+	b = gguf_block_named(s->format);
 	if (!b || s->count % b->count)
 		return err_set(E_DATA, "gguf storage \"%s\" of %zu elements",
 			       s->format, s->count);

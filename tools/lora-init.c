@@ -244,6 +244,7 @@ static int run(struct work *w, char *const *operands)
 		TRY(collect(&w->old, paths));
 	}
 	TRY(source_open(&w->in, operands));
+	source_keep_blocks(w->in);
 	TRY(sink_open(&w->out, opt_common.output, &(struct sink_options){
 		.level = opt_common.raw ? 0 : (int)opt_common.level }));
 	TRY(read_inputs(w));

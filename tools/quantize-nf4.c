@@ -64,6 +64,8 @@ static const struct opt_program program = {
 	"tensor, and as JSON lines to --log.\n\n"
 	"The REGEX of --skip is a Perl-compatible one, searched for in the "
 	"tensor's name, such as model.layers.0.mlp.down_proj.weight.\n\n"
+	"A GGUF's blocks are decoded and rounded to bf16 first, whether they "
+	"come from a .gguf file or in a stream.\n\n"
 	"A weight that is NaN or infinite is refused, with its place. One "
 	"tensor is in memory at a time.",
 	.examples =

@@ -1,5 +1,4 @@
 /* st-import - turn foreign models and adapters into tensor streams */
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -8,8 +7,9 @@
 #include "base/os.h"
 #include "base/par.h"
 #include "base/sig.h"
-#include "base/size.h"
 #include "formats/filter.h"
+#include "weight/plain.h"
+#include "weight/storage.h"
 
 enum { KEEP };
 
@@ -17,13 +17,16 @@ static const enum dtype want[] = {
 	DTYPE_NONE, DTYPE_F32, DTYPE_BF16, DTYPE_F16,
 };
 
-static int dtype = KEEP;
+static int dtype = KEEP, blocks;
 
 static struct opt own[] = {
 	{ "dtype", 0, OPT_CHOICE, &dtype, "TYPE",
 	  "store dense weights in this type",
 	  .alias = "torch-dtype outtype", .choices = "keep|f32|bf16|f16",
 	  .flags = OPT_RECORD },
+	{ "blocks", 0, OPT_CHOICE, &blocks, "HOW",
+	  "decode a GGUF's blocks, or keep them as they are",
+	  .choices = "decode|keep", .flags = OPT_RECORD },
 	{ 0 }
 };
 
@@ -45,10 +48,13 @@ static const struct opt_program program = {
 	"is taken if nothing else is there.\n\n"
 	"Dense weights keep their type, unless --dtype says otherwise: then "
 	"they are rounded to nearest, ties to even. A GGUF's blocks (Q4_0, "
-	"Q4_1, Q8_0) are decoded and rounded to bf16, its rows of queries "
-	"and keys are put back into Hugging Face's order, and config.json, "
-	"generation_config.json, tokenizer.json and tokenizer_config.json are "
-	"made from its metadata.\n\n"
+	"Q4_1, Q5_0, Q5_1, Q8_0, Q2_K to Q6_K, IQ4_NL) are decoded and rounded "
+	"to bf16, or to the type of --dtype (f32 is exact); --blocks keep "
+	"keeps them, to be trained on as they are. Programs that compute keep "
+	"them by themselves when they are given a .gguf file. Its rows of "
+	"queries and keys are put back into Hugging Face's order, and "
+	"config.json, generation_config.json, tokenizer.json and "
+	"tokenizer_config.json are made from its metadata.\n\n"
 	"Every file is taken for hostile: lengths, offsets, names and shapes "
 	"are checked against the file and against config.json. A tensor that "
 	"the model's family does not have, or a setting that changes the "
@@ -64,41 +70,12 @@ static const struct opt_program program = {
 	.without = "memory log",
 };
 
-/* Does a finite value of x become infinite as d? */
-static int overflows(enum dtype d, const float *x, size_t n)
+static int left_alone(const struct tensor *t, enum dtype d)
 {
-	for (size_t i = 0; i < n && d == DTYPE_F16; i++)
-		if (isfinite(x[i]) && fabsf(x[i]) >= 65520)
-			return 1;
-	return 0;
-}
-
-/* The same values in another type. */
-static int convert(struct tensor *to, const struct tensor *t, enum dtype d)
-{
-	enum { CHUNK = 64 << 10 };
-	float *chunk = NULL;
-	int err = tensor_init(to, t->name, t->role, d, t->rank, t->shape);
-
-	if (!err)
-		err = tensor_alloc(to);
-	if (!err && !(chunk = malloc(CHUNK * sizeof(*chunk))))
-		err = err_set(E_NOMEM, "out of memory");
-	for (size_t i = 0; i < t->count && !err; i += CHUNK) {
-		size_t n = size_min(CHUNK, t->count - i);
-		const char *src = t->part[0].data;
-		char *dst = to->part[0].data;
-
-		if (dtype_to_f32(chunk, t->dtype,
-				 src + i * dtype_bits(t->dtype) / 8, n) ||
-		    dtype_from_f32(dst + i * dtype_bits(d) / 8, d, chunk, n))
-			err = err_set(E_BUG, "%s: no float", t->name);
-		else if (overflows(d, chunk, n))
-			err = err_set(E_DATA, "%s: a value is too large for "
-				      "%s", t->name, dtype_name(d));
-	}
-	free(chunk);
-	return err;
+	if (storage_is_blocks(t))
+		return blocks;
+	return !tensor_is_plain(t) || t->dtype == d ||
+	       !dtype_is_float(t->dtype);
 }
 
 static int import(void *ctx, struct source *from, const struct item *item,
@@ -109,20 +86,20 @@ static int import(void *ctx, struct source *from, const struct item *item,
 	int err;
 
 	(void)ctx;
-	if (dtype == KEEP || !tensor_is_plain(t) || t->dtype == d ||
-	    !dtype_is_float(t->dtype))
+	if (dtype == KEEP || left_alone(t, d))
 		return sink_pass(to, from, item);
 	TRY(source_load(from));
-	err = convert(&other, t, d);
-	if (!err)
-		err = sink_tensor(to, &other);
+	TRY(weight_plain(&other, t, d));
+	err = sink_tensor(to, &other);
 	tensor_release(&other);
 	return err;
 }
 
 static int run(char *const *operands)
 {
-	const struct filter f = { .kind = STREAM_BASE, .tensor = import };
+	/* Blocks become the type of --dtype with one rounding, not two. */
+	const struct filter f = { .kind = STREAM_BASE, .tensor = import,
+				  .keep_blocks = blocks || dtype != KEEP };
 	struct pool *pool;
 	int err;
 

@@ -13,6 +13,7 @@
 /* The subjects, by name. */
 #include "kernel/adamw.h"
 #include "kernel/attention.h"
+#include "kernel/blocks.h"
 #include "kernel/convert.h"
 #include "kernel/cross_entropy.h"
 #include "kernel/dropout.h"
@@ -33,7 +34,20 @@
 	K(bf16_to_f32)             \
 	K(cross_entropy)           \
 	K(cross_entropy_backward)  \
+	K(decode_book)             \
 	K(decode_code4)            \
+	K(decode_int)              \
+	K(decode_iq4_nl)           \
+	K(decode_q2_k)             \
+	K(decode_q3_k)             \
+	K(decode_q4_0)             \
+	K(decode_q4_1)             \
+	K(decode_q4_k)             \
+	K(decode_q5_0)             \
+	K(decode_q5_1)             \
+	K(decode_q5_k)             \
+	K(decode_q6_k)             \
+	K(decode_q8_0)             \
 	K(dot_bf16)                \
 	K(dot_code4)               \
 	K(dot_f16)                 \
@@ -81,7 +95,20 @@
 	K(bf16_to_f32)             \
 	K(cross_entropy)           \
 	K(cross_entropy_backward)  \
+	K(decode_book)             \
 	K(decode_code4)            \
+	K(decode_int)              \
+	K(decode_iq4_nl)           \
+	K(decode_q2_k)             \
+	K(decode_q3_k)             \
+	K(decode_q4_0)             \
+	K(decode_q4_1)             \
+	K(decode_q4_k)             \
+	K(decode_q5_0)             \
+	K(decode_q5_1)             \
+	K(decode_q5_k)             \
+	K(decode_q6_k)             \
+	K(decode_q8_0)             \
 	K(dot_bf16)                \
 	K(dot_code4)               \
 	K(dot_f16)                 \

@@ -5,11 +5,9 @@
 #include "base/size.h"
 #include "kernel/books.h"
 #include "kernel/table.h"
+#include "weight/gguf_blocks.h"
 
-enum {
-	GROUPS = 16,            /* whose scales are decoded at a time */
-	RUN = 64,               /* codes that are unpacked at a time */
-};
+enum { GROUPS = 16 };         /* whose scales are decoded at a time */
 
 static const struct {
 	const char *name;
@@ -29,6 +27,11 @@ static const struct {
 const char *storage_kind_name(enum storage_kind kind)
 {
 	return kind < NELEM(row) ? row[kind].name : "unknown";
+}
+
+int storage_is_blocks(const struct tensor *t)
+{
+	return t->node[0].kind == STORE_GGUF;
 }
 
 static int bits_of(const struct storage *s)
@@ -63,6 +66,21 @@ static int check_child(const struct tensor *t, const struct storage *s,
 	return 0;
 }
 
+static int check_blocks(const struct tensor *t, const struct storage *s)
+{
+	const struct gguf_block *b = gguf_block_named(s->format);
+
+	if (!b || s->count % b->count)
+		return err_set(E_DATA, "gguf storage \"%s\" of %zu elements",
+			       s->format, s->count);
+	if (s->part < 0 || s->part >= t->npart ||
+	    t->part[s->part].bytes / b->bytes < s->count / b->count)
+		return err_set(E_DATA, "a part is too short");
+	if (s->count && !t->part[s->part].data)
+		return err_set(E_BUG, "a part is not loaded");
+	return 0;
+}
+
 static int check_node(const struct tensor *t, const struct storage *s)
 {
 	if (s->kind == STORE_CONST)
@@ -74,9 +92,11 @@ static int check_node(const struct tensor *t, const struct storage *s)
 		return check_part(t, s, s->part < 0 ? 0 :
 				  dtype_bits(t->part[s->part].dtype));
 	}
-	if (s->kind >= NELEM(row) || s->kind == STORE_GGUF)
-		return err_set(E_DATA, "storage %s%s cannot be computed with",
-			       storage_kind_name(s->kind), s->format);
+	if (s->kind == STORE_GGUF)
+		return check_blocks(t, s);
+	if (s->kind >= NELEM(row))
+		return err_set(E_DATA, "storage %s cannot be computed with",
+			       storage_kind_name(s->kind));
 	if (bits_of(s) < 1 || bits_of(s) > 8 || !s->block || s->scale < 0 ||
 	    (s->kind == STORE_BOOK && !s->book))
 		return err_set(E_DATA, "storage %s is incomplete",
@@ -148,32 +168,6 @@ static void decode_raw(const struct tensor_part *p, float *dst, size_t first,
 	}
 }
 
-static unsigned code_at(const unsigned char *code, size_t bits, size_t e)
-{
-	size_t bit = e * bits, end = bit + bits - 1;
-	unsigned two = (unsigned)code[bit / 8] << 8 | code[end / 8];
-
-	if (bit / 8 == end / 8)
-		two = code[bit / 8];
-	return two >> (7 - end % 8) & ((1u << bits) - 1);
-}
-
-/* Codes [first, first + n), a byte each. */
-static void unpack(unsigned char *to, const unsigned char *code, size_t bits,
-		   size_t first, size_t n)
-{
-	if (bits == 8) {
-		memcpy(to, code + first, n);
-		return;
-	}
-	for (size_t i = 0; i < n; i++) {
-		size_t e = first + i;
-
-		to[i] = (unsigned char)(bits != 4 ? code_at(code, bits, e) :
-			code[e / 2] >> (e % 2 ? 0 : 4) & 15);
-	}
-}
-
 struct groups {
 	float scale[GROUPS], zero[GROUPS], shift[GROUPS];
 	size_t n;
@@ -193,41 +187,23 @@ static void load_groups(struct groups *g, const struct tensor *t,
 		storage_decode(t, s->shift, g->shift, first, n);
 }
 
-static void from_book(float *dst, const unsigned char *code, size_t n,
-		      const float *book, float scale)
-{
-	for (size_t i = 0; i < n; i++)
-		dst[i] = book[code[i]] * scale;
-}
-
-static void from_int(float *dst, const unsigned char *code, size_t n,
-		     float zero, float scale)
-{
-	for (size_t i = 0; i < n; i++)
-		dst[i] = scale * ((float)code[i] - zero);
-}
-
 /* n elements of group i of g, from element e on. */
 static void decode_run(const struct tensor *t, const struct storage *s,
 		       const struct groups *g, size_t i, float *dst, size_t e,
 		       size_t n)
 {
-	const float *book = s->kind == STORE_BOOK ? s->book : row[s->kind].book;
-	unsigned char code[RUN];
+	struct packed_codes from = {
+		t->part[s->part].data, bits_of(s), g->scale[i],
+		g->has_zero ? g->zero[i] : 0,
+		s->kind == STORE_BOOK ? s->book : row[s->kind].book,
+	};
 
-	for (; n; n -= size_min(n, RUN), dst += RUN, e += RUN) {
-		size_t some = size_min(n, RUN);
-
-		unpack(code, t->part[s->part].data, (size_t)bits_of(s), e,
-		       some);
-		if (book)
-			from_book(dst, code, some, book, g->scale[i]);
-		else
-			from_int(dst, code, some, g->has_zero ? g->zero[i] : 0,
-				 g->scale[i]);
-		for (size_t j = 0; g->has_shift && j < some; j++)
-			dst[j] += g->shift[i];
-	}
+	if (from.book)
+		kernels()->decode_book(dst, &from, e, n);
+	else
+		kernels()->decode_int(dst, &from, e, n);
+	for (size_t j = 0; g->has_shift && j < n; j++)
+		dst[j] += g->shift[i];
 }
 
 /* Whole groups of 4-bit codes, for which there is a kernel; returns their
@@ -272,6 +248,26 @@ static void decode_coded(const struct tensor *t, const struct storage *s,
 	}
 }
 
+/* Whole units straight to dst, what is left at both ends by way of one. */
+void storage_decode_blocks(const struct gguf_block *b, const void *src,
+			   float *dst, size_t first, size_t count)
+{
+	float unit[GGUF_UNIT];
+
+	for (size_t n; count; count -= n, first += n, dst += n) {
+		size_t into = first % GGUF_UNIT;
+
+		if (!into && count >= GGUF_UNIT) {
+			n = count / GGUF_UNIT * GGUF_UNIT;
+			b->decode(dst, src, first / GGUF_UNIT, n / GGUF_UNIT);
+			continue;
+		}
+		n = size_min(count, GGUF_UNIT - into);
+		b->decode(unit, src, first / GGUF_UNIT, 1);
+		memcpy(dst, unit + into, n * sizeof(*dst));
+	}
+}
+
 void storage_decode(const struct tensor *t, int node, float *dst, size_t first,
 		    size_t count)
 {
@@ -279,6 +275,10 @@ void storage_decode(const struct tensor *t, int node, float *dst, size_t first,
 
 	if (s->kind == STORE_RAW)
 		decode_raw(&t->part[s->part], dst, first, count);
+	else if (s->kind == STORE_GGUF)
+		storage_decode_blocks(gguf_block_named(s->format),
+				      t->part[s->part].data, dst, first,
+				      count);
 	else if (s->kind != STORE_CONST)
 		decode_coded(t, s, dst, first, count);
 	else

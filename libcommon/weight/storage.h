@@ -18,6 +18,14 @@ int storage_check(const struct tensor *t) MUST_CHECK;
 void storage_decode(const struct tensor *t, int node, float *dst, size_t first,
 		    size_t count);
 
+/* Blocks of another program, which a program that quantises decodes first. */
+int storage_is_blocks(const struct tensor *t);
+
+/* Elements [first, first + count) of the blocks at src. */
+struct gguf_block;
+void storage_decode_blocks(const struct gguf_block *b, const void *src,
+			   float *dst, size_t first, size_t count);
+
 /* "nf4", "raw": for messages. */
 const char *storage_kind_name(enum storage_kind kind);
 

@@ -8,12 +8,14 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/os.h"
 #include "base/par.h"
 #include "base/size.h"
 #include "tensor/tensor.h"
 #include "tests/bench/peak.h"
+#include "weight/gguf_blocks.h"
 
 static inline void fail(const char *what)
 {
@@ -67,7 +69,41 @@ static inline void fill_part(struct tensor_part *p, float scale)
 	}
 }
 
-/* A matrix of kind "nf4" (double quantised) or of a float type. */
+/* "q4_k": blocks; "int4": with scales and zeros in groups of 128; else NF4. */
+static inline void make_coded(struct tensor *t, const char *kind)
+{
+	const struct gguf_block *b = gguf_block_named(kind);
+	static const enum dtype code[] = { [2] = DTYPE_U2, [3] = DTYPE_U3,
+					   [4] = DTYPE_U4, [8] = DTYPE_U8 };
+	struct storage *s = &t->node[0];
+	int bits = strncmp(kind, "int", 3) ? 4 : kind[3] - '0';
+	size_t groups;
+
+	t->npart = 0;
+	s->kind = b ? STORE_GGUF : bits != 4 || *kind == 'i' ? STORE_INT :
+		      STORE_NF4;
+	if (b) {
+		snprintf(s->format, sizeof(s->format), "%s", kind);
+		s->part = tensor_part(t, DTYPE_U8, t->count / b->count *
+						   b->bytes);
+		return;
+	}
+	s->block = s->kind == STORE_INT ? 128 : 64;
+	s->bits = bits;
+	groups = size_ceil(t->count, s->block);
+	if (s->kind == STORE_INT) {
+		s->scale = tensor_node(t, STORE_RAW, groups);
+		t->node[s->scale].part = tensor_part(t, DTYPE_F32, groups);
+		s->zero = tensor_node(t, STORE_RAW, groups);
+		t->node[s->zero].part = tensor_part(t, DTYPE_F32, groups);
+	} else {
+		s->scale = nested_scales(t, groups);
+	}
+	s->part = tensor_part(t, code[bits], t->count);
+}
+
+/* A matrix of kind "nf4" (double quantised), of blocks, of integers or of a
+ * float type. */
 static inline void make(struct tensor *t, const char *name, enum tensor_role r,
 			const char *kind, size_t rows, size_t cols)
 {
@@ -76,14 +112,8 @@ static inline void make(struct tensor *t, const char *name, enum tensor_role r,
 
 	if (tensor_init(t, name, r, d ? d : DTYPE_F32, 2, shape))
 		fail("tensor");
-	if (!d) {
-		t->npart = 0;
-		t->node[0].kind = STORE_NF4;
-		t->node[0].block = 64;
-		t->node[0].scale = nested_scales(t, size_ceil(rows * cols,
-							      64));
-		t->node[0].part = tensor_part(t, DTYPE_U4, rows * cols);
-	}
+	if (!d)
+		make_coded(t, kind);
 	if (tensor_alloc(t))
 		fail("tensor");
 	for (int i = 0; i < t->npart; i++)

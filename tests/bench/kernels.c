@@ -285,7 +285,10 @@ static void time_packing(const char *kind, size_t rows, size_t cols)
 
 int main(int argc, char **argv)
 {
-	static const char *const kind[] = { "f32", "bf16", "nf4" };
+	static const char *const kind[] = {
+		"f32", "bf16", "nf4", "q4_0", "q4_1", "q8_0", "q4_k", "q6_k",
+		"int2", "int3", "int4", "int8",
+	};
 	static const size_t rows[] = { 64, 256, 1024, 1 };
 	size_t lanes = 2;
 

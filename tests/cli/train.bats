@@ -341,3 +341,42 @@ meta() { # STREAM KEY: the JSON of a META record
 	[ "$output" = "meta train: other values" ]
 	cmp "$T/one.log" "$T/all.log"
 }
+
+# ---- a GGUF as it is ----
+
+@test "a GGUF's blocks are trained on as they are: the values in f32 give the same" {
+	local run=(-r 2 -n 1 -b 1 -g 2 --length 48 -d "$T/chat.jsonl") f
+	[ -n "${WEFT_MODEL-}" ] || skip "WEFT_MODEL is not set"
+	cat > "$T/chat.jsonl" <<-'END'
+	{"prompt": "The capital of France is", "completion": " Paris."}
+	{"prompt": "Two and two make", "completion": " four."}
+	END
+	cd "$T"
+	"$BIN/st-import" --blocks keep -o kept.st "$WEFT_MODEL"
+	"$BIN/st-import" --dtype f32 -u -o f32.st "$WEFT_MODEL"
+	"$BIN/st-ls" kept.st | grep -q '^linear  *q4_1 .*layers.0.self_attn.q_proj'
+	"$BIN/st-ls" f32.st | grep -q '^linear  *f32 .*layers.0.self_attn.q_proj'
+	for f in kept.st f32.st "$WEFT_MODEL"; do
+		"$BIN/peft-step" -q "${run[@]}" --log "$(basename "$f").log" \
+			-o "$(basename "$f").a" "$f"
+	done
+	cp "$(basename "$WEFT_MODEL").a" gguf.a
+	# The stream of the blocks is the file: the adapters are the same bytes.
+	cmp gguf.a kept.st.a
+	# Nothing but the base's digest differs.
+	[ "$("$BIN/st-diff" --tolerance 0 gguf.a f32.st.a)" = \
+		"meta train: other values" ]
+	[ "$(jq -c 'select(.loss) | [.loss, .norm]' kept.st.log)" = \
+		"$(jq -c 'select(.loss) | [.loss, .norm]' f32.st.log)" ]
+	[ "$(jq -c 'select(.loss)' kept.st.log | wc -l)" -ge 1 ]
+	# A merged model is dense, of the values' type.
+	"$BIN/merge-adapter" -u kept.st gguf.a |
+		"$BIN/st-ls" - | grep -q '^linear  *bf16 .*layers.0.self_attn.q_proj'
+	# Quantising decodes as st-import does; the embedding stays what it is.
+	"$BIN/quantize-nf4" -o a.nf4 "$WEFT_MODEL"
+	run "$BIN/st-diff" --tolerance 0 a.nf4 <("$BIN/quantize-nf4" kept.st)
+	[ "${#lines[@]}" -eq 1 ]
+	[[ $output == "tensor model.embed_tokens.weight: "* ]]
+	refuses 65 "--dtype" st-export --to hf out kept.st
+	rm -f f32.st a.nf4
+}

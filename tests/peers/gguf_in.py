@@ -156,7 +156,8 @@ def case(arch, kind, rope=None):
                   and rope_there["original_max_position_embeddings"] == 8192)
 
 
-for kind in (Q.F32, Q.F16, Q.BF16, Q.Q4_0, Q.Q4_1, Q.Q8_0):
+for kind in (Q.F32, Q.F16, Q.BF16, Q.Q4_0, Q.Q4_1, Q.Q5_0, Q.Q5_1,
+             Q.Q8_0):
     case("llama", kind)
 case("llama", Q.F32, "yarn")
 case("llama", Q.F32, "llama3")

@@ -247,7 +247,7 @@ static void decode(const char *name, const unsigned char *src, float *dst)
 {
 	for (size_t i = 0; gguf_block_at(i); i++)
 		if (!strcmp(gguf_block_at(i)->name, name)) {
-			gguf_block_at(i)->decode(dst, src, 1);
+			gguf_block_at(i)->decode(dst, src, 0, 1);
 			return;
 		}
 	fail();

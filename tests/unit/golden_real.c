@@ -26,7 +26,7 @@ static void open_base(struct training *r, struct collection *c,
 {
 	char *paths[] = { getenv("WEFT_MODEL"), NULL };
 
-	if (collect(c, paths))
+	if (collect_decoded(c, paths))
 		fail_msg("%s", err_text());
 	for (size_t i = 0; i < c->base.tensors.n; i++) {
 		struct tensor *t = &c->base.tensors.at[i], q;

@@ -29,7 +29,7 @@ static int setup(void **state)
 	(void)state;
 	if (!path || !*path)
 		return 0;
-	if (collect(&in, paths) ||
+	if (collect_decoded(&in, paths) ||
 	    model_open(&model, &in.base.tensors, NULL, NULL) ||
 	    pool_new(&pool, 2) ||
 	    scorer_new(&scorer, model.program, pool, &need)) {

@@ -1,0 +1,40 @@
+/*
+ * gguf_blocks - the ways in which a GGUF file stores numbers
+ *
+ * A row of a tensor is a whole number of blocks. kernel/blocks.h says what
+ * the values are.
+ */
+#ifndef WEIGHT_GGUF_BLOCKS_H
+#define WEIGHT_GGUF_BLOCKS_H
+
+#include "tensor/dtype.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { GGUF_UNIT = 32 };        /* every block is a whole number of units */
+
+struct gguf_block {
+	uint32_t type;          /* its number in a file */
+	const char *name;       /* "Q4_1"; a stream has it in small letters */
+	size_t count, bytes;    /* elements and bytes of a block; bytes 0: the
+				 * type is known by name only */
+	enum dtype dtype;       /* plain numbers; DTYPE_NONE: blocks */
+
+	/* Units [first, first + n) of the blocks at src to dst, GGUF_UNIT
+	 * values each. NULL for plain numbers. */
+	void (*decode)(float *dst, const unsigned char *src, size_t first,
+		       size_t n);
+};
+
+/* NULL: a number that llama.cpp does not use. */
+const struct gguf_block *gguf_block_find(uint32_t type);
+
+/* A format of blocks that can be decoded, in letters of either case; NULL:
+ * there is none of that name. */
+const struct gguf_block *gguf_block_named(const char *name);
+
+/* Past the last: NULL. */
+const struct gguf_block *gguf_block_at(size_t i);
+
+#endif

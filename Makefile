@@ -18,7 +18,7 @@ ALL     = -std=c11 -D_POSIX_C_SOURCE=200809L -ffp-contract=off \
 LIBS    = -lzstd -lmsgpackc -ljansson -lxxhash -lpcre2-8 -lutf8proc \
 	  -lm -pthread
 
-VARIANT = $(if $(findstring x86_64,$(shell $(CC) -dumpmachine)),,%_avx2.c %_avx512.c)
+VARIANT = $(if $(findstring x86_64,$(shell $(CC) -dumpmachine)),,%_avx2.c %_avx512.c %_avx512bf16.c)
 SRC     = $(filter-out $(VARIANT),$(wildcard libcommon/*/*.c formats/*.c))
 GEN     = $(O)/gen/builtin_families.c $(O)/gen/builtin_templates.c
 LIB     = $(patsubst %.c,$(O)/%.o,$(SRC)) $(GEN:.c=.o)

@@ -16,7 +16,7 @@
 
 static struct opt_list tasks, data, require;
 static const char *adapter, *arch, *chat_template, *per_token, *log_samples;
-static int train_on_prompt;
+static int compute, train_on_prompt;
 static const struct task *chosen[8];    /* each once: there are fewer */
 static size_t nchosen;
 static struct task_options how = { .window = 2048, .most = 64 };
@@ -49,6 +49,8 @@ static struct opt own[] = {
 	  "loss, ppl: losses of label tokens, a JSON array a sequence" },
 	{ "log-samples", 0, OPT_TEXT, &log_samples, "FILE",
 	  "mc, exact: a JSON object a record" },
+	{ "compute", 0, OPT_CHOICE, &compute, NULL,
+	  "factors of the base's products", .choices = "f32|bf16" },
 	{ "arch", 0, OPT_TEXT, &arch, "FILE", "a model family of your own" },
 	{ 0 }
 };
@@ -252,6 +254,7 @@ static int open_session(struct session *s, char **operands)
 	TRY(model_open(&s->model, &s->in.base.tensors, a ? &a->tensors : NULL,
 		       a ? json_object_get(a->meta, "adapter") : NULL,
 		       s->arch_text));
+	program_compute(s->model.program, compute);
 	s->text_err = base_text_open(&s->text, &s->in.base, chat_template);
 	TRY(pool_new(&s->pool, opt_common.threads ? opt_common.threads
 						  : os_cpus()));

@@ -15,7 +15,7 @@
 
 static const char *adapter, *arch, *chat_template, *prompt, *prompt_file;
 static const char *system_text;
-static int chat, show_ids;
+static int chat, compute, show_ids;
 static size_t most = 128;
 static struct sampling how = {
 	.temperature = 0, .top_p = 1, .repetition_penalty = 1, .seed = 42,
@@ -47,6 +47,8 @@ static struct opt own[] = {
 	  "chat template instead of the model's", .alias = "chat-template" },
 	{ "ids", 0, OPT_FLAG, &show_ids, NULL,
 	  "print token ids instead of text, the stop token too" },
+	{ "compute", 0, OPT_CHOICE, &compute, NULL,
+	  "factors of the base's products", .choices = "f32|bf16" },
 	{ "arch", 0, OPT_TEXT, &arch, "FILE", "a model family of your own" },
 	{ 0 }
 };
@@ -217,6 +219,7 @@ static int open_model(struct session *s, char **operands)
 	TRY(model_open(&s->model, &s->in.base.tensors, a ? &a->tensors : NULL,
 		       a ? json_object_get(a->meta, "adapter") : NULL,
 		       s->arch_text));
+	program_compute(s->model.program, compute);
 	return base_text_open(&s->text, &s->in.base, chat_template);
 }
 

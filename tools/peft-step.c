@@ -139,6 +139,7 @@ static int open_program(struct work *w)
 	if (arch)
 		TRY(io_read_file(&w->arch_text, &size, arch, 1 << 20));
 	TRY(program_open(&w->program, &w->in.in.base.tensors, w->arch_text));
+	program_compute(w->program, compute);
 	return program_adapt(w->program, &w->set);
 }
 

@@ -23,6 +23,7 @@ enum {
 struct packed {
 	const float *x;
 	size_t stride, k;
+	enum gemm_compute compute;
 	int late;               /* an early output makes it */
 	float *at;              /* blocks of k, each of all rows' panels */
 };
@@ -71,9 +72,10 @@ static size_t find_x(struct job *job, const struct gemm_term *t)
 
 	for (i = 0; i < job->nx; i++)
 		if (job->xs[i].x == t->x && job->xs[i].stride == t->stride &&
-		    job->xs[i].k == t->k)
+		    job->xs[i].k == t->k && job->xs[i].compute == t->compute)
 			return i;
-	job->xs[job->nx++] = (struct packed){ t->x, t->stride, t->k, 0, NULL };
+	job->xs[job->nx++] = (struct packed){ t->x, t->stride, t->k,
+					      t->compute, 0, NULL };
 	for (size_t o = 0; o < job->nout; o++)
 		job->xs[i].late |= job->out[o].early && job->out[o].y == t->x;
 	return i;
@@ -89,8 +91,31 @@ static size_t collect_x(struct job *job)
 			job->which[o][t] = (unsigned char)
 				find_x(job, &job->out[o].term[t]);
 	for (size_t i = 0; i < job->nx; i++)
-		ksum += job->xs[i].k;
+		ksum += gemm_columns(job->xs[i].k, job->xs[i].compute);
 	return ksum;
+}
+
+/* A block of k of an X, packed, and what works on it. */
+struct block {
+	gemm_pack_x_fn *pack_x;
+	gemm_block_fn *multiply;
+	size_t k, kc;           /* in it; and counted as its panels do */
+	float *x;
+};
+
+static struct block block_of(const struct job *job, const struct packed *p,
+			     size_t k)
+{
+	const struct kernels *f = kernels();
+	size_t n = size_min(p->k - k, GEMM_KC);
+	int half = p->compute == GEMM_BF16;
+
+	return (struct block){
+		half ? f->gemm_pack_x_bf16 : f->gemm_pack_x,
+		half ? f->gemm_block_bf16 : f->gemm_block,
+		n, gemm_columns(n, p->compute),
+		p->at + padded(job->rows) * gemm_columns(k, p->compute),
+	};
 }
 
 static void pack_x_task(void *ctx, size_t task, size_t lane)
@@ -106,10 +131,9 @@ static void pack_x_task(void *ctx, size_t task, size_t lane)
 	if (p->late != job->late)
 		return;
 	for (size_t k = 0; k < p->k; k += GEMM_KC) {
-		size_t kc = size_min(p->k - k, GEMM_KC);
+		struct block b = block_of(job, p, k);
 
-		kernels()->gemm_pack_x(p->at + padded(job->rows) * k + row * kc,
-				       x + k, p->stride, n, kc);
+		b.pack_x(b.x + row * b.kc, x + k, p->stride, n, b.k);
 	}
 }
 
@@ -147,7 +171,8 @@ static size_t lane_time(const struct job *job, size_t lanes, size_t panels,
 
 static int is_dot(const struct job *job, const struct gemm_term *t)
 {
-	return job->rows == 1 && t->dot && t->use == GEMM_NT && t->k;
+	return job->rows == 1 && t->dot && t->use == GEMM_NT && t->k &&
+	       t->compute == GEMM_F32;
 }
 
 /* Is nothing packed at all? Then a lane should have columns that lie together,
@@ -204,17 +229,20 @@ static float *corner(const struct job *job, const struct area *a, size_t i)
 	return a->out->y + (job->row + i) * a->out->stride + a->n0;
 }
 
-/* One block of k of one term. */
-static void multiply(const struct job *job, const struct packed *p,
-		     const struct area *a, size_t k, const float *w, int first)
+/* The block of k of one term that begins at k; w is room for its panels. */
+static void multiply(const struct job *job, const struct gemm_term *t,
+		     const struct packed *p, const struct area *a, size_t k,
+		     float *w, int first)
 {
-	size_t kc = size_min(p->k - k, GEMM_KC);
-	const float *x = p->at + padded(job->rows) * k;
+	struct block b = block_of(job, p, k);
 
+	t->pack(t->w, w, k, k + b.k, a->n0, a->n1, t->use);
+	if (t->compute == GEMM_BF16)
+		kernels()->gemm_pair_w(w, chunks(a->n1 - a->n0, 1), b.k);
 	for (size_t i = a->i0; i < a->i1; i += MC)
-		kernels()->gemm_block(corner(job, a, i), a->out->stride,
-				      size_min(a->i1 - i, MC), a->n1 - a->n0,
-				      x + i * kc, w, kc, first);
+		b.multiply(corner(job, a, i), a->out->stride,
+			   size_min(a->i1 - i, MC), a->n1 - a->n0,
+			   b.x + i * b.kc, w, b.kc, first);
 }
 
 static struct area area_of(const struct job *job, size_t task)
@@ -255,10 +283,7 @@ static void run_area(const struct job *job, const struct area *a, float *w)
 			continue;
 		}
 		for (size_t k = 0; k < term->k; k += GEMM_KC) {
-			term->pack(term->w, w, k,
-				   size_min(k + GEMM_KC, term->k), a->n0,
-				   a->n1, term->use);
-			multiply(job, p, a, k, w, first);
+			multiply(job, term, p, a, k, w, first);
 			first = 0;
 		}
 	}
@@ -293,7 +318,7 @@ static void lay_out(struct job *job, float *space, size_t ksum)
 
 	for (size_t i = 0; i < job->nx; i++) {
 		job->xs[i].at = at;
-		at += rows * job->xs[i].k;
+		at += rows * gemm_columns(job->xs[i].k, job->xs[i].compute);
 	}
 	job->wbuf = space + size_align(rows * ksum, 16);
 }

@@ -3,7 +3,7 @@
 #
 # LoRA r=8 on all linear layers, 1,024 tokens a step. WEFT_MODEL is the GGUF
 # file; without it nothing is measured. STEPS: how many, the first left out.
-# limit: 4 flop a parameter and token at the peak, measured before each row.
+# limit: 4 flop a parameter and token at f32's peak, measured before each row.
 # MB: the most of anonymous and shared memory that was resident.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -56,6 +56,9 @@ measure nf4 1024 2 -b 1 -g 1
 measure f32 1024 2 -b 1 -g 1
 measure nf4 256 2 -b 4 -g 1 -m 600M
 measure nf4 256 2 -b 4 -g 1 -m 450M
+measure nf4 256 2 -b 4 -g 1 --compute bf16
+measure bf16 256 2 -b 4 -g 1 --compute bf16
+measure nf4 1024 2 -b 1 -g 1 --compute bf16
 echo
 measure nf4 256 2 -b 4 -g 1
 cat "$tmp/err"

@@ -17,7 +17,7 @@
  *
  * A term can be computed in bf16 instead (GEMM_BF16): x and the decoded matrix
  * are rounded to it, sums stay f32, and a chain goes up in pairs of k, as
- * kernel/gemm_bf16.h says. That is another result, and the same everywhere, too.
+ * kernel/gemm_bf16.h says. That is another result, the same everywhere.
  */
 #ifndef KERNEL_GEMM_H
 #define KERNEL_GEMM_H

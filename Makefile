@@ -19,7 +19,7 @@ LIBS    = -lzstd -lmsgpackc -ljansson -lxxhash -lpcre2-8 -lutf8proc \
 	  -Wl,--as-needed -lopenblas -Wl,--no-as-needed \
 	  -lm -pthread
 
-VARIANT = $(if $(findstring x86_64,$(shell $(CC) -dumpmachine)),,%_avx2.c %_avx512.c)
+VARIANT = $(if $(findstring x86_64,$(shell $(CC) -dumpmachine)),,%_avx2.c %_avx512.c %_avx512bf16.c)
 SRC     = $(filter-out $(VARIANT),$(wildcard libcommon/*/*.c formats/*.c))
 GEN     = $(O)/gen/builtin_families.c $(O)/gen/builtin_templates.c
 LIB     = $(patsubst %.c,$(O)/%.o,$(SRC)) $(GEN:.c=.o)

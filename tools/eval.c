@@ -17,6 +17,7 @@
 static struct opt_list tasks, data, require;
 static struct data_options reading = DATA_OPTIONS;
 static const char *adapter, *per_token, *log_samples;
+static int compute;
 static struct {
 	const struct task *task;        /* each once, unless a file has it */
 	char *description;              /* that file; or NULL */
@@ -56,6 +57,8 @@ static struct opt own[] = {
 	  "loss, ppl: losses of label tokens, a JSON array a sequence" },
 	{ "log-samples", 0, OPT_TEXT, &log_samples, "FILE",
 	  "mc, exact, files: a JSON object a record" },
+	{ "compute", 0, OPT_CHOICE, &compute, NULL,
+	  "factors of the base's products", .choices = "f32|bf16" },
 	{ 0 }
 };
 
@@ -287,6 +290,7 @@ static int open_session(struct session *s, char **operands)
 	TRY(inputs_one_model(&s->in, &a));
 	TRY(model_open(&s->model, &s->in.base.tensors, a ? &a->tensors : NULL,
 		       a ? json_object_get(a->meta, "adapter") : NULL));
+	program_compute(s->model.program, compute);
 	s->text_err = base_text_open(&s->text, &s->in.base,
 				     reading.chat_template);
 	TRY(pool_new(&s->pool, opt_common.threads ? opt_common.threads

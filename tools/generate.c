@@ -16,7 +16,7 @@
 
 static const char *adapter, *chat_template, *prompt, *prompt_file;
 static const char *system_text, *variables;
-static int chat, show_ids;
+static int chat, compute, show_ids;
 static size_t most = 128;
 static struct sampling how = {
 	.temperature = 0, .top_p = 1, .repetition_penalty = 1, .seed = 42,
@@ -52,6 +52,8 @@ static struct opt own[] = {
 	  .alias = "chat-template-kwargs" },
 	{ "ids", 0, OPT_FLAG, &show_ids, NULL,
 	  "print token ids instead of text, the stop token too" },
+	{ "compute", 0, OPT_CHOICE, &compute, NULL,
+	  "factors of the base's products", .choices = "f32|bf16" },
 	{ 0 }
 };
 
@@ -218,6 +220,7 @@ static int open_model(struct session *s, char **operands)
 	TRY(inputs_one_model(&s->in, &a));
 	TRY(model_open(&s->model, &s->in.base.tensors, a ? &a->tensors : NULL,
 		       a ? json_object_get(a->meta, "adapter") : NULL));
+	program_compute(s->model.program, compute);
 	TRY(base_text_open(&s->text, &s->in.base, chat_template));
 	return base_text_chat(s->text) ?
 	       chat_set_all(base_text_chat(s->text), variables) : 0;

@@ -15,7 +15,6 @@
 #include "train/progress.h"
 #include "train/run_log.h"
 #include "train/run_options.h"
-
 #include "tools/peft_step.h"
 
 struct work {
@@ -128,6 +127,7 @@ static int open_adapter(struct work *w)
 static int open_program(struct work *w)
 {
 	TRY(program_open(&w->program, &w->in.in.base.tensors, NULL));
+	program_compute(w->program, compute);
 	return program_adapt(w->program, &w->set);
 }
 

@@ -55,6 +55,11 @@ struct program_module {
 size_t program_modules(const struct program *p,
 		       const struct program_module **at);
 
+/* Computes the base's products, forward and backward, with factors rounded to
+ * bf16 (see kernel/gemm.h), if bf16 is set; what adapters add, attention and
+ * all else stay f32. Before program_plan(). */
+void program_compute(struct program *p, int bf16);
+
 /* Attaches adapters (borrowed, with their values; NULL: none). E_CONFIG: a
  * module that is not there. Before program_plan(). */
 int program_adapt(struct program *p, const struct adapter_set *s) MUST_CHECK;

@@ -168,6 +168,15 @@ int program_check_used(const struct program *p)
 	return 0;
 }
 
+void program_compute(struct program *p, int bf16)
+{
+	size_t n;
+
+	family_tensors(p->f, &n);
+	for (size_t i = 0; i < n * p->layers; i++)
+		p->bound[i].weight.compute = bf16 ? GEMM_BF16 : GEMM_F32;
+}
+
 void program_unbind(struct program *p)
 {
 	size_t n = 0;

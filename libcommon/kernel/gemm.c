@@ -3,6 +3,7 @@
 #include <stdint.h>
 
 #include "base/size.h"
+#include "kernel/gemm_pieces.h"
 #include "kernel/table.h"
 
 /*
@@ -16,9 +17,6 @@ enum {
 	MC = 256,                       /* rows: MC x KC of X stays in L2 */
 	NC_PANELS = 8,                  /* panels in a chunk, at most */
 	X_FLOATS = 16 << 20,
-	ONE_FLOATS = 4 << 20,           /* of X for one output; above, ... */
-	PIECE_FLOATS = 2 << 20,         /* ... k is cut to such pieces ... */
-	PIECE_LEAST = 5 * GEMM_KC,      /* ... of so many k at least */
 	PACK_ROWS = 64,                 /* rows of X that a task packs */
 	XS = GEMM_OUTPUTS * GEMM_TERMS,
 };
@@ -26,6 +24,7 @@ enum {
 struct packed {
 	const float *x;
 	size_t stride, k;
+	enum gemm_compute compute;
 	int late;               /* an early output makes it */
 	float *at;              /* blocks of k, each of all rows' panels */
 };
@@ -62,7 +61,8 @@ static size_t block_rows(size_t m, size_t ksum)
 
 size_t gemm_space(const struct pool *pool, size_t m, size_t ksum, size_t nout)
 {
-	size_t most = nout == 1 ? ONE_FLOATS : size_max(X_FLOATS, MC * ksum);
+	size_t most = nout == 1 ? GEMM_ONE_FLOATS :
+				  size_max(X_FLOATS, MC * ksum);
 	size_t x = size_min(padded(m) * ksum, most);
 	size_t w = pool_lanes(pool) * wbuf_floats;
 
@@ -75,9 +75,10 @@ static size_t find_x(struct job *job, const struct gemm_term *t)
 
 	for (i = 0; i < job->nx; i++)
 		if (job->xs[i].x == t->x && job->xs[i].stride == t->stride &&
-		    job->xs[i].k == t->k)
+		    job->xs[i].k == t->k && job->xs[i].compute == t->compute)
 			return i;
-	job->xs[job->nx++] = (struct packed){ t->x, t->stride, t->k, 0, NULL };
+	job->xs[job->nx++] = (struct packed){ t->x, t->stride, t->k,
+					      t->compute, 0, NULL };
 	for (size_t o = 0; o < job->nout; o++)
 		job->xs[i].late |= job->out[o].early && job->out[o].y == t->x;
 	return i;
@@ -93,8 +94,31 @@ static size_t collect_x(struct job *job)
 			job->which[o][t] = (unsigned char)
 				find_x(job, &job->out[o].term[t]);
 	for (size_t i = 0; i < job->nx; i++)
-		ksum += job->xs[i].k;
+		ksum += gemm_columns(job->xs[i].k, job->xs[i].compute);
 	return ksum;
+}
+
+/* A block of k of an X, packed, and what works on it. */
+struct block {
+	gemm_pack_x_fn *pack_x;
+	gemm_block_fn *multiply;
+	size_t k, kc;           /* in it; and counted as its panels do */
+	float *x;
+};
+
+static struct block block_of(const struct job *job, const struct packed *p,
+			     size_t k)
+{
+	const struct kernels *f = kernels();
+	size_t n = size_min(p->k - k, GEMM_KC);
+	int half = p->compute == GEMM_BF16;
+
+	return (struct block){
+		half ? f->gemm_pack_x_bf16 : f->gemm_pack_x,
+		half ? f->gemm_block_bf16 : f->gemm_block,
+		n, gemm_columns(n, p->compute),
+		p->at + padded(job->rows) * gemm_columns(k, p->compute),
+	};
 }
 
 static void pack_x_task(void *ctx, size_t task, size_t lane)
@@ -110,10 +134,9 @@ static void pack_x_task(void *ctx, size_t task, size_t lane)
 	if (p->late != job->late)
 		return;
 	for (size_t k = 0; k < p->k; k += GEMM_KC) {
-		size_t kc = size_min(p->k - k, GEMM_KC);
+		struct block b = block_of(job, p, k);
 
-		kernels()->gemm_pack_x(p->at + padded(job->rows) * k + row * kc,
-				       x + k, p->stride, n, kc);
+		b.pack_x(b.x + row * b.kc, x + k, p->stride, n, b.k);
 	}
 }
 
@@ -151,7 +174,8 @@ static size_t lane_time(const struct job *job, size_t lanes, size_t panels,
 
 static int is_dot(const struct job *job, const struct gemm_term *t)
 {
-	return job->rows == 1 && t->dot && t->use == GEMM_NT && t->k;
+	return job->rows == 1 && t->dot && t->use == GEMM_NT && t->k &&
+	       t->compute == GEMM_F32;
 }
 
 /* Is nothing packed at all? */
@@ -207,17 +231,20 @@ static float *corner(const struct job *job, const struct area *a, size_t i)
 	return a->out->y + (job->row + i) * a->out->stride + a->n0;
 }
 
-/* One block of k of one term. */
-static void multiply(const struct job *job, const struct packed *p,
-		     const struct area *a, size_t k, const float *w, int first)
+/* The block of k of one term that begins at k; w is room for its panels. */
+static void multiply(const struct job *job, const struct gemm_term *t,
+		     const struct packed *p, const struct area *a, size_t k,
+		     float *w, int first)
 {
-	size_t kc = size_min(p->k - k, GEMM_KC);
-	const float *x = p->at + padded(job->rows) * k;
+	struct block b = block_of(job, p, k);
 
+	t->pack(t->w, w, t->k0 + k, t->k0 + k + b.k, a->n0, a->n1, t->use);
+	if (t->compute == GEMM_BF16)
+		kernels()->gemm_pair_w(w, chunks(a->n1 - a->n0, 1), b.k);
 	for (size_t i = a->i0; i < a->i1; i += MC)
-		kernels()->gemm_block(corner(job, a, i), a->out->stride,
-				      size_min(a->i1 - i, MC), a->n1 - a->n0,
-				      x + i * kc, w, kc, first);
+		b.multiply(corner(job, a, i), a->out->stride,
+			   size_min(a->i1 - i, MC), a->n1 - a->n0,
+			   b.x + i * b.kc, w, b.kc, first);
 }
 
 static struct area area_of(const struct job *job, size_t task)
@@ -258,10 +285,7 @@ static void run_area(const struct job *job, const struct area *a, float *w)
 			continue;
 		}
 		for (size_t k = 0; k < term->k; k += GEMM_KC) {
-			term->pack(term->w, w, term->k0 + k, term->k0 +
-				   size_min(k + GEMM_KC, term->k), a->n0,
-				   a->n1, term->use);
-			multiply(job, p, a, k, w, first);
+			multiply(job, term, p, a, k, w, first);
 			first = 0;
 		}
 	}
@@ -296,7 +320,7 @@ static void lay_out(struct job *job, float *space, size_t ksum)
 
 	for (size_t i = 0; i < job->nx; i++) {
 		job->xs[i].at = at;
-		at += rows * job->xs[i].k;
+		at += rows * gemm_columns(job->xs[i].k, job->xs[i].compute);
 	}
 	job->wbuf = space + size_align(rows * ksum, 16);
 }
@@ -316,8 +340,8 @@ static void run_turn(struct job *job, struct pool *pool, int early, int late)
 		       size_ceil(job->rows, job->part), area_task, job);
 }
 
-static void gemm_rows(struct pool *pool, void *space, size_t m,
-		      const struct gemm_output *out, size_t nout)
+void gemm_rows(struct pool *pool, void *space, size_t m,
+	       const struct gemm_output *out, size_t nout)
 {
 	struct job job = { .out = out, .nout = nout };
 	size_t ksum = collect_x(&job), most = block_rows(m, ksum);
@@ -332,62 +356,4 @@ static void gemm_rows(struct pool *pool, void *space, size_t m,
 			run_turn(&job, pool, 1, 0);
 		run_turn(&job, pool, 0, early);
 	}
-}
-
-static size_t all_k(const struct gemm_output *o)
-{
-	size_t k = 0;
-
-	for (size_t t = 0; t < o->nterm; t++)
-		k += o->term[t].k;
-	return k;
-}
-
-/* The next k of out's terms from (t, k) on: at most so many, whole blocks. */
-static void next_piece(struct gemm_output *part, const struct gemm_output *out,
-		       size_t *t, size_t *k, size_t most)
-{
-	for (part->nterm = 0; *t < out->nterm; ++*t, *k = 0) {
-		struct gemm_term to = out->term[*t];
-		size_t left = to.k - *k;
-
-		to.x += *k;
-		to.k0 += *k;
-		to.k = left <= most ? left : most / GEMM_KC * GEMM_KC;
-		if (to.k)
-			part->term[part->nterm++] = to;
-		*k += to.k;
-		most -= to.k;
-		if (to.k < left)
-			return;
-	}
-}
-
-/*
- * One output of a long k, such as a head's dx: all rows, or many, of a piece
- * of k at a time. So W is decoded once for them, and X is multiplied while it
- * is still near. The blocks of k are the same ones, in the same order.
- */
-static void gemm_pieces(struct pool *pool, void *space, size_t m,
-			const struct gemm_output *out)
-{
-	size_t rows = size_min(padded(m), PIECE_FLOATS / PIECE_LEAST);
-	size_t most = PIECE_FLOATS / rows / GEMM_KC * GEMM_KC;
-	struct gemm_output part = *out;
-	size_t t = 0, k = 0;
-
-	while (t < out->nterm) {
-		next_piece(&part, out, &t, &k, most);
-		gemm_rows(pool, space, m, &part, 1);
-		part.add = 1;
-	}
-}
-
-void gemm(struct pool *pool, void *space, size_t m,
-	  const struct gemm_output *out, size_t nout)
-{
-	if (nout == 1 && padded(m) * all_k(out) > ONE_FLOATS)
-		gemm_pieces(pool, space, m, out);
-	else
-		gemm_rows(pool, space, m, out, nout);
 }

@@ -14,6 +14,10 @@
  * multiply-adds that starts from 0 and goes up in k. Nothing else: neither
  * tile, vector width, thread count nor how columns are cut can change it. So
  * plain C, AVX2 and AVX-512 agree bit for bit.
+ *
+ * A term can be computed in bf16 instead (GEMM_BF16): x and the decoded matrix
+ * are rounded to it, sums stay f32, and a chain goes up in pairs of k, as
+ * kernel/gemm_bf16.h says. That is another result, the same everywhere.
  */
 #ifndef KERNEL_GEMM_H
 #define KERNEL_GEMM_H
@@ -54,6 +58,8 @@ typedef void gemm_pack_fn(const void *w, float *dst, size_t k0, size_t k1,
 typedef void gemm_dot_fn(const void *w, float *y, const float *x, size_t n0,
 			 size_t n1, int first);
 
+enum gemm_compute { GEMM_F32, GEMM_BF16 };
+
 struct gemm_term {
 	const float *x;         /* (m, k) */
 	size_t stride;          /* floats from a row of x to the next */
@@ -61,7 +67,9 @@ struct gemm_term {
 	gemm_pack_fn *pack;
 	const void *w;
 	enum gemm_use use;
-	gemm_dot_fn *dot;       /* or NULL: one row goes through pack, too */
+	gemm_dot_fn *dot;       /* or NULL: one row goes through pack, too;
+				 * for f32 */
+	enum gemm_compute compute;
 	size_t k0;              /* of W's k, the one that x begins with; a
 				 * multiple of GEMM_KC, mostly 0 */
 };
@@ -79,9 +87,16 @@ struct gemm_output {
 	float scale;            /* ... and multiplied by this in the end */
 };
 
+/* The columns that X (m, k) counts for, packed. One that is used in f32 and in
+ * bf16 is packed twice. */
+static inline size_t gemm_columns(size_t k, enum gemm_compute c)
+{
+	return c == GEMM_BF16 ? k / 2 + k % 2 : k;
+}
+
 /* Bytes of work space that gemm() needs, for any product whose m is at most m
- * and whose distinct X have at most ksum columns together, and which has at
- * most nout outputs: for one alone, a long k is packed piece by piece. */
+ * and whose distinct X count for at most ksum columns together, and which has
+ * at most nout outputs: for one alone, a long k is packed piece by piece. */
 size_t gemm_space(const struct pool *pool, size_t m, size_t ksum, size_t nout);
 
 /* The outputs may not overlap each other nor any x, but for an early one's y.

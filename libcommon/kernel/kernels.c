@@ -47,8 +47,16 @@ static void fill_avx512(struct kernels *k)
 #undef FILL
 }
 
+static void fill_avx512bf16(struct kernels *k)
+{
+#define FILL(name) k->name = name##_avx512bf16;
+	KERNELS_AVX512BF16(FILL)
+#undef FILL
+}
+
 #ifdef EMU512 /* tests/emu512: needs no more than AVX2 */
 #define has_avx512 has_avx2
+#define has_avx512bf16 has_avx2
 #else
 static int has_avx512(void)
 {
@@ -56,6 +64,11 @@ static int has_avx512(void)
 	       __builtin_cpu_supports("avx512bw") &&
 	       __builtin_cpu_supports("avx512vl") &&
 	       __builtin_cpu_supports("avx512dq");
+}
+
+static int has_avx512bf16(void)
+{
+	return __builtin_cpu_supports("avx512bf16");
 }
 #endif
 #endif
@@ -70,6 +83,7 @@ static const struct {
 #ifdef __x86_64__
 	{ "avx2", has_avx2, fill_avx2 },
 	{ "avx512", has_avx512, fill_avx512 },
+	{ "avx512bf16", has_avx512bf16, fill_avx512bf16 },
 #endif
 };
 

@@ -3,7 +3,7 @@
  *
  * Every field has a plain C version, <name>_c, which defines the result; a
  * variant gives the same bits. The levels are climbed from the lowest: each
- * overwrites what it does better. KERNELS=c, avx2 or avx512 in the
+ * overwrites what it does better. KERNELS=c, avx2, avx512 or avx512bf16 in the
  * environment stops the climb there, for tests and bug reports.
  */
 #ifndef KERNEL_KERNELS_H

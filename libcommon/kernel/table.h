@@ -18,6 +18,7 @@
 #include "kernel/cross_entropy.h"
 #include "kernel/dropout.h"
 #include "kernel/gate.h"
+#include "kernel/gemm_bf16.h"
 #include "kernel/gemm_tile.h"
 #include "kernel/nf4.h"
 #include "kernel/norm.h"
@@ -61,7 +62,10 @@
 	K(gelu_tanh_gate)          \
 	K(gelu_tanh_gate_backward) \
 	K(gemm_block)              \
+	K(gemm_block_bf16)         \
 	K(gemm_pack_x)             \
+	K(gemm_pack_x_bf16)        \
+	K(gemm_pair_w)             \
 	K(gemm_tn_block)           \
 	K(layernorm)               \
 	K(layernorm_backward)      \
@@ -118,6 +122,7 @@
 	K(f32_to_bf16)             \
 	K(f32_to_f16)              \
 	K(gemm_block)              \
+	K(gemm_block_bf16)         \
 	K(gemm_pack_x)             \
 	K(gemm_tn_block)           \
 	K(nf4_encode)              \
@@ -162,6 +167,13 @@
 	K(silu_gate)               \
 	K(silu_gate_backward)      \
 	K(vexp)
+	/* the end */
+
+/* What level "avx512bf16" has an instruction for. */
+#define KERNELS_AVX512BF16(K)      \
+	K(gemm_block_bf16)         \
+	K(gemm_pack_x_bf16)        \
+	K(gemm_pair_w)
 	/* the end */
 
 #define KERNELS_FIELD(name) name##_fn *name;

@@ -41,13 +41,26 @@ static int linear_rewrites(const struct op_node *n)
 	return 0;
 }
 
+/* What x (rows, k) takes of gemm()'s space, as the modules use it. */
+static size_t packed(const struct op_module *m, size_t n, size_t k)
+{
+	int uses[] = { [GEMM_F32] = 0, [GEMM_BF16] = 0 };
+
+	for (size_t i = 0; i < n; i++) {
+		uses[op_weight(&m[i])->compute] = 1;
+		uses[GEMM_F32] |= m[i].adapter != NULL;
+	}
+	return (uses[GEMM_F32] ? gemm_columns(k, GEMM_F32) : 0) +
+	       (uses[GEMM_BF16] ? gemm_columns(k, GEMM_BF16) : 0);
+}
+
 static size_t linear_space(const struct op_node *n, const struct pool *pool,
 			   size_t rows, int train)
 {
-	size_t out = 0, ksum = n->in_cols[0];
+	size_t out = 0, ksum = packed(n->module, n->nout, n->in_cols[0]);
 
 	for (size_t i = 0; i < n->nout; i++)
-		out += n->out_cols[i];
+		out += packed(&n->module[i], 1, n->out_cols[i]);
 	if (train)
 		ksum = size_max(ksum, out);
 	return gemm_space(pool, rows, ksum + n->aux,

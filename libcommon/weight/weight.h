@@ -18,6 +18,7 @@ struct weight {
 	const struct tensor *tensor;    /* borrowed; its parts are loaded */
 	size_t rows, cols;
 	gemm_dot_fn *dot;               /* set by bind(), or NULL */
+	enum gemm_compute compute;      /* of its products; bound: f32 */
 	const void *part[4];            /* the format's own short cuts */
 	size_t group;                   /* elements that share a scale */
 };
@@ -62,7 +63,8 @@ static inline struct gemm_term weight_term(const struct weight *w,
 {
 	return (struct gemm_term){ x, stride,
 				   use == GEMM_NT ? w->cols : w->rows,
-				   w->format->pack, w, use, w->dot, 0 };
+				   w->format->pack, w, use, w->dot,
+				   w->compute, 0 };
 }
 
 #endif

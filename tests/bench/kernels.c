@@ -2,10 +2,10 @@
  * kernels [-j N] [-s SECONDS] [word ...] - how fast the matrix product is
  *
  * Prints GFLOP/s, the best of several runs, and its share of what the machine
- * does on nothing but fused multiply-adds, measured between them: other work
- * on the machine slows both. The levels of kernels above plain C take turns in
- * it, run by run; KERNELS chooses one. Words choose the lines that contain one
- * of them.
+ * does on nothing but fused multiply-adds in f32 (in-bf16, a product can do
+ * more), measured between them: other work on the machine slows both. The
+ * levels of kernels above plain C take turns in it, run by run; KERNELS
+ * chooses one. Words choose the lines that contain one of them.
  */
 #include <string.h>
 
@@ -118,7 +118,13 @@ static void line(const char *name, const struct timed *t, struct pool *pool)
 	fflush(stdout);
 }
 
-static void time_product(struct pool *pool, const char *kind, size_t m,
+/* What a product is of: how W is stored, and what is computed in. */
+struct kind {
+	const char *name, *storage;
+	enum gemm_compute compute;
+};
+
+static void time_product(struct pool *pool, const struct kind *kind, size_t m,
 			 size_t nout, const size_t *rows, size_t cols,
 			 enum gemm_use use)
 {
@@ -126,7 +132,7 @@ static void time_product(struct pool *pool, const char *kind, size_t m,
 	struct timed t = { run_product, &p, 0 };
 	size_t most = 0, k;
 	char name[128];
-	int at = snprintf(name, sizeof(name), "%s %s %zux", kind,
+	int at = snprintf(name, sizeof(name), "%s %s %zux", kind->name,
 		      use == GEMM_NT ? "nt" : "nn", cols);
 	for (size_t i = 0; i < nout; i++) {
 		at += snprintf(name + at, sizeof(name) - (size_t)at, "%s%zu",
@@ -144,9 +150,10 @@ static void time_product(struct pool *pool, const char *kind, size_t m,
 	for (size_t i = 0; i < nout; i++) {
 		struct gemm_output *o = &p.out[i];
 
-		make(&p.t[i], "w", ROLE_LINEAR, kind, rows[i], cols);
+		make(&p.t[i], "w", ROLE_LINEAR, kind->storage, rows[i], cols);
 		if (weight_bind(&p.w[i], &p.t[i]))
 			fail("weight");
+		p.w[i].compute = kind->compute;
 		o->n = o->stride = use == GEMM_NT ? rows[i] : cols;
 		o->y = room(m * o->n * sizeof(float));
 		o->nterm = 1;
@@ -176,7 +183,7 @@ static const struct {
 	{ 1, { 576 }, 8 },
 };
 
-static void time_shapes(struct pool *pool, const char *kind, size_t m)
+static void time_shapes(struct pool *pool, const struct kind *kind, size_t m)
 {
 	for (size_t i = 0; i < NELEM(shapes); i++)
 		for (int use = GEMM_NT; use <= GEMM_NN; use++)
@@ -285,10 +292,23 @@ static void time_packing(const char *kind, size_t rows, size_t cols)
 
 int main(int argc, char **argv)
 {
-	static const char *const kind[] = {
-		"f32", "bf16", "nf4", "q4_0", "q4_1", "q8_0", "q4_k", "q6_k",
-		"int2", "int3", "int4", "int8",
+	static const struct kind kind[] = {
+		{ "f32", "f32", GEMM_F32 },
+		{ "bf16", "bf16", GEMM_F32 },
+		{ "nf4", "nf4", GEMM_F32 },
+		{ "q4_0", "q4_0", GEMM_F32 },
+		{ "q4_1", "q4_1", GEMM_F32 },
+		{ "q8_0", "q8_0", GEMM_F32 },
+		{ "q4_k", "q4_k", GEMM_F32 },
+		{ "q6_k", "q6_k", GEMM_F32 },
+		{ "int2", "int2", GEMM_F32 },
+		{ "int3", "int3", GEMM_F32 },
+		{ "int4", "int4", GEMM_F32 },
+		{ "int8", "int8", GEMM_F32 },
+		{ "bf16 in-bf16", "bf16", GEMM_BF16 },
+		{ "nf4 in-bf16", "nf4", GEMM_BF16 },
 	};
+	enum { STORAGES = 12 };
 	static const size_t rows[] = { 64, 256, 1024, 1 };
 	size_t lanes = 2;
 
@@ -302,10 +322,10 @@ int main(int argc, char **argv)
 	printf("%-40s", "GFLOP/s, and their share of the peak");
 	find_levels();
 	printf(" %8s\n", "peak");
-	for (size_t i = 0; i < NELEM(kind); i++)
-		time_packing(kind[i], 1536, 576);
-	for (size_t i = 0; i < NELEM(kind); i++)
-		time_packing(kind[i], 4096, 4096);
+	for (size_t i = 0; i < STORAGES; i++)
+		time_packing(kind[i].storage, 1536, 576);
+	for (size_t i = 0; i < STORAGES; i++)
+		time_packing(kind[i].storage, 4096, 4096);
 	for (size_t j = 1; j <= lanes; j++) {
 		struct pool *pool;
 
@@ -313,7 +333,7 @@ int main(int argc, char **argv)
 			fail("threads");
 		for (size_t r = 0; r < NELEM(rows); r++)
 			for (size_t i = 0; i < NELEM(kind); i++)
-				time_shapes(pool, kind[i], rows[r]);
+				time_shapes(pool, &kind[i], rows[r]);
 		time_gradient(pool, 8, 576, 1024);
 		time_gradient(pool, 576, 8, 1024);
 		time_gradient(pool, 8, 1536, 1024);

@@ -32,8 +32,10 @@ train() { # base data options ...
 		--lr-scheduler constant --log "$tmp/log" --log-times "$@" \
 		-d "$tmp/$data.jsonl" -o "$tmp/a.st" "$tmp/$base.st"
 }
-ours() { # base
-	train "$1" random -b 4 -g 1 --no-pack -n "$steps"
+ours() { # base options ...
+	local base=$1
+	shift
+	train "$base" random -b 4 -g 1 --no-pack -n "$steps" "$@"
 	echo "$(log_rates "$tmp/log") $(cat "$tmp/mb")"
 }
 ours_records() { # options ...
@@ -44,7 +46,7 @@ ours_records() { # options ...
 		tr '\n' ' '
 	cat "$tmp/mb"
 }
-peft() { # f32|nf4 steps [data batch]
+peft() { # f32|bf16|nf4 steps [data batch]
 	"$PYTHON" tests/bench/peers_step.py "$tmp/hf" "$@" 2> "$tmp/err" ||
 		{ tail -n 3 "$tmp/err" >&2; return 1; }
 }
@@ -86,6 +88,8 @@ for ((turn = 0; turn < turns; turn++)); do
 	row step "PEFT, f32" peft f32 "$steps"
 	row step "Weft, NF4" ours nf4
 	row step "PEFT + bitsandbytes, NF4" peft nf4 "$steps"
+	row step "Weft, NF4, --compute bf16" ours nf4 --compute bf16
+	row step "PEFT, bf16" peft bf16 "$steps"
 	row records "Weft, NF4, packed" ours_records
 	row records "PEFT, f32, padded batches of 8" peft f32 1000000 \
 		"$tmp/records.jsonl" 8

@@ -1,4 +1,4 @@
-"""peers_step.py MODEL_DIR f32|nf4 STEPS [DATA BATCH] - PEFT's tokens a second
+"""peers_step.py MODEL_DIR f32|bf16|nf4 STEPS [DATA BATCH] - PEFT's tokens a second
 
 LoRA r=8 on all linear layers, two threads. Without DATA a step is 4 sequences
 of 256 random tokens. With it (JSON lines of input_ids and labels) a step is
@@ -18,7 +18,7 @@ from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
 
 def open_model(path, kind):
-    options = {"dtype": torch.float32}
+    options = {"dtype": torch.bfloat16 if kind == "bf16" else torch.float32}
     if kind == "nf4":
         options["quantization_config"] = BitsAndBytesConfig(
             load_in_4bit=True, bnb_4bit_quant_type="nf4",

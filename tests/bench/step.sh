@@ -3,9 +3,9 @@
 #
 # LoRA r=8 on all linear layers, 1,024 tokens a step. WEFT_MODEL is the GGUF
 # file; without it nothing is measured. STEPS: how many, the first left out.
-# limit: 4 flop a parameter and token at the peak, measured before each row.
-# A row for each kind of adapter and each optimizer shows what it costs beside
-# the plain one.
+# limit: 4 flop a parameter and token at the peak in f32, measured before each
+# row. A row for each kind of adapter and each optimizer shows what it costs
+# beside the plain one.
 # MB: the most of anonymous and shared memory that was resident.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -58,6 +58,9 @@ measure nf4 1024 2 -b 1 -g 1
 measure f32 1024 2 -b 1 -g 1
 measure nf4 256 2 -b 4 -g 1 -m 600M
 measure nf4 256 2 -b 4 -g 1 -m 450M
+measure nf4 256 2 -b 4 -g 1 --compute bf16
+measure bf16 256 2 -b 4 -g 1 --compute bf16
+measure nf4 1024 2 -b 1 -g 1 --compute bf16
 # what other methods, optimizers and storages cost
 for method in dora adalora; do
 	measure nf4 256 2 -b 4 -g 1 --method $method

@@ -174,6 +174,7 @@ static void check_product(const struct weight *w, enum gemm_use use,
 		x[i] = noise();
 	w->format->rows(w, dense, 0, w->rows);
 	o.term[0] = weight_term(w, x, k, use);
+	assert_int_equal(o.term[0].compute, w->compute);
 	gemm(pool, space, m, &o, 1);
 	o.add = 1;
 	gemm(pool, space, m, &o, 1);
@@ -211,6 +212,9 @@ static void test_products_see_the_values(void **arg)
 				check_product(&w, GEMM_NT, rows[r], r + 1);
 				check_product(&w, GEMM_NN, rows[r], r + 1);
 			}
+			w.compute = GEMM_BF16;
+			check_product(&w, GEMM_NT, 6, 2);
+			check_product(&w, GEMM_NN, 6, 2);
 			tensor_release(&t);
 		}
 }

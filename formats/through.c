@@ -25,7 +25,7 @@ static int make_place(struct place *p)
 		return err_set(E_CREATE, "TMPDIR is too long a name");
 	if (!mkdtemp(p->dir)) {
 		p->dir[0] = 0;
-		return err_errno(E_CREATE, tmp);
+		return err_errno(E_CREATE, "%s", tmp);
 	}
 	snprintf(p->in, sizeof(p->in), "%s/in", p->dir);
 	snprintf(p->out, sizeof(p->out), "%s/out", p->dir);
@@ -71,12 +71,12 @@ static int run(const char *command, const struct place *p)
 	int status;
 
 	if (child < 0)
-		return err_errno(E_NOMEM, command);
+		return err_errno(E_NOMEM, "%s", command);
 	if (!child)
 		become(command, p);
 	while (waitpid(child, &status, 0) < 0)
 		if (errno != EINTR)
-			return err_errno(E_IO, command);
+			return err_errno(E_IO, "%s", command);
 	if (WIFSIGNALED(status))
 		return err_set(E_DATA, "the filter '%s' was ended by signal "
 			       "%d", command, WTERMSIG(status));

@@ -12,7 +12,7 @@
 #ifndef PAGER_PAGER_H
 #define PAGER_PAGER_H
 
-#include "base/err.h"
+#include "base/par.h"
 #include "pager/pages.h"
 
 #include <stddef.h>
@@ -43,6 +43,18 @@ struct pager_page {
 	const struct pager_backing *backing;
 	size_t id;              /* its name there */
 	size_t npiece;
+};
+
+/* Who has pages that are not in memory, before a pager has them. */
+struct page_owner {
+	void *ctx;
+	const struct pager_page *page;
+	size_t n;
+
+	/* All into memory for good: no pager is needed. */
+	int (*hold)(void *ctx, struct pool *pool) MUST_CHECK;
+	/* None in memory, all can be loaded: a pager may begin. */
+	int (*ready)(void *ctx) MUST_CHECK;
 };
 
 struct pager_stats {

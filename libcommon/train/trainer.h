@@ -84,9 +84,6 @@ struct trainer_calls {
 	int (*best)(void *ctx, const struct trainer *t);
 	int (*stopping)(void *ctx);             /* 1: end after this step */
 	void (*progress)(void *ctx, const struct trainer *t);
-
-	/* The base's pages, where it is not in memory; NULL: it is. */
-	const struct page_owner *base;
 };
 
 /* What the last step showed. */

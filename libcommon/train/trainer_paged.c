@@ -1,29 +1,28 @@
 /* trainer_paged - the base in pages: held, or brought in layer by layer */
 #include "train/trainer.h"
 
-static struct paging_options options_of(const struct trainer *t)
+static int make_pager(struct trainer *t, const struct page_owner *base)
 {
-	return (struct paging_options){
-		.base = t->calls.base->page,
-		.nbase = t->calls.base->n,
+	struct paging_options o = {
+		.base = base->page,
+		.nbase = base->n,
 		.capacity = t->plan.capacity,
 		.batches = t->options.accumulate,
 		.most = &t->plan.most,
 	};
+
+	TRY(base->ready(base->ctx));
+	return paging_new(&t->paging, t->program, t->plan.need.tokens, &o);
 }
 
 int trainer_pages(struct trainer *t)
 {
-	const struct page_owner *base = t->calls.base;
-	struct paging_options o;
+	const struct page_owner *base = program_base(t->program)->pages;
 
 	if (!base)
 		return 0;
-	if (!t->plan.capacity)
-		return base->hold(base->ctx, t->pool);
-	o = options_of(t);
-	TRY(base->ready(base->ctx));
-	return paging_new(&t->paging, t->program, t->plan.need.tokens, &o);
+	return t->plan.capacity ? make_pager(t, base) :
+				  base->hold(base->ctx, t->pool);
 }
 
 struct part_loss {

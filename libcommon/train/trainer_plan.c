@@ -166,10 +166,11 @@ enum { GOOD_ROWS = 256 };
 /* Bytes of the base that are in its pages. */
 static uint64_t page_bytes(const struct trainer *t)
 {
+	const struct page_owner *o = program_base(t->program)->pages;
 	uint64_t sum = 0;
 
-	for (size_t i = 0; i < t->calls.base->n; i++)
-		sum += t->calls.base->page[i].bytes;
+	for (size_t i = 0; i < o->n; i++)
+		sum += o->page[i].bytes;
 	return sum;
 }
 
@@ -177,10 +178,9 @@ static uint64_t page_bytes(const struct trainer *t)
 static int fits_paged(struct trainer *t, const struct limit *l)
 {
 	struct train_plan *plan = &t->plan;
-	struct paging_options o = {
-		t->calls.base->page, t->calls.base->n, 0, t->options.accumulate,
-		&plan->most,
-	};
+	const struct page_owner *base = program_base(t->program)->pages;
+	struct paging_options o = { base->page, base->n, 0,
+				    t->options.accumulate, &plan->most };
 	uint64_t pages = plan->paged = page_bytes(t), *weights;
 	uint64_t rest, left, least;
 
@@ -211,7 +211,7 @@ static int fit_paged(struct trainer *t, const struct limit *l, size_t least)
 	size_t most = size_max(least, size_min(4 * GOOD_ROWS,
 					       t->plan.most.tokens));
 
-	if (!t->calls.base)
+	if (!program_base(t->program)->pages)
 		return 0;
 	need->visits = 1;
 	need->recompute = program_layers(t->program);

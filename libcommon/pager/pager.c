@@ -26,7 +26,8 @@ static void answer(struct pager *p, int code)
 	uv_cond_signal(&p->answered);
 }
 
-/* Hears an order. Only one to begin takes effect before it can be answered. */
+/* Hears what was posted, once. Only an order to begin takes effect before it
+ * can be answered. */
 static void hear(struct pager *p)
 {
 	int err;
@@ -34,11 +35,14 @@ static void hear(struct pager *p)
 	if (p->ended)
 		pages_end(p->pages);
 	p->ended = 0;
+	if (!p->posted)
+		return;
+	p->posted = 0;
 	if (p->order == ORDER_BEGIN) {
 		err = pages_begin(p->pages);
 		if (err)
 			answer(p, err);
-	} else if (p->order != ORDER_NONE) {
+	} else {
 		pages_pause(p->pages);
 	}
 }
@@ -72,6 +76,7 @@ static void obey(struct pager *p)
 /* All that can be done now. Locked. */
 void pager_go_on(struct pager *p)
 {
+	hear(p);
 	pager_moves(p);
 	obey(p);
 	pager_moves(p); /* of a plan that is new */
@@ -82,7 +87,6 @@ static void on_wake(uv_async_t *wake)
 	struct pager *p = wake->data;
 
 	uv_mutex_lock(&p->lock);
-	hear(p);
 	pager_go_on(p);
 	uv_mutex_unlock(&p->lock);
 }
@@ -101,6 +105,7 @@ static int ask(struct pager *p, enum order order)
 
 	uv_mutex_lock(&p->lock);
 	p->order = order;
+	p->posted = 1;
 	uv_async_send(&p->wake);
 	while (p->order != ORDER_NONE)
 		uv_cond_wait(&p->answered, &p->lock);

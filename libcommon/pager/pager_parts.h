@@ -56,6 +56,7 @@ struct pager {
 	uv_cond_t answered;
 	enum order order;               /* guarded, with what follows */
 	const struct page_plan *plan;
+	int posted;                     /* the order has not been heard yet */
 	int ended;                      /* the step that was open */
 	int answer;
 	char answer_text[MESSAGE];

@@ -35,7 +35,8 @@ struct made {
 	struct page_plan plan;
 };
 
-static inline void make_step(struct made *m, struct dice *d, size_t most, size_t step)
+static inline void make_step(struct made *m, struct dice *d, size_t most,
+			     size_t step)
 {
 	size_t n = 1 + roll(d, most), at = m->start[step];
 
@@ -49,8 +50,8 @@ static inline void make_step(struct made *m, struct dice *d, size_t most, size_t
 }
 
 /* Steps of at most so many pages. */
-static inline void make(struct made *m, struct dice *d, size_t pages, size_t most,
-		 size_t steps)
+static inline void make(struct made *m, struct dice *d, size_t pages,
+			size_t most, size_t steps)
 {
 	memset(m, 0, sizeof(*m));
 	m->npage = pages;

@@ -172,6 +172,20 @@ int trainer_estimate(struct trainer *t, double *seconds) MUST_CHECK;
 
 int trainer_make_plan(struct trainer *t) MUST_CHECK;
 
+struct train_limit {
+	uint64_t budget, free;
+	uint64_t most;          /* budget, or else what is free and in use */
+};
+
+/* What plan.need takes, into plan.bytes. */
+void trainer_cost(struct trainer *t);
+uint64_t trainer_total(const struct bytes_plan *b);
+
+/* Plans for a base that comes and goes, with parts of at least so many tokens;
+ * 0: it does not fit, or all of the base is in memory. */
+int trainer_fit_paged(struct trainer *t, const struct train_limit *l,
+		      size_t least);
+
 /* The loss of a part after its forward; with train, t->loss.dlast too. Adds to
  * *nll. E_DATA: it is not finite. */
 int trainer_loss(struct trainer *t, const struct batch *b, struct mat last,

@@ -14,6 +14,8 @@ static const struct adapter_kind *const kinds[] = {
 	&adapt_embed,
 	&adapt_qalora,
 	&adapt_iec,
+	&adapt_prompt,
+	&adapt_prefix,
 };
 
 const struct adapter_kind *adapter_kind_at(size_t i)
@@ -104,6 +106,14 @@ struct adapter *adapter_set_find(const struct adapter_set *s,
 {
 	for (size_t i = 0; i < s->n; i++)
 		if (!strcmp(s->at[i].module, module))
+			return &s->at[i];
+	return NULL;
+}
+
+const struct adapter *adapter_set_front(const struct adapter_set *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->at[i].kind->front)
 			return &s->at[i];
 	return NULL;
 }
@@ -261,6 +271,14 @@ void adapter_gradient(const struct adapt_pass *p, float *g, size_t stride,
 		b.cols, start, p->batch ? p->batch->nseq : 1);
 }
 
+static const struct tensor *embedding_of(const struct tensor_set *base)
+{
+	for (size_t i = 0; i < base->n; i++)
+		if (base->at[i].role == ROLE_EMBED && base->at[i].rank == 2)
+			return &base->at[i];
+	return NULL;
+}
+
 static int init(struct adapter *a, const struct tensor_set *base,
 		uint64_t seed)
 {
@@ -271,7 +289,7 @@ static int init(struct adapter *a, const struct tensor_set *base,
 	if (!a->kind->needs_weight)
 		return a->kind->init(a, NULL, seed);
 	snprintf(name, sizeof(name), "%s.weight", a->module);
-	t = tensor_set_find(base, name);
+	t = a->kind->front ? embedding_of(base) : tensor_set_find(base, name);
 	if (!t)
 		return err_set(E_DATA, "the base has no %s", name);
 	TRY(weight_bind(&w, t));

@@ -11,7 +11,8 @@
  *   backward  adds to the parameters' gradients, may add terms to dx's product
  *
  * LoRA has forward and backward; a weight that is trained whole (modules_to_
- * save) has weight() and backward.
+ * save) has weight() and backward; a soft prompt, which stands before the
+ * sequences and at no weight, has front alone.
  */
 #ifndef ADAPT_ADAPT_H
 #define ADAPT_ADAPT_H
@@ -28,6 +29,38 @@ enum { ADAPT_PARAMS = 12 };
 
 struct adapter_kind;
 struct adapter_set;
+struct adapter;
+
+/* What a soft prompt has to fit. */
+struct adapter_model {
+	size_t hidden;
+	size_t layers;          /* with attention */
+	size_t keys;            /* columns of a layer's keys, and values; 0:
+				 * they differ */
+};
+
+/*
+ * A soft prompt: virtual tokens (data/samples.h) before every sequence. Rows
+ * of parameter 0 are theirs, and what they hold is views of it, or of its
+ * gradient; one without at: none.
+ */
+struct adapter_front {
+	/* The last virtual token predicts a sequence's first. */
+	int predicts;
+
+	/* E_CONFIG: it is another model's. */
+	int (*check)(const struct adapter *a,
+		     const struct adapter_model *m) MUST_CHECK;
+
+	/* (n, hidden) What the layers begin with; none: zeros. layer: 0. */
+	struct mat (*embedding)(const struct adapter *a, size_t layer,
+				int grad);
+
+	/* (n, keys) The keys (values) in a layer, counted from 0, as attention
+	 * reads them; none: what the layer itself computes. */
+	struct mat (*keys)(const struct adapter *a, size_t layer, int grad);
+	struct mat (*values)(const struct adapter *a, size_t layer, int grad);
+};
 
 struct adapter_param {
 	const char *name;       /* "lora_A": its tensor is "<module>.<name>" */
@@ -190,6 +223,10 @@ struct adapter_kind {
 	 * step, when gradients are still there; E_NOMEM. NULL: nothing. */
 	int (*check)(const struct adapter_set *s, uint64_t steps) MUST_CHECK;
 	int (*settle)(struct adapter_set *s, struct adapt_step *at) MUST_CHECK;
+
+	/* A soft prompt's; it has no forward and what follows from that, and
+	 * its first values come from the embedding, where it needs_weight. */
+	const struct adapter_front *front;
 	void (*release)(struct adapter *a);
 };
 
@@ -208,7 +245,11 @@ struct adapter_site {
 	enum tensor_role role;  /* linear, head or embed */
 	size_t group;           /* weights of a row that share a scale and a
 				 * zero (int storage); 0: there are none */
+	int front;              /* before the sequences: module is
+				 * ADAPTER_FRONT, the rest the embedding's */
 };
+
+#define ADAPTER_FRONT "prompt"
 
 /* All adapters of a model, in the order of its modules. */
 struct adapter_set {
@@ -226,6 +267,9 @@ int adapter_set_add(struct adapter_set *s, const struct adapter_site *site,
 /* NULL: none. */
 struct adapter *adapter_set_find(const struct adapter_set *s,
 				 const char *module);
+
+/* The set's soft prompt. NULL: none. */
+const struct adapter *adapter_set_front(const struct adapter_set *s);
 
 /* Bytes of parameters (gradients take as many of those that are trained). */
 size_t adapter_set_bytes(const struct adapter_set *s, int trained);
@@ -314,6 +358,8 @@ extern const struct adapter_kind
 	adapt_full,
 	adapt_iec,
 	adapt_lora,
+	adapt_prefix,
+	adapt_prompt,
 	adapt_qalora;
 
 #endif

@@ -6,46 +6,6 @@
 
 #include "adapt/match.h"
 
-/* ---- sites ---- */
-
-int adapter_sites_add(struct adapter_sites *s, const struct tensor *t)
-{
-	static const char end[] = ".weight";
-	size_t len = strlen(t->name), room = s->room ? 2 * s->room : 64;
-	struct adapter_site site = { .role = t->role };
-
-	if (t->rank != 2 || len <= strlen(end) ||
-	    strcmp(t->name + len - strlen(end), end) ||
-	    (t->role != ROLE_LINEAR && t->role != ROLE_HEAD &&
-	     t->role != ROLE_EMBED))
-		return 0;
-	if (s->n == s->room) {
-		void *at = realloc(s->at, room * sizeof(*s->at));
-
-		if (!at)
-			return err_set(E_NOMEM, "out of memory");
-		s->at = at;
-		s->room = room;
-	}
-	site.out = t->shape[0];
-	site.in = t->shape[1];
-	if (t->node[0].kind == STORE_INT && site.in % t->node[0].block == 0)
-		site.group = t->node[0].block;
-	site.module = strndup(t->name, len - strlen(end));
-	if (!site.module)
-		return err_set(E_NOMEM, "out of memory");
-	s->at[s->n++] = site;
-	return 0;
-}
-
-void adapter_sites_release(struct adapter_sites *s)
-{
-	for (size_t i = 0; i < s->n; i++)
-		free((char *)s->at[i].module);
-	free(s->at);
-	memset(s, 0, sizeof(*s));
-}
-
 /* ---- checking ---- */
 
 static int check_list(json_t *config, const char *key, int may_be_text)
@@ -129,8 +89,15 @@ static int options_for(struct adapter_options *o, json_t *config,
 static int wants(json_t *config, const struct adapter_site *s, int *whole,
 		 int *beside)
 {
+	const struct adapter_kind *k =
+		adapter_kind_find(json_text(config, "kind", "lora"));
 	int excluded;
 
+	*whole = *beside = 0;
+	if (s->front || (k && k->front)) {
+		*beside = s->front && k && k->front;
+		return 0;
+	}
 	TRY(match_rule(json_object_get(config, "modules_to_save"), s->module,
 		       s->role, whole));
 	TRY(match_rule(json_object_get(config, "target_modules"), s->module,
@@ -273,6 +240,14 @@ static int describe_patterns(struct adapter_set *s, json_t *config)
 	return 0;
 }
 
+static int describe_kinds(struct adapter_set *s, json_t *d)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->at[i].kind->describe)
+			TRY(s->at[i].kind->describe(&s->at[i], d));
+	return 0;
+}
+
 /* s->config: config with what was left out said, and targets as names. */
 static int describe(struct adapter_set *s, json_t *config,
 		    const struct adapter_sites *sites)
@@ -287,6 +262,8 @@ static int describe(struct adapter_set *s, json_t *config,
 		json_array_clear(list);
 		TRY(name_targets(list, s, 1));
 	}
+	if (adapter_set_front(s))
+		return describe_kinds(s, d);
 	json_object_set_new(d, "kind",
 			    json_string(json_text(config, "kind", "lora")));
 	json_object_set_new(d, "r", number(rank_of(config)));
@@ -299,9 +276,7 @@ static int describe(struct adapter_set *s, json_t *config,
 	json_object_del(d, "layers_to_transform");
 	if (!json_is_array(json_object_get(d, "modules_to_save")))
 		json_object_set_new(d, "modules_to_save", json_array());
-	for (size_t i = 0; i < s->n; i++)
-		if (s->at[i].kind->describe)
-			TRY(s->at[i].kind->describe(&s->at[i], d));
+	TRY(describe_kinds(s, d));
 	return describe_patterns(s, config);
 }
 

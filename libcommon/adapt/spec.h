@@ -21,6 +21,10 @@
  *                      its value instead of r, alpha
  *     modules_to_save  list of names as above: trained whole
  *
+ * A soft prompt's (adapt/soft.h) stands before the sequences and has, instead
+ * of all these but kind:
+ *     num_virtual_tokens, token_dim, num_layers, num_attention_heads
+ *
  * Absent keys and null mean PEFT's defaults, but alpha is 2 r. Other keys are
  * kept as they are.
  */
@@ -35,8 +39,9 @@ struct adapter_sites {
 	size_t n, room;
 };
 
-/* Adds "<module>.weight" matrices of linear layers, head and embedding;
- * ignores all else. The tensor need not be loaded. E_NOMEM. */
+/* Adds "<module>.weight" matrices of linear layers, head and embedding, and
+ * with the first embedding the place before the sequences; ignores all else.
+ * The tensor need not be loaded. E_NOMEM. */
 int adapter_sites_add(struct adapter_sites *s,
 		      const struct tensor *t) MUST_CHECK;
 void adapter_sites_release(struct adapter_sites *s);

@@ -80,6 +80,7 @@ void program_free(struct program *p)
 	free(p->value);
 	free(p->state);
 	free(p->time);
+	free(p->prompt);
 	family_config_free(p->own_config);
 	family_free(p->own_family);
 	free(p);
@@ -168,7 +169,9 @@ size_t program_longest(const struct program *p)
 	for (size_t i = 0; i < p->nnode; i++)
 		if (p->node[i].op.op == &op_position)
 			n = size_min(n, p->node[i].op.module[0].weight->rows);
-	return n;
+	if (n == SIZE_MAX)
+		return n;
+	return n - size_min(n, program_front_most(p));
 }
 
 double program_flops(const struct program *p)
@@ -227,9 +230,10 @@ static int not_there(const struct program *p, const struct adapter_set *s)
 
 int program_adapt(struct program *p, const struct adapter_set *s)
 {
-	size_t used = 0;
-	const struct adapter *a;
+	const struct adapter *a = s ? adapter_set_front(s) : NULL;
+	size_t used = a != NULL;
 
+	TRY(program_prompts(p, &a, a != NULL));
 	for (size_t i = 0; i < p->nnode; i++)
 		TRY(adapt_node(&p->node[i], s, &used));
 	TRY(adapt_node(&p->head, s, &used));

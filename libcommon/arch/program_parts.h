@@ -112,6 +112,8 @@ struct program {
 	size_t *state;                  /* (layers) what each block leaves */
 	size_t ncache;                  /* attends */
 	int keep_states;
+	const struct adapter **prompt;  /* (nprompt) */
+	size_t nprompt;
 
 	struct pool *pool;
 	struct plan *plan;

@@ -1,4 +1,4 @@
-/* A PEFT adapter directory (LoRA) as an adapter stream */
+/* A PEFT adapter directory as an adapter stream */
 #include "formats/source.h"
 
 #include <stdio.h>
@@ -10,6 +10,7 @@
 #include "formats/foreign.h"
 #include "formats/hf_names.h"
 #include "formats/peft_config.h"
+#include "formats/peft_front.h"
 #include "formats/peft_kinds.h"
 #include "formats/safetensors.h"
 
@@ -66,6 +67,29 @@ static int is_pruned(const struct peft_kind *kind,
 		     const struct safetensors_entry *e)
 {
 	return !strcmp(kind->type, "ADALORA") && !e->bytes;
+}
+
+/* A soft prompt is one tensor. */
+static int fill_front(struct foreign *f, const struct safetensors *s,
+		      size_t file, json_t *peft)
+{
+	const struct safetensors_entry *e = s->entry;
+	struct foreign_item *item;
+
+	if (s->n != 1 || strcmp(e->name, PEFT_FRONT))
+		return err_set(E_DATA, "%zu tensors, of which %s is the first; "
+			       "want " PEFT_FRONT " alone", s->n,
+			       s->n ? e->name : "none");
+	if (!dtype_is_float(e->dtype) || e->rank != 2 || !e->bytes)
+		return err_set(E_DATA, "%s: is no matrix of a float type",
+			       e->name);
+	TRY(peft_front_read(f->meta, peft, e->shape[0], e->shape[1]));
+	TRY(foreign_add(f, peft_kind_of(peft)->front, ROLE_ADAPTER, DTYPE_F32,
+			e->rank, e->shape, &item));
+	item->file = file;
+	item->at = e->at;
+	item->from = e->dtype;
+	return 0;
 }
 
 static int add_tensor(struct foreign *f, const struct safetensors_entry *e,
@@ -190,6 +214,8 @@ static int fill(struct foreign *f, const struct safetensors *s, size_t file,
 		json_t *peft)
 {
 	TRY(peft_config_check(peft));
+	if (peft_kind_of(peft)->front)
+		return fill_front(f, s, file, peft);
 	for (size_t i = 0; i < s->n; i++)
 		TRY(add_tensor(f, &s->entry[i], file, peft));
 	if (!f->n)

@@ -10,6 +10,9 @@ static const struct peft_kind kinds[] = {
 	{ "dora", "LORA", "use_dora", 0, ".lora_magnitude_vector" },
 	{ "qalora", "LORA", "use_qalora", 0, NULL },
 	{ "lora", "LORA", NULL, 0, NULL },
+	{ "prompt", "PROMPT_TUNING", NULL, 0, NULL, "prompt.embeddings" },
+	{ "prefix", "PREFIX_TUNING", NULL, 0, NULL, "prompt.keys_values" },
+	{ "prompt", "P_TUNING", NULL, 0, NULL, "prompt.embeddings" },
 };
 
 static const struct peft_param params[] = {

@@ -1,5 +1,6 @@
 #include "formats/peft_config.h"
 
+#include "formats/peft_front.h"
 #include "formats/peft_kinds.h"
 
 #include <string.h>
@@ -115,6 +116,8 @@ int peft_config_write(json_t **peft, json_t *adapter, const char *base,
 			       "written for PEFT");
 	name = base ? json_string(base) :
 	       json_is_string(name) ? json_incref(name) : json_null();
+	if (kind->front)
+		return peft_front_write(peft, kind, adapter, name);
 	*peft = json_pack(
 		"{so sn so ss so sb sb sn sn so so so ss so so sn so ss sb so}",
 		"alpha_pattern", take(adapter, "alpha_pattern", json_object()),

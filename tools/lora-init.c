@@ -11,6 +11,7 @@
 #include "base/sig.h"
 #include "formats/collect.h"
 #include "formats/sink.h"
+#include "formats/soft_text.h"
 #include "train/begin.h"
 
 static struct adapter_choice choice = ADAPTER_CHOICE;
@@ -63,6 +64,13 @@ static const struct opt_program program = {
 	"a scale, so that the update merges into the zeros and the base stays "
 	"as small as it is. --method iec adds IR-QLoRA's elastic connection: "
 	"means of the inputs beside A, and its outputs, repeated, beside B.\n\n"
+	"SOFT PROMPTS. --method prompt makes --virtual-tokens rows that stand "
+	"before every text as if they were embeddings of tokens; they begin as "
+	"rows of the vocabulary that are drawn, as the tokens of "
+	"--prompt-init-text, or (--prompt-init random) uniform within 0.5. "
+	"--method prefix makes as many keys and values for every layer's "
+	"attention, near zero at first. They have no rank, and stand at no "
+	"module.\n\n"
 	"With --from the adapter is an old one's copy, without the state of "
 	"its training: its next training is a new one. The options that say "
 	"what the adapter is are then errors.\n\n"
@@ -88,6 +96,8 @@ struct work {
 	struct begin begin;
 	struct adapter_set set;
 	struct collection old;          /* --from */
+	struct collected files;         /* the base's, for a prompt's text */
+	int has_text;
 	struct source *in;
 	struct sink *out;
 	struct pool *pool;
@@ -95,6 +105,27 @@ struct work {
 };
 
 /* ---- the inputs ---- */
+
+/* Side files, of which the tokenizer is wanted; then, before the first weight,
+ * the tokens of the text that a soft prompt begins as. */
+static int read_text(struct work *w, const struct item *item)
+{
+	struct tensor copy;
+	int err;
+
+	if (!choice.prompt_text || w->has_text)
+		return 0;
+	if (item->tensor->role != ROLE_BLOB) {
+		w->has_text = 1;
+		return soft_text(w->config, &w->files, choice.prompt_text);
+	}
+	TRY(source_load(w->in));
+	err = tensor_copy(&copy, item->tensor);
+	if (!err)
+		err = tensor_set_take(&w->files.tensors, &copy);
+	tensor_release(&copy);
+	return err;
+}
 
 /* A base's tensor that the adapter's first values depend on, or change. */
 static int take(struct work *w, const struct item *item)
@@ -118,6 +149,8 @@ static int look(struct work *w, const struct item *item)
 		w->nbase += item->kind == ITEM_HEAD;
 		if (w->nbase > 1)
 			return err_set(E_DATA, "two bases on the input");
+		if (item->kind == ITEM_TENSOR && !from)
+			TRY(read_text(w, item));
 		if (item->kind == ITEM_TENSOR)
 			TRY(begin_look(&w->begin, item->tensor, &load));
 		if (load && !from)
@@ -276,6 +309,7 @@ int main(int argc, char **argv)
 	begin_release(&w.begin);
 	pool_free(w.pool);
 	collection_release(&w.old);
+	tensor_set_release(&w.files.tensors);
 	json_decref(w.config);
 	return err;
 }

@@ -6,9 +6,11 @@
 
 #include "adapt/spec.h"
 #include "arch/family.h"
+#include "arch/soft_model.h"
 #include "base/io.h"
 #include "base/os.h"
 #include "base/sig.h"
+#include "formats/soft_text.h"
 #include "formats/through.h"
 #include "formats/train_inputs.h"
 #include "train/profile.h"
@@ -93,6 +95,10 @@ static int make_adapter(struct work *w)
 	json_t *config;
 	int err = adapter_choice_config(&config, &choice);
 
+	if (!err)
+		err = soft_model_of(config, &w->in.in.base.tensors);
+	if (!err)
+		err = soft_text(config, &w->in.in.base, choice.prompt_text);
 	if (!err)
 		err = adapter_set_make(&w->set, config, &w->sites);
 	json_decref(config);
@@ -264,22 +270,6 @@ static int print_plan(struct work *w)
 	return fflush(stdout) ? err_errno(E_IO, "<stdout>") : 0;
 }
 
-/* The default checkpoint stands beside the output. */
-static int name_checkpoint(struct work *w)
-{
-	const char *base = checkpoint ? checkpoint : opt_common.output;
-	size_t size;
-
-	if (!base || (!checkpoint && !strcmp(base, "-")))
-		return 0;
-	size = strlen(base) + sizeof(".ckpt");
-	w->checkpoint = malloc(size);
-	if (!w->checkpoint)
-		return err_set(E_NOMEM, "out of memory");
-	snprintf(w->checkpoint, size, "%s%s", base, checkpoint ? "" : ".ckpt");
-	return 0;
-}
-
 /* Runs; then a checkpoint where the run is not at its end. */
 static int train(struct work *w)
 {
@@ -344,7 +334,8 @@ static int run(struct work *w, char *const *operands)
 	TRY(start(w));
 	if (dry_run)
 		return print_plan(w);
-	TRY(name_checkpoint(w));
+	TRY(run_checkpoint_name(&w->checkpoint, checkpoint,
+				opt_common.output));
 	TRY(sink_open(&w->out, opt_common.output, &(struct sink_options){ 0 }));
 	TRY(trainer_start(w->trainer));
 	if (w->in.state)

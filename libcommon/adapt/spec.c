@@ -262,8 +262,10 @@ static int describe(struct adapter_set *s, json_t *config,
 		json_array_clear(list);
 		TRY(name_targets(list, s, 1));
 	}
-	if (adapter_set_front(s))
+	if (adapter_set_front(s)) {
+		json_object_del(d, "target_modules");
 		return describe_kinds(s, d);
+	}
 	json_object_set_new(d, "kind",
 			    json_string(json_text(config, "kind", "lora")));
 	json_object_set_new(d, "r", number(rank_of(config)));

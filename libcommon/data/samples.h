@@ -20,12 +20,17 @@ struct samples {
 	size_t *start;          /* (n + 1) first token of each */
 	uint32_t *id;           /* (start[n]) */
 	int32_t *label;         /* (start[n]) */
-	size_t room, token_room;
+	uint32_t *prompt;       /* (n) number of the soft prompt before each;
+				 * NULL: 0 */
+	size_t room, token_room, prompt_room;
 };
 
 /* Appends one; E_NOMEM. */
 int samples_add(struct samples *s, const uint32_t *id, const int32_t *label,
 		size_t len) MUST_CHECK;
+
+/* The soft prompt of the sample that was added last. E_NOMEM. */
+int samples_prompt(struct samples *s, uint32_t prompt) MUST_CHECK;
 void samples_release(struct samples *s);
 
 /* What they take in memory. */

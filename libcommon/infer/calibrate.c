@@ -164,7 +164,7 @@ static int fill(struct work *w, const struct samples *data)
 	size_t length = size_min(w->c->length, program_longest(w->program));
 	size_t left = w->c->tokens, n;
 
-	TRY(feed_init(&w->feed, size_min(left, data->n ? data->start[data->n] :
+	TRY(feed_init(&w->feed, NULL, size_min(left, data->n ? data->start[data->n] :
 					       0),
 		      size_min(left, data->n + (data->n ? data->start[data->n] :
 						0) / length + 1)));

@@ -1,0 +1,96 @@
+"""soft - soft prompts go to PEFT and come from PEFT, with the same numbers"""
+import json
+
+import tap
+
+tap.need("torch", "peft", "transformers")
+
+import torch
+from peft import (PeftModel, PrefixTuningConfig, PromptEncoderConfig,
+                  PromptTuningConfig, get_peft_model)
+from transformers import AutoModelForCausalLM
+
+TOKENS = 7
+torch.manual_seed(0)
+torch.set_num_threads(1)
+ids = torch.randint(0, 61, (4, 30)) + 3
+
+
+def write_data(name):
+    with open(tap.path(name), "w") as f:
+        for row in ids.tolist():
+            f.write(json.dumps({"input_ids": row, "labels": row}) + "\n")
+    return tap.path(name)
+
+
+def theirs(model, front):
+    """Losses of the tokens; front: a prompt predicts the first."""
+    with torch.no_grad():
+        logits = model(input_ids=ids, attention_mask=torch.ones_like(ids))
+        logits = logits.logits.double()
+    logits = logits[:, TOKENS - 1:-1] if front else logits[:, :-1]
+    target = ids if front else ids[:, 1:]
+    return -torch.log_softmax(logits, -1).gather(
+        -1, target[..., None])[..., 0].numpy()
+
+
+def ours(*inputs):
+    tap.run("eval", "-t", "loss", "-d", data, "--per-token",
+            tap.path("nll"), *inputs)
+    return [json.loads(line) for line in open(tap.path("nll"))]
+
+
+def base_model(path):
+    return AutoModelForCausalLM.from_pretrained(
+        path, dtype=torch.float32, attn_implementation="eager").eval()
+
+
+def ours_to_peft(name, path, method):
+    """Trains here, exports, and loads it there."""
+    out = f"{name}_{method}"
+    tap.run("peft-step", "--method", method, "--virtual-tokens", TOKENS,
+            "-n", 4, "-g", 1, "--no-pack", "--learning-rate", "2e-2", "-d",
+            data, "-o", tap.path("a.st"), path)
+    tap.run("st-export", "--force", "--to", "peft", tap.path(out),
+            stdin=tap.path("a.st"))
+    model = PeftModel.from_pretrained(base_model(path), tap.path(out)).eval()
+    tap.close(f"{name}: PEFT gives our {method}'s losses",
+              ours(path, tap.path("a.st")),
+              theirs(model, method == "prompt"), 5e-5)
+    tap.close(f"{name}: our {method}, read back, is the same",
+              ours(path, tap.path(out)), ours(path, tap.path("a.st")), 0)
+
+
+def peft_to_ours(name, path, config, scale, **options):
+    """Made there, measured here."""
+    model = get_peft_model(base_model(path), config(
+        task_type="CAUSAL_LM", num_virtual_tokens=TOKENS, **options)).eval()
+    kind = config.__name__
+    with torch.no_grad():
+        for p in model.prompt_encoder.parameters():
+            p.mul_(scale)
+    model.save_pretrained(tap.path("theirs"))
+    # What is saved is what the network made: PEFT measures it so, too.
+    model = PeftModel.from_pretrained(base_model(path),
+                                      tap.path("theirs")).eval()
+    tap.close(f"{name}: our losses of {kind} are PEFT's",
+              ours(path, tap.path("theirs")),
+              theirs(model, config is not PrefixTuningConfig), 5e-5)
+
+
+data = write_data("data.jsonl")
+for name in ("llama", "llama3_tied", "mistral", "qwen3", "gemma2", "gemma3",
+             "gpt2", "gpt_neox", "phi3", "falcon", "granite", "cohere"):
+    path = f"tests/golden/A/{name}/model"
+    ours_to_peft(name, path, "prompt")
+    peft_to_ours(name, path, PromptTuningConfig, 0.3)
+    if name == "falcon":  # PEFT does not know how many heads its keys have
+        continue
+    ours_to_peft(name, path, "prefix")
+    peft_to_ours(name, path, PrefixTuningConfig, 0.3)
+path = "tests/golden/A/llama/model"
+peft_to_ours("llama, encoder", path, PromptEncoderConfig, 1,
+             encoder_hidden_size=32)
+peft_to_ours("llama, projection", path, PrefixTuningConfig, 1,
+             prefix_projection=True, encoder_hidden_size=32)
+tap.end()

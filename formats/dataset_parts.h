@@ -91,6 +91,7 @@ struct reading {
 	struct span *span;      /* (nspan) of it that carry loss, in order */
 	size_t nspan, span_room;
 	int64_t stop;           /* what ends an answer; -1: nothing */
+	size_t prompt;          /* the record's soft prompt */
 	int empty;              /* there is nothing to learn but an end */
 	struct ids part;        /* where reading_tokenise() works */
 };

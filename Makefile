@@ -137,8 +137,9 @@ bench-peers: $(BENCH) all
 
 # Coverage-guided fuzzing needs clang; make check replays the corpus.
 fuzz:
-	$(MAKE) O=$(O)-fuzz CC=clang HARDEN= CFLAGS='-O1 -g -DFUZZING \
-		-fsanitize=fuzzer-no-link,address,undefined' \
+	$(MAKE) O=$(O)-fuzz CC=clang HARDEN= opt= CFLAGS='-O1 -g -DFUZZING \
+		-fsanitize=fuzzer-no-link,address,undefined \
+		-fno-sanitize-recover=undefined' \
 		FUZZ_LINK=-fsanitize=fuzzer fuzz-programs
 fuzz-programs: $(FUZZ)
 

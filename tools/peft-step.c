@@ -116,7 +116,7 @@ static int open_adapter(struct work *w)
 	for (size_t i = 0; i < w->set.n; i++) {
 		w->set.at[i].seed = choice.seed;
 		if (opt_given(&program, "dropout") &&
-		    w->set.at[i].kind != &adapt_full)
+		    !w->set.at[i].kind->list)
 			w->set.at[i].dropout = (float)choice.dropout;
 	}
 	if (w->in.adapter)

@@ -39,7 +39,7 @@ static int read_inputs(struct work *w, char *const *operands)
 	struct train_files files = {
 		.adapter = adapter, .resume = resume, .fresh = fresh,
 		.eval = { eval_data.at, eval_data.n, NULL, 0 },
-		.split = reading.split,
+		.split = reading.split, .tokens = &choice.token,
 	};
 	struct dataset_stats stats = { 0 };
 	char text[DATA_COUNTS];
@@ -91,7 +91,7 @@ static int settle_options(struct work *w)
 static int make_adapter(struct work *w)
 {
 	json_t *config;
-	int err = adapter_choice_config(&config, &choice);
+	int err = adapter_choice_config(&config, &choice, w->in.tokens);
 
 	if (!err)
 		err = adapter_set_make(&w->set, config, &w->sites);

@@ -124,27 +124,46 @@ static int add_key(struct text *to, const char *key)
 	return err ? err : text_add_string(to, ": ");
 }
 
+/* What stands before an entry: before the second, or there is one only. */
+static struct json_span lead_of(const struct text *t, struct json_span s,
+				const char *first)
+{
+	const char *end = t->at + s.end, *p = first;
+	size_t at;
+
+	if (*p == '"' && t->at[s.start] == '{') /* a key, and its colon */
+		p = skip(skip(skip_string(p, end), end) + 1, end);
+	p = skip(skip_value(p, end), end);
+	if (p >= end || *p != ',')
+		return (struct json_span){ s.start + 1,
+					   (size_t)(first - t->at) };
+	at = (size_t)(p - t->at) + 1;
+	return (struct json_span){ at, (size_t)(skip(p + 1, end) - t->at) };
+}
+
 int json_span_append(struct text *t, struct json_span s, const char *key,
 		     json_t *value)
 {
 	const char *first = skip(t->at + s.start + 1, t->at + s.end);
-	size_t at = s.end - 1, lead = (size_t)(first - t->at) - s.start - 1;
+	size_t at = s.end - 1, n;
+	struct json_span lead = { 0 };
 	struct text to = { 0 };
-	int err;
+	int err, empty = (size_t)(first - t->at) == at;
 
-	if (at == (size_t)(first - t->at))
-		lead = 0; /* it is empty */
 	while (at > s.start + 1 && strchr(blanks, t->at[at - 1]))
 		at--;
+	if (!empty)
+		lead = lead_of(t, s, first);
+	n = lead.end - lead.start;
 	err = text_add(&to, t->at, at);
-	if (!err && at > s.start + 1)
+	if (!err && !empty)
 		err = text_add(&to, ",", 1);
 	if (!err)
-		err = text_add(&to, t->at + s.start + 1, lead);
+		err = text_add(&to, t->at + lead.start, n);
 	if (!err && key)
 		err = add_key(&to, key);
 	if (!err)
-		err = add_value(&to, value, t->at + s.start + 1, lead);
+		err = add_value(&to, value, t->at + lead.start, n);
 	if (!err)
 		err = text_add(&to, t->at + at, t->n - at);
 	if (!err)

@@ -13,6 +13,7 @@
 #include "formats/peft_config.h"
 #include "formats/peft_front.h"
 #include "formats/peft_kinds.h"
+#include "formats/peft_tokens.h"
 #include "formats/safetensors.h"
 
 struct work {
@@ -152,6 +153,17 @@ static int read_all(struct work *w)
 	return w->out.n ? 0 : err_set(E_DATA, "the adapter has no tensor");
 }
 
+static int write_tokens(struct work *w)
+{
+	json_t *file;
+	int err;
+
+	TRY(peft_tokens_file(&file, w->adapter));
+	err = file ? export_dir_json(&w->dir, "added_tokens.json", file) : 0;
+	json_decref(file);
+	return err;
+}
+
 static int write_texts(struct work *w)
 {
 	json_t *peft;
@@ -191,6 +203,7 @@ static int run(struct work *w, const char *dir)
 	TRY(read_all(w));
 	TRY(safetensors_finish(&w->out));
 	TRY(write_texts(w));
+	TRY(write_tokens(w));
 	return export_dir_commit(&w->dir);
 }
 

@@ -12,6 +12,7 @@
 #include "formats/peft_config.h"
 #include "formats/peft_front.h"
 #include "formats/peft_kinds.h"
+#include "formats/peft_tokens.h"
 #include "formats/safetensors.h"
 
 static const char prefix[] = "base_model.model.";
@@ -191,9 +192,10 @@ static int check_pairs(const struct foreign *f, const struct peft_kind *kind)
 }
 
 /* What the tensors add to the configuration: each module's own numbers. */
-static int add_config(struct foreign *f, json_t *peft)
+static int add_config(struct foreign *f, json_t *peft, json_t *added)
 {
 	struct peft_config c;
+	json_t *tokens = json_object();
 	int err = peft_config_begin(&c, peft);
 
 	for (size_t i = 0; i < f->n && !err; i++) {
@@ -203,15 +205,22 @@ static int add_config(struct foreign *f, json_t *peft)
 		strcpy(module, t->name);
 		if (cut(module, ".lora_A") || cut(module, ".lora_embedding_A"))
 			err = peft_config_module(&c, module, t->shape[0]);
+		else if (cut(module, ".trainable_tokens_delta"))
+			err = peft_tokens_module(tokens, peft, module,
+						 t->shape[0]);
 	}
 	if (!err)
 		err = peft_config_end(&c, f->meta);
+	if (!err)
+		err = peft_tokens_read(json_object_get(f->meta, "adapter"),
+				       tokens, added);
+	json_decref(tokens);
 	peft_config_release(&c);
 	return err;
 }
 
 static int fill(struct foreign *f, const struct safetensors *s, size_t file,
-		json_t *peft)
+		json_t *peft, json_t *added)
 {
 	TRY(peft_config_check(peft));
 	if (peft_kind_of(peft)->front)
@@ -222,7 +231,7 @@ static int fill(struct foreign *f, const struct safetensors *s, size_t file,
 		return err_set(E_DATA, "there is no tensor in it");
 	TRY(foreign_sort(f));
 	TRY(check_pairs(f, peft_kind_of(peft)));
-	return add_config(f, peft);
+	return add_config(f, peft, added);
 }
 
 static int open_tensors(struct file *file, const char *dir)
@@ -241,12 +250,14 @@ static int open_dir(void **self, const char *path, struct io_in *in)
 	struct safetensors s = { 0 };
 	struct foreign *f = NULL;
 	struct file file = { 0 };
-	json_t *peft = NULL;
+	json_t *peft = NULL, *added = NULL;
 	size_t index = 0;
 	int err;
 
 	(void)in;
 	err = foreign_json(&peft, path, "adapter_config.json");
+	if (!err && foreign_has(path, "added_tokens.json"))
+		err = foreign_json(&added, path, "added_tokens.json");
 	if (!err)
 		err = open_tensors(&file, path);
 	if (!err)
@@ -256,10 +267,11 @@ static int open_dir(void **self, const char *path, struct io_in *in)
 	if (!err)
 		err = foreign_take(f, &file, &index);
 	if (!err)
-		err = fill(f, &s, index, peft);
+		err = fill(f, &s, index, peft, added);
 	file_close(&file);
 	safetensors_release(&s);
 	json_decref(peft);
+	json_decref(added);
 	if (err)
 		foreign_close(f);
 	else

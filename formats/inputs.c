@@ -1,6 +1,14 @@
 #include "formats/inputs.h"
 
+#include "formats/grow.h"
+
 #include <stdlib.h>
+
+int inputs_grow(struct collection *c, const struct collected *adapter)
+{
+	return grow_set(&c->base.tensors,
+			json_path(adapter->meta, "adapter.added_tokens"));
+}
 
 int inputs_collect(struct collection *c, char *const *operands,
 		   const char *extra)
@@ -22,6 +30,8 @@ int inputs_collect(struct collection *c, char *const *operands,
 	if (extra)
 		paths[at++] = (char *)extra;
 	err = collect(c, paths);
+	for (size_t i = 0; !err && i < c->nadapter; i++)
+		err = inputs_grow(c, &c->adapter[i]);
 	free(paths);
 	return err;
 }

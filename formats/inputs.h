@@ -8,9 +8,14 @@
 #include "formats/collect.h"
 
 /* collect() of the operands (standard input when there are none) and after
- * them of extra, unless it is NULL. */
+ * them of extra, unless it is NULL. The base gets the tokens that the adapters
+ * add (formats/grow.h). */
 int inputs_collect(struct collection *c, char *const *operands,
 		   const char *extra) MUST_CHECK;
+
+/* The base gets this adapter's tokens. E_DATA. */
+int inputs_grow(struct collection *c,
+		const struct collected *adapter) MUST_CHECK;
 
 /* There is a base, and one adapter at most: *adapter, or NULL. E_DATA. */
 int inputs_one_model(const struct collection *c,

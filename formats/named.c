@@ -50,6 +50,8 @@ static int read_all(struct collection *c, char *const *operands,
 	for (size_t i = 0; i < adapters->n; i++)
 		paths[at++] = (char *)file_of(adapters->at[i]);
 	err = collect(c, paths);
+	for (size_t i = 0; !err && i < c->nadapter; i++)
+		err = inputs_grow(c, &c->adapter[i]);
 	free(paths);
 	return err;
 }

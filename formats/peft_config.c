@@ -24,7 +24,7 @@ static const char *const harmless[] = {
 	"peft_version",
 	"qalora_group_size", "r", "rank_pattern", "revision",
 	"runtime_config", "target_modules", "target_r", "task_type", "tfinal",
-	"tinit", "total_step", "use_rslora",
+	"tinit", "total_step", "trainable_token_indices", "use_rslora",
 };
 
 static int is_set(json_t *v)

@@ -24,6 +24,8 @@ static const struct peft_param params[] = {
 	{ "ADALORA", ".lora_A", ".lora_A", 0 },
 	{ "ADALORA", ".lora_B", ".lora_B", 0 },
 	{ "ADALORA", ".lora_E", ".lora_E", 0 },
+	{ NULL, ".trainable_tokens_delta",
+	  ".token_adapter.trainable_tokens_delta", 0 },
 	{ NULL, ".weight", ".weight", 0 },
 };
 

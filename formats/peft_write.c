@@ -2,6 +2,7 @@
 
 #include "formats/peft_front.h"
 #include "formats/peft_kinds.h"
+#include "formats/peft_tokens.h"
 
 #include <string.h>
 
@@ -138,5 +139,6 @@ int peft_config_write(json_t **peft, json_t *adapter, const char *base,
 		take(adapter, "rslora", json_false()));
 	if (!*peft)
 		return err_set(E_NOMEM, "out of memory");
+	TRY(peft_tokens_write(*peft, adapter));
 	return add_own(kind, *peft, adapter, columns);
 }

@@ -10,6 +10,7 @@
 #include "base/par.h"
 #include "base/sig.h"
 #include "formats/collect.h"
+#include "formats/grow.h"
 #include "formats/sink.h"
 #include "formats/soft_text.h"
 #include "train/begin.h"
@@ -98,6 +99,9 @@ struct work {
 	struct collection old;          /* --from */
 	struct collected files;         /* the base's, for a prompt's text */
 	int has_text;
+	struct grow_choice tokens;      /* --add-token */
+	struct grow grow;
+	size_t vocab;
 	struct source *in;
 	struct sink *out;
 	struct pool *pool;
@@ -127,18 +131,74 @@ static int read_text(struct work *w, const struct item *item)
 	return err;
 }
 
+/* Files of the base that say which tokens are new. */
+static int read_file(struct work *w, const struct tensor *t)
+{
+	int config = !strcmp(t->name, "file/config.json");
+
+	if (!choice.token.n || from || t->role != ROLE_BLOB ||
+	    (!config && strcmp(t->name, "file/tokenizer.json")))
+		return 0;
+	TRY(source_load(w->in));
+	if (!config)
+		return grow_choose(&w->tokens, &choice.token, t->part[0].data,
+				   t->part[0].bytes);
+	w->vocab = grow_vocab(t->part[0].data, t->part[0].bytes);
+	return 0;
+}
+
+/* Are the tokens' rows in this tensor? Then the adapter trains them. The base
+ * is as it was, and whoever reads both adds the tokens to it. */
+static int has_tokens(struct work *w, const struct tensor *t)
+{
+	if (!w->tokens.ids || !w->vocab)
+		return 0;
+	w->grow.added = w->tokens.added;
+	grow_from(&w->grow, w->vocab);
+	return grow_train(&w->tokens, w->config, t, w->vocab);
+}
+
+static int begin_grown(struct work *w, const struct tensor *t,
+		       struct tensor *changed)
+{
+	struct tensor copy;
+	int err = tensor_copy(&copy, t);
+
+	if (!err)
+		err = grow_tensor(&w->grow, &copy);
+	if (!err)
+		err = begin_take(&w->begin, &copy, changed);
+	tensor_release(&copy);
+	return err;
+}
+
 /* A base's tensor that the adapter's first values depend on, or change. */
 static int take(struct work *w, const struct item *item)
 {
-	struct tensor changed;
+	struct tensor changed = { 0 };
 	int err;
 
 	TRY(source_load(w->in));
-	TRY(begin_take(&w->begin, item->tensor, &changed));
+	if (w->grow.was && grow_wants(&w->grow, item->tensor))
+		TRY(begin_grown(w, item->tensor, &changed));
+	else
+		TRY(begin_take(&w->begin, item->tensor, &changed));
 	err = only ? 0 : changed.name ? sink_tensor(w->out, &changed) :
 					sink_pass(w->out, w->in, item);
 	tensor_release(&changed);
 	return err;
+}
+
+/* Meets a tensor of the base; load: take() wants it. */
+static int meet(struct work *w, const struct tensor *t, int *load)
+{
+	struct tensor site = *t; /* as large as it will be */
+
+	TRY(read_file(w, t));
+	TRY(has_tokens(w, t));
+	if (w->grow.was && t->role != ROLE_BLOB && grow_wants(&w->grow, t))
+		site.shape[0] = w->grow.rows;
+	return begin_look(&w->begin, &site, load);
 }
 
 static int look(struct work *w, const struct item *item)
@@ -152,7 +212,7 @@ static int look(struct work *w, const struct item *item)
 		if (item->kind == ITEM_TENSOR && !from)
 			TRY(read_text(w, item));
 		if (item->kind == ITEM_TENSOR)
-			TRY(begin_look(&w->begin, item->tensor, &load));
+			TRY(meet(w, item->tensor, &load));
 		if (load && !from)
 			return take(w, item);
 	}
@@ -183,6 +243,11 @@ static int make(struct work *w)
 {
 	const struct collected *old = w->old.adapter;
 
+	if (!from && choice.token.n &&
+	    !json_object_get(w->config, "trainable_token_indices"))
+		return err_set(E_DATA, "--add-token: the base has no "
+			       "tokenizer.json, config.json or embedding that "
+			       "fits them");
 	if (!from)
 		return begin_end(&w->begin, &w->set);
 	if (w->old.nadapter != 1)
@@ -270,7 +335,7 @@ static int run(struct work *w, char *const *operands)
 	char *paths[] = { (char *)from, NULL };
 
 	TRY(family_bring(opt_common.arch));
-	TRY(adapter_choice_config(&w->config, &choice));
+	TRY(adapter_choice_config(&w->config, &choice, NULL));
 	TRY(settle(w));
 	if (from) {
 		TRY(check_from());
@@ -310,6 +375,7 @@ int main(int argc, char **argv)
 	pool_free(w.pool);
 	collection_release(&w.old);
 	tensor_set_release(&w.files.tensors);
+	grow_choice_release(&w.tokens);
 	json_decref(w.config);
 	return err;
 }

@@ -11,87 +11,20 @@
 #include "base/sig.h"
 #include "formats/data_files.h"
 #include "formats/gather.h"
+#include "formats/grow.h"
 #include "formats/sink.h"
 #include "infer/verify.h"
 #include "train/run_log.h"
 #include "quant/requant.h"
+#include "tools/merge_adapter.h"
 
 static const enum dtype dtypes[] = { 0, DTYPE_F32, DTYPE_BF16, DTYPE_F16 };
-static struct opt_list adapters, scales, data;
-static int dtype, requantise, bnb = QUANT_CPU, peft_safe;
-static size_t verify;
-static double tolerance;
-static uint64_t seed = 42;
-
-static struct opt own[] = {
-	{ "adapter", 'A', OPT_LIST, &adapters, "FILE",
-	  "an adapter stream or PEFT directory; may be repeated" },
-	{ "scale", 0, OPT_LIST, &scales, "X",
-	  "how much of the update: one number for all adapters or one each (1)",
-	  .flags = OPT_RECORD },
-	{ "dtype", 0, OPT_CHOICE, &dtype, "TYPE",
-	  "type of the merged model; keep: what each tensor was, or was "
-	  "quantised from", .choices = "keep|f32|bf16|f16",
-	  .flags = OPT_RECORD },
-	{ "requantise", 0, OPT_FLAG, &requantise, NULL,
-	  "quantise what was quantised again, and say what that loses",
-	  .alias = "requantize", .flags = OPT_RECORD },
-	{ "bnb", 0, OPT_CHOICE, &bnb, "RULE",
-	  "with --requantise: bitsandbytes' bytes on the CPU or in CUDA",
-	  .choices = "cpu|cuda", .flags = OPT_RECORD },
-	{ "peft-safe", 0, OPT_FLAG, &peft_safe, NULL,
-	  "round the update before it is added, as PEFT's safe_merge",
-	  .alias = "safe-merge", .flags = OPT_RECORD },
-	{ "verify", 0, OPT_COUNT, &verify, "N",
-	  "run N tokens through base and adapters, and through the result; "
-	  "holds both in memory" },
-	{ "data", 'd', OPT_LIST, &data, "FILE",
-	  "--verify: its tokens rather than random ones" },
-	{ "tolerance", 0, OPT_REAL, &tolerance, "X",
-	  "--verify: largest relative RMS of the logits' differences; 0: by "
-	  "the type of the result" },
-	{ "seed", 0, OPT_SEED, &seed, "N", "--verify: of the random tokens" },
-	{ 0 }
-};
-
-static const struct opt_program program = {
-	.name = "merge-adapter",
-	.brief = "fold adapters into the model that they were trained on",
-	.usage = "[option ...] [base or adapter ...]",
-	.about =
-	"Reads a base and one or more adapters, in any order, and writes the "
-	"merged base, which needs no adapter: W + scale (alpha / r) B A for "
-	"LoRA, the trained weight itself for a module that was trained whole, "
-	"rounded once. One tensor of a base is in memory at a time.\n\n"
-	"A quantised base is dequantised: an adapter that was trained on 4-bit "
-	"weights belongs to these, not to the weights that they were made "
-	"from (a warning says when a base is not the adapter's). --requantise "
-	"quantises the merged weights again. This loses part of the update; a "
-	"line for each tensor on standard error says how much is left:\n\n"
-	"  delta      size of the update (Frobenius norm)\n"
-	"  survived   share that is left in the update's direction; 1: all\n"
-	"  error      size of what is wrong afterwards, in units of delta\n\n"
-	"QA-LoRA's adapter goes into the zeros of a base of quantize-int(1): "
-	"codes and scales stay, nothing is lost. --dtype makes it dense.\n\n"
-	"When head and embedding are one tensor and an adapter changes one, "
-	"the merged model has two, and tie_word_embeddings is false.\n\n"
-	"--verify runs both models, as they were read and as they are written, "
-	"over the same tokens and compares the logits; when they differ by "
-	"more than the tolerance, nothing is published and the status is 1. By "
-	"default the tolerance is 1e-4 for f32 and merged zeros, 0.01 for f16, "
-	"0.05 for bf16 and 0.5 with --requantise.",
-	.examples =
-	"merge-adapter -A adapter.st base.st -o merged.st\n"
-	"cat base.nf4.st adapter.st | merge-adapter | st-export --to hf out\n"
-	"merge-adapter --requantise base.nf4.st adapter/ > merged.nf4.st",
-	.see = "LoRA, arXiv:2106.09685; peft-step(1), st-export(1), st(5)",
-	.own = own,
-	.shared = opt_shared, .without = "memory",
-};
 
 struct work {
 	struct gather in;
 	struct merger merger;
+	json_t *added;          /* tokens of all adapters */
+	struct grow grow;
 	struct untie untie;
 	struct verify verify;
 	struct pool *pool;
@@ -131,6 +64,8 @@ static int take_adapters(struct work *w)
 		if (!config)
 			return err_set(E_DATA, "an adapter stream without its "
 				       "\"adapter\" meta");
+		TRY(grow_join(w->added, json_object_get(config,
+							"added_tokens")));
 		TRY(read_scale(&scale, i));
 		TRY(merger_add(&w->merger, &a->tensors, json_incref(config),
 			       (float)scale));
@@ -226,10 +161,11 @@ static int pass_tensor(struct work *w, struct source *from,
 	return verify ? verify_both(&w->verify, item->tensor) : 0;
 }
 
-static int put_config(struct work *w, struct source *from, struct tensor *blob)
+/* A file that changes, but for what else untie_config() has to do to it. */
+static int put_file(struct work *w, struct tensor *blob)
 {
-	TRY(source_load(from));
-	TRY(untie_config(&w->untie, &w->merger, blob, !requantise));
+	if (!strcmp(blob->name, "file/config.json"))
+		TRY(untie_config(&w->untie, &w->merger, blob, !requantise));
 	TRY(sink_tensor(w->to, blob));
 	return verify ? verify_both(&w->verify, blob) : 0;
 }
@@ -238,12 +174,17 @@ static int put_tensor(struct work *w, struct source *from,
 		      const struct item *item)
 {
 	struct tensor *t = item->tensor;
-	int changed = is_changed(w, t);
+	int grows = grow_wants(&w->grow, t);
+	int file = t->role == ROLE_BLOB;
+	int changed = grows || is_changed(w, t) ||
+		      (file && !strcmp(t->name, "file/config.json"));
 
-	if (t->role == ROLE_BLOB && !strcmp(t->name, "file/config.json"))
-		return put_config(w, from, t);
 	if (changed || verify || untie_changes(&w->untie, t))
 		TRY(source_load(from));
+	if (grows)
+		TRY(grow_tensor(&w->grow, t));
+	if (changed && file)
+		return put_file(w, t);
 	TRY(untie_tensor(&w->untie, &w->merger, t));
 	if (!changed)
 		return pass_tensor(w, from, item);
@@ -321,6 +262,7 @@ static int put_item(struct work *w, struct source *from,
 	case ITEM_HEAD:
 		untie_release(&w->untie);
 		verify_release(&w->verify);
+		w->grow = (struct grow){ .added = w->added };
 		return sink_pass(w->to, from, item);
 	case ITEM_TENSOR:
 		return put_tensor(w, from, item);
@@ -361,6 +303,9 @@ static int run(struct work *w, char *const *operands)
 						    os_cpus()));
 	TRY(family_bring(opt_common.arch));
 	TRY(gather(&w->in, &adapters, operands));
+	w->added = json_array();
+	if (!w->added)
+		return err_set(E_NOMEM, "out of memory");
 	TRY(take_adapters(w));
 	TRY(run_log_open(&w->log, opt_common.log, 0));
 	o.level = opt_common.raw ? 0 : (int)opt_common.level;
@@ -393,6 +338,7 @@ int main(int argc, char **argv)
 	untie_release(&w.untie);
 	verify_release(&w.verify);
 	merger_release(&w.merger);
+	json_decref(w.added);
 	gather_release(&w.in);
 	pool_free(w.pool);
 	return err;

@@ -41,7 +41,7 @@ static int read_inputs(struct work *w, char *const *operands)
 	struct train_files files = {
 		.adapter = adapter, .resume = resume, .fresh = fresh,
 		.eval = { eval_data.at, eval_data.n, NULL, 0 },
-		.split = reading.split,
+		.split = reading.split, .tokens = &choice.token,
 	};
 	struct dataset_stats stats = { 0 };
 	char text[DATA_COUNTS];
@@ -93,7 +93,7 @@ static int settle_options(struct work *w)
 static int make_adapter(struct work *w)
 {
 	json_t *config;
-	int err = adapter_choice_config(&config, &choice);
+	int err = adapter_choice_config(&config, &choice, w->in.tokens);
 
 	if (!err)
 		err = soft_model_of(config, &w->in.in.base.tensors);
@@ -122,7 +122,7 @@ static int open_adapter(struct work *w)
 	for (size_t i = 0; i < w->set.n; i++) {
 		w->set.at[i].seed = choice.seed;
 		if (opt_given(&program, "dropout") &&
-		    w->set.at[i].kind != &adapt_full)
+		    !w->set.at[i].kind->list)
 			w->set.at[i].dropout = (float)choice.dropout;
 	}
 	if (w->in.adapter)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "adapt/match.h"
 #include "base/size.h"
 
 static const struct adapter_kind *const kinds[] = {
@@ -11,6 +12,7 @@ static const struct adapter_kind *const kinds[] = {
 	&adapt_dora,
 	&adapt_adalora,
 	&adapt_full,
+	&adapt_tokens,
 	&adapt_embed,
 	&adapt_qalora,
 	&adapt_iec,
@@ -37,6 +39,25 @@ const struct adapter_kind *adapter_kind_for(const char *name,
 	const struct adapter_kind *k = adapter_kind_find(name);
 
 	return k && role == ROLE_EMBED && k->at_embed ? k->at_embed : k;
+}
+
+const struct adapter_kind *adapter_kind_listed(json_t *config,
+					       const char *module)
+{
+	for (size_t i = 0; i < NELEM(kinds); i++)
+		if (kinds[i]->list &&
+		    match_listed(json_object_get(config, kinds[i]->list),
+				 module, NULL))
+			return kinds[i];
+	return NULL;
+}
+
+const struct adapter_kind *adapter_kind_marked(const char *param)
+{
+	for (size_t i = 0; i < NELEM(kinds); i++)
+		if (kinds[i]->list && !strcmp(kinds[i]->mark, param))
+			return kinds[i];
+	return NULL;
 }
 
 void adapter_param_add(struct adapter *a, const char *name, size_t rows,

@@ -133,6 +133,13 @@ struct adapter_kind {
 	const char *mark;       /* the parameter that a stored one is known by;
 				 * its rows are the rank */
 
+	/* A kind that stands where its list in the configuration says, a list
+	 * of modules or an object by module, in the place of the kind that the
+	 * configuration names: "modules_to_save". NULL: it has none. */
+	const char *list;
+	int follows;            /* of a matrix that is also another module's
+				 * (a tied head), it stands there too */
+
 	/* Fills param[] names and shapes, scale, keep from out, in, role and o.
 	 * E_CONFIG: what does not go together, and why. */
 	int (*shape)(struct adapter *a, const struct adapter_options *o)
@@ -237,6 +244,14 @@ const struct adapter_kind *adapter_kind_find(const char *name);
 const struct adapter_kind *adapter_kind_for(const char *name,
 					    enum tensor_role role);
 const struct adapter_kind *adapter_kind_at(size_t i);
+
+/* The kind of whose list the module is; NULL: it is in none. */
+const struct adapter_kind *adapter_kind_listed(json_t *config,
+					       const char *module);
+
+/* The kind with a list of its own that a parameter of this name ("weight") is
+ * the mark of; NULL: of none. */
+const struct adapter_kind *adapter_kind_marked(const char *param);
 
 /* A place where an adapter can stand: a matrix of the base. */
 struct adapter_site {
@@ -360,6 +375,7 @@ extern const struct adapter_kind
 	adapt_lora,
 	adapt_prefix,
 	adapt_prompt,
-	adapt_qalora;
+	adapt_qalora,
+	adapt_tokens;
 
 #endif

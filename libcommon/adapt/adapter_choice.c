@@ -249,6 +249,7 @@ static int check_front(const struct adapter_choice *c)
 		{ "modules-to-save", c->save.n },
 		{ "rank-pattern", c->rank_pattern.n },
 		{ "alpha-pattern", c->alpha_pattern.n },
+		{ "add-token", c->token.n },
 		{ "dropout", c->dropout > 0 },
 	};
 
@@ -369,7 +370,8 @@ static int fill(json_t *j, const struct adapter_choice *c)
 			    &c->alpha_pattern);
 }
 
-int adapter_choice_config(json_t **config, const struct adapter_choice *c)
+int adapter_choice_config(json_t **config, const struct adapter_choice *c,
+			  json_t *more)
 {
 	*config = json_object();
 	if (!*config)
@@ -378,5 +380,6 @@ int adapter_choice_config(json_t **config, const struct adapter_choice *c)
 		return err_set(E_USAGE, "--rank: at least 1");
 	if (c->alpha < 0)
 		return err_set(E_USAGE, "--alpha: %g is negative", c->alpha);
-	return fill(*config, c);
+	TRY(fill(*config, c));
+	return more && json_object_update(*config, more) ? out_of_memory() : 0;
 }

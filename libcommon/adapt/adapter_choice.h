@@ -17,6 +17,7 @@ struct adapter_choice {
 	int rslora;
 	struct opt_list target, exclude, layers, save;
 	struct opt_list rank_pattern, alpha_pattern;
+	struct opt_list token;  /* formats/grow.h: who has the base adds them */
 	size_t qalora_group;    /* 0: the base's */
 	int qalora_pool;
 	size_t virtual_tokens;
@@ -89,6 +90,10 @@ struct adapter_choice {
 	{ "modules-to-save", 0, OPT_LIST, &(c).save, "NAME,...",             \
 	  "modules to train whole, such as lm_head,embed_tokens",            \
 	  .alias = "lora-modules-to-save", .flags = OPT_RECORD },            \
+	{ "add-token", 0, OPT_LIST, &(c).token, "TOKEN",                     \
+	  "train this token's row of the embedding, and of the head; one "   \
+	  "that the vocabulary lacks is added; may be repeated",             \
+	  .flags = OPT_RECORD },                                             \
 	{ "target-rank", 0, OPT_COUNT, &(c).target_rank, "N",                \
 	  "adalora: ranks of a module in the end, on average; 0: two "       \
 	  "thirds of --rank", .alias = "target-r", .flags = OPT_RECORD },    \
@@ -128,8 +133,9 @@ int adapter_choice_beside(const struct adapter_choice *c) MUST_CHECK;
  * another; none of them is recorded. Dropout and seed are the training's. */
 int adapter_choice_given(const struct opt_program *p) MUST_CHECK;
 
-/* The configuration; the caller's. E_USAGE, naming the option. */
-int adapter_choice_config(json_t **config,
-			  const struct adapter_choice *c) MUST_CHECK;
+/* The configuration, with more's keys (an object, or NULL); the caller's.
+ * E_USAGE, naming the option. */
+int adapter_choice_config(json_t **config, const struct adapter_choice *c,
+			  json_t *more) MUST_CHECK;
 
 #endif

@@ -36,6 +36,10 @@ void merger_release(struct merger *m);  /* safe on a zeroed struct */
 /* Does an adapter stand at the base's tensor of this name? */
 int merger_changes(const struct merger *m, const char *name);
 
+/* Does one that stands at one use of the tensor alone, where another module is
+ * tied to it? */
+int merger_changes_alone(const struct merger *m, const char *name);
+
 /* The type that the merged tensor has. */
 enum dtype merger_dtype(const struct merger *m, const struct tensor *t);
 

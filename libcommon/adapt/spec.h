@@ -20,6 +20,11 @@
  *                      matches a module's name or its end after a dot gives
  *                      its value instead of r, alpha
  *     modules_to_save  list of names as above: trained whole
+ *     trainable_token_indices  object, by name as above: a list of the tokens
+ *                      whose rows of the embedding or the head are trained;
+ *                      where the head is tied, the embedding's are both's
+ *     added_tokens     list of {id, content}: tokens that the base's vocabulary
+ *                      lacks, and which formats/grow.h gives it
  *
  * A soft prompt's (adapt/soft.h) stands before the sequences and has, instead
  * of all these but kind:

@@ -192,6 +192,19 @@ void program_keep_states(struct program *p)
 
 /* ---- adapters ---- */
 
+/* An adapter may stand at all uses of the tensor that it is for. */
+static struct adapter *adapter_of(const struct adapter_set *s,
+				  const struct op_module *m, size_t *used)
+{
+	struct adapter *a = s ? adapter_set_find(s, m->name) : NULL;
+
+	*used += a != NULL;
+	if (a || !s || !m->tied)
+		return a;
+	a = adapter_set_find(s, m->tied);
+	return a && a->kind->follows ? a : NULL;
+}
+
 static int adapt_node(struct node *n, const struct adapter_set *s,
 		      size_t *used)
 {
@@ -200,8 +213,7 @@ static int adapt_node(struct node *n, const struct adapter_set *s,
 
 		if (!m->name)
 			continue;
-		m->adapter = s ? adapter_set_find(s, m->name) : NULL;
-		*used += m->adapter != NULL;
+		m->adapter = adapter_of(s, m, used);
 		if (m->adapter && (m->adapter->out != m->weight->rows ||
 				   m->adapter->in != m->weight->cols))
 			return err_set(E_CONFIG, "%s: an adapter of %zu x "

@@ -12,6 +12,7 @@ enum { PROGRAM_TABLES = 8, PROGRAM_AFTER = 4, NONE = -1 };
 struct bound {
 	int tried;
 	char *name;             /* "model.norm"; NULL: absent, rightly */
+	char *tied;             /* the name whose tensor it uses; or NULL */
 	struct weight weight;   /* a matrix */
 	float *vector;          /* a norm's gain */
 	float *bias;

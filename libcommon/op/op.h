@@ -23,6 +23,7 @@ enum { OP_IN = 4, OP_OUT = 4, OP_NUMBERS = 4 };
 /* A weight that a node multiplies by, and what stands beside it. */
 struct op_module {
 	const char *name;       /* "model.layers.0.self_attn.q_proj" */
+	const char *tied;       /* the module whose tensor it uses; or NULL */
 	const struct weight *weight;
 	const float *bias;      /* (weight->rows), or NULL */
 	struct adapter *adapter; /* or NULL */

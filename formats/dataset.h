@@ -33,7 +33,7 @@ struct dataset_options {
 	const char *columns;            /* "prompt=question,completion=answer":
 					 * our field=theirs; or NULL */
 	struct data_gate *gate;         /* NULL: no shares are judged */
-	const struct by_field *field;   /* the sample's soft prompt; NULL: none */
+	const struct by_field *field;   /* a sample's soft prompt; NULL: none */
 	int again;                      /* the file was read before: it repeats
 					 * itself, and that is meant */
 };

@@ -83,9 +83,10 @@ static const struct opt_program program = {
 "threads.",
 	.examples =
 "  generate --chat -p 'Who are you?' nf4.st adapter.st\n"
-"  generate -p 'Once upon a time' -n 40 --temperature 0.8 --top-p 0.95 base.st\n"
-"  generate -d asked.jsonl -A sum=sum.st -A name=name.st --adapter-field task \\\n"
-"      base.st > answered.jsonl",
+"  generate -p 'Once upon a time' -n 40 --temperature 0.8 --top-p 0.95 "
+"base.st\n"
+"  generate -d asked.jsonl -A sum=sum.st -A name=name.st \\\n"
+"      --adapter-field task base.st > answered.jsonl",
 	.see = "eval(1), peft-step(1)",
 	.own = own,
 	.shared = opt_shared,

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arch/soft_model.h"
 #include "arch/untie.h"
 #include "base/opt.h"
 #include "base/os.h"
@@ -11,7 +12,7 @@
 #include "base/sig.h"
 #include "formats/data_files.h"
 #include "formats/gather.h"
-#include "formats/grow.h"
+#include "formats/prompt_rows.h"
 #include "formats/sink.h"
 #include "infer/verify.h"
 #include "train/run_log.h"
@@ -25,6 +26,7 @@ struct work {
 	struct merger merger;
 	json_t *added;          /* tokens of all adapters */
 	struct grow grow;
+	struct prompt_rows prompt; /* a soft prompt, which is merged alone */
 	struct untie untie;
 	struct verify verify;
 	struct pool *pool;
@@ -36,19 +38,33 @@ struct work {
 
 /* ---- adapters ---- */
 
-static int read_scale(double *x, size_t i)
+/* A prompt becomes tokens; what is in a layer's attention can be nothing. */
+static int take_front(struct work *w, struct collected *a,
+		      const struct adapter_kind *kind)
 {
-	const char *text;
-	char *end;
+	if (kind != &adapt_prompt)
+		return err_set(E_CONFIG, "a %s is keys and values of every "
+			       "layer, which no weight of a model can hold; "
+			       "--method prompt can be merged, and st-export "
+			       "--to peft takes both", kind->name);
+	TRY(check_prompt_options(w->in.nadapter));
+	w->merger.parts = 1;
+	return prompt_rows_open(&w->prompt, &a->tensors);
+}
 
-	*x = 1;
-	if (!scales.n)
-		return 0;
-	text = scales.at[scales.n == 1 ? 0 : i];
-	*x = strtod(text, &end);
-	if (end == text || *end || !isfinite(*x))
-		return err_set(E_USAGE, "--scale %s: not a number", text);
-	return 0;
+static int take_adapter(struct work *w, struct collected *a, float scale)
+{
+	json_t *config = json_object_get(a->meta, "adapter");
+	const struct adapter_kind *kind =
+		adapter_kind_find(json_text(config, "kind", "lora"));
+
+	if (!config)
+		return err_set(E_DATA, "an adapter stream without its "
+			       "\"adapter\" meta");
+	if (kind && kind->front)
+		return take_front(w, a, kind);
+	TRY(grow_join(w->added, json_object_get(config, "added_tokens")));
+	return merger_add(&w->merger, &a->tensors, json_incref(config), scale);
 }
 
 static int take_adapters(struct work *w)
@@ -57,18 +73,10 @@ static int take_adapters(struct work *w)
 		return err_set(E_USAGE, "%zu values of --scale for %zu "
 			       "adapters", scales.n, w->in.nadapter);
 	for (size_t i = 0; i < w->in.nadapter; i++) {
-		struct collected *a = &w->in.adapter[i];
-		json_t *config = json_object_get(a->meta, "adapter");
 		double scale;
 
-		if (!config)
-			return err_set(E_DATA, "an adapter stream without its "
-				       "\"adapter\" meta");
-		TRY(grow_join(w->added, json_object_get(config,
-							"added_tokens")));
 		TRY(read_scale(&scale, i));
-		TRY(merger_add(&w->merger, &a->tensors, json_incref(config),
-			       (float)scale));
+		TRY(take_adapter(w, &w->in.adapter[i], (float)scale));
 	}
 	w->merger.dtype = dtypes[dtype];
 	w->merger.all = dtype != 0;
@@ -142,13 +150,20 @@ static int put_merged(struct work *w, const struct tensor *from)
 	return err;
 }
 
+/* A prompt changes no weight but the vocabulary's. */
+static int stays_quantised(const struct work *w)
+{
+	return requantise || (w->prompt.p && !w->merger.all);
+}
+
 /* Is there anything to do to this tensor? */
 static int is_changed(const struct work *w, const struct tensor *t)
 {
 	if (merger_changes(&w->merger, t->name))
 		return 1;
 	if (!tensor_is_plain(t))
-		return !requantise && !merger_keeps_codes(&w->merger, t);
+		return !stays_quantised(w) &&
+		       !merger_keeps_codes(&w->merger, t);
 	return w->merger.all && dtype_is_float(t->dtype) &&
 	       merger_dtype(&w->merger, t) != t->dtype;
 }
@@ -165,7 +180,8 @@ static int pass_tensor(struct work *w, struct source *from,
 static int put_file(struct work *w, struct tensor *blob)
 {
 	if (!strcmp(blob->name, "file/config.json"))
-		TRY(untie_config(&w->untie, &w->merger, blob, !requantise));
+		TRY(untie_config(&w->untie, &w->merger, blob,
+				 !stays_quantised(w)));
 	TRY(sink_tensor(w->to, blob));
 	return verify ? verify_both(&w->verify, blob) : 0;
 }
@@ -190,6 +206,64 @@ static int put_tensor(struct work *w, struct source *from,
 		return pass_tensor(w, from, item);
 	TRY(put_merged(w, t));
 	return verify ? verify_before(&w->verify, t) : 0;
+}
+
+/* ---- a prompt ---- */
+
+static int begin_prompt(struct work *w)
+{
+	struct tensor_set *files = &w->prompt.files;
+	double scale;
+
+	TRY(soft_model_scale(&scale, files));
+	TRY(prompt_rows_begin(&w->prompt, (float)scale));
+	for (size_t i = 0; i < files->n; i++)
+		TRY(put_file(w, &files->at[i]));
+	if (!opt_common.quiet)
+		fprintf(stderr, "%s: %zu more tokens; a text begins with %s, "
+			"as chat templates do\n", program.name,
+			tensor_rows(w->prompt.p), w->prompt.text);
+	return 0;
+}
+
+static int put_prompted(struct work *w, struct tensor *t)
+{
+	TRY(prompt_rows_put(&w->prompt, t));
+	return put_merged(w, t);
+}
+
+/* Files wait for the first weight. */
+static int put_beside_prompt(struct work *w, struct source *from,
+			     const struct item *item)
+{
+	struct tensor *t = item->tensor;
+
+	if (t->role == ROLE_BLOB && !w->prompt.begun) {
+		TRY(source_load(from));
+		return prompt_rows_hold(&w->prompt, t);
+	}
+	if (!w->prompt.begun)
+		TRY(begin_prompt(w));
+	if (!prompt_rows_wants(&w->prompt, t))
+		return put_tensor(w, from, item);
+	TRY(source_load(from));
+	TRY(untie_tensor(&w->untie, &w->merger, t));
+	return put_prompted(w, t);
+}
+
+/* A head of its own, where the base has none. */
+static int put_head(struct work *w)
+{
+	const struct tensor *head = untie_head(&w->untie);
+	struct tensor copy;
+	int err;
+
+	if (!head || !w->prompt.p)
+		return head ? put_merged(w, head) : 0;
+	TRY(tensor_copy(&copy, head));
+	err = put_prompted(w, &copy);
+	tensor_release(&copy);
+	return err;
 }
 
 /* ---- --verify ---- */
@@ -227,49 +301,29 @@ static int check_result(struct work *w)
 static int put_end(struct work *w, struct source *from,
 		   const struct item *item)
 {
-	size_t n = w->in.nadapter;
-	struct input_digest *in = calloc(n + 1, sizeof(*in));
-	int err = in ? 0 : err_set(E_NOMEM, "out of memory");
-
-	for (size_t i = 0; !err && i < n; i++) {
-		json_t *record;
-		size_t k;
-
-		in[i + 1] = w->in.input[i];
-		if (!opt_common.quiet &&
-		    gather_is_foreign(&w->in.adapter[i], item->digest))
+	for (size_t i = 0; i < w->in.nadapter && !opt_common.quiet; i++)
+		if (gather_is_foreign(&w->in.adapter[i], item->digest))
 			fprintf(stderr, "%s: warning: adapter %zu was made "
 				"for another base\n", program.name, i + 1);
-		json_array_foreach(w->in.adapter[i].provenance, k, record)
-			if (!err)
-				err = sink_keep(w->to, record);
-	}
-	if (!err) {
-		in[0].kind = item->stream;
-		memcpy(in[0].digest, item->digest, sizeof(in[0].digest));
-		err = sink_provenance(w->to, &program, in, n + 1);
-	}
-	free(in);
-	return err ? err : sink_pass(w->to, from, item);
+	TRY(gather_provenance(&w->in, w->to, &program, item));
+	return sink_pass(w->to, from, item);
 }
 
 static int put_item(struct work *w, struct source *from,
 		    const struct item *item)
 {
-	const struct tensor *head;
-
 	switch (item->kind) {
 	case ITEM_HEAD:
 		untie_release(&w->untie);
+		prompt_rows_release(&w->prompt);
 		verify_release(&w->verify);
 		w->grow = (struct grow){ .added = w->added };
 		return sink_pass(w->to, from, item);
 	case ITEM_TENSOR:
-		return put_tensor(w, from, item);
+		return w->prompt.p ? put_beside_prompt(w, from, item) :
+				     put_tensor(w, from, item);
 	case ITEM_END:
-		head = untie_head(&w->untie);
-		if (head)
-			TRY(put_merged(w, head));
+		TRY(put_head(w));
 		if (verify)
 			TRY(check_result(w));
 		return put_end(w, from, item);
@@ -336,6 +390,7 @@ int main(int argc, char **argv)
 	if (err)
 		fprintf(stderr, "%s: %s\n", program.name, err_text());
 	untie_release(&w.untie);
+	prompt_rows_release(&w.prompt);
 	verify_release(&w.verify);
 	merger_release(&w.merger);
 	json_decref(w.added);

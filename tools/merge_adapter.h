@@ -4,6 +4,9 @@
 #ifndef TOOLS_MERGE_ADAPTER_H
 #define TOOLS_MERGE_ADAPTER_H
 
+#include <math.h>
+#include <stdlib.h>
+
 #include "base/opt.h"
 #include "quant/requant.h"
 
@@ -65,6 +68,13 @@ static const struct opt_program program = {
 	"codes and scales stay, nothing is lost. --dtype makes it dense.\n\n"
 	"When head and embedding are one tensor and an adapter changes one, "
 	"the merged model has two, and tie_word_embeddings is false.\n\n"
+	"A prompt of prompt tuning becomes tokens of the vocabulary, "
+	"<|weft_prompt_0|> and so on, with its rows as their embeddings: a "
+	"text that begins with them all is the text behind the prompt, in any "
+	"engine, and chat templates begin so. Embedding and head are then "
+	"two, and f32 unless --dtype says otherwise; the rest stays as it is. "
+	"A new token's logit is the mean of the others', so it is never the "
+	"likeliest. A prefix cannot be merged.\n\n"
 	"--verify runs both models, as they were read and as they are written, "
 	"over the same tokens and compares the logits; when they differ by "
 	"more than the tolerance, nothing is published and the status is 1. By "
@@ -73,10 +83,36 @@ static const struct opt_program program = {
 	.examples =
 	"merge-adapter -A adapter.st base.st -o merged.st\n"
 	"cat base.nf4.st adapter.st | merge-adapter | st-export --to hf out\n"
-	"merge-adapter --requantise base.nf4.st adapter/ > merged.nf4.st",
+	"merge-adapter --requantise base.nf4.st adapter/ > merged.nf4.st\n"
+	"merge-adapter -A prompt.st base.st | st-export --to hf out",
 	.see = "LoRA, arXiv:2106.09685; peft-step(1), st-export(1), st(5)",
 	.own = own,
 	.shared = opt_shared, .without = "memory",
 };
+
+/* Adapter i's. */
+static inline int read_scale(double *x, size_t i)
+{
+	const char *text;
+	char *end;
+
+	*x = 1;
+	if (!scales.n)
+		return 0;
+	text = scales.at[scales.n == 1 ? 0 : i];
+	*x = strtod(text, &end);
+	if (end == text || *end || !isfinite(*x))
+		return err_set(E_USAGE, "--scale %s: not a number", text);
+	return 0;
+}
+
+static inline int check_prompt_options(size_t nadapter)
+{
+	if (nadapter > 1 || scales.n || verify || requantise)
+		return err_set(E_USAGE, "a soft prompt is merged alone, whole "
+			       "and exactly: without other adapters, --scale, "
+			       "--verify and --requantise");
+	return 0;
+}
 
 #endif

@@ -24,6 +24,8 @@ struct merger {
 	enum dtype dtype;       /* of what was quantised and, with all, of the
 				 * rest; NONE: what each was made from */
 	int all;
+	int parts;              /* embedding and head become two, also where
+				 * no adapter stands */
 	int peft_safe;          /* round the update before it is added, as
 				 * PEFT's safe_merge does: rounds twice */
 };

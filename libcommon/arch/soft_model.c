@@ -88,6 +88,17 @@ int soft_model(json_t *adapter, const struct tensor *t)
 	return err;
 }
 
+int soft_model_scale(double *scale, const struct tensor_set *base)
+{
+	json_t *model = json_pack("{ss}", "kind", adapt_prompt.name);
+	int err = model ? soft_model_of(model, base) :
+			  err_set(E_NOMEM, "out of memory");
+
+	*scale = json_number(model, "embed_scale", 1);
+	json_decref(model);
+	return err;
+}
+
 int soft_model_of(json_t *adapter, const struct tensor_set *base)
 {
 	const struct tensor *t = tensor_set_find(base, config_name);

@@ -16,6 +16,9 @@ int soft_model(json_t *adapter, const struct tensor *config_json) MUST_CHECK;
 /* The same where the base is in memory. E_DATA: it has no config.json. */
 int soft_model_of(json_t *adapter, const struct tensor_set *base) MUST_CHECK;
 
+/* embed_scale alone; 1: there is none. */
+int soft_model_scale(double *scale, const struct tensor_set *base) MUST_CHECK;
+
 /* Is this tensor what soft_model() wants, for this configuration? */
 int soft_model_wants(json_t *adapter, const struct tensor *t);
 

@@ -34,7 +34,8 @@ static int edit(struct untie *u, const struct merger *m, json_t *config,
 	u->known = !family_find(&f, config);
 	if (u->known)
 		find_pair(u, f);
-	u->wanted = u->head[0] && (merger_changes_alone(m, u->head) ||
+	u->wanted = u->head[0] && (m->parts ||
+				   merger_changes_alone(m, u->head) ||
 				   merger_changes_alone(m, u->embed));
 	dense = dense && json_object_get(config, "quantization_config");
 	if (!dense && (!u->wanted ||

@@ -28,8 +28,8 @@ struct model_adapter {
 int model_open(struct model *m, const struct tensor_set *base,
 	       const struct tensor_set *adapter, json_t *config) MUST_CHECK;
 
-/* Another adapter in the place of those that are there; a plan that was made
- * before is over. NULL: none. After a failure the model can only be released. */
+/* Another adapter in the place of those that are there, before a plan is made.
+ * NULL: none. After a failure the model can only be released. */
 int model_adapt(struct model *m, const struct model_adapter *a) MUST_CHECK;
 
 /* Likewise several soft prompts, by number, for batches that have some before

@@ -212,7 +212,8 @@ static int take(void *ctx, json_t *record, size_t number)
 		err = add_shot(m, record, context);
 	} else if (!err) {
 		err = task_prompt(m->run, m->s, record);
-		whole = err ? NULL : join(m->shots ? m->shots : "", context, "");
+		whole = err ? NULL :
+			join(m->shots ? m->shots : "", context, "");
 		if (!err)
 			err = whole ? score(m, whole, json_object_get(
 						    record, "choices"), scores)

@@ -44,8 +44,9 @@ struct op_node {
 	size_t aux;             /* floats kept for a row, forward to backward */
 	size_t layer;           /* SIZE_MAX: none */
 	size_t cache;           /* attend: which cache of keys and values */
-	const struct adapter *const *front; /* embed, attend: soft prompts ... */
-	size_t nfront;          /* ... by number */
+	const struct adapter *const *front; /* embed, attend: soft prompts,
+				 * by number */
+	size_t nfront;
 };
 
 /* cos and sin, (positions, half). */

@@ -57,8 +57,15 @@ static int add_whole(struct adapter_sites *s, const struct tensor *t)
 int adapter_set_alone(struct adapter_set *s, struct adapter_sites *sites,
 		      json_t *config, const struct tensor_set *tensors)
 {
+	const struct adapter_kind *kind =
+		adapter_kind_find(json_text(config, "kind", "lora"));
+
 	if (!json_is_object(config))
 		return err_set(E_DATA, "the adapter has no configuration");
+	if (kind && kind->front)
+		return err_set(E_CONFIG, "a soft prompt has no sum with "
+			       "others; eval and generate choose one of "
+			       "several by --adapter-field");
 	for (size_t i = 0; i < tensors->n; i++) {
 		const struct tensor *t = &tensors->at[i];
 

@@ -301,6 +301,15 @@ int prompt_rows_put(struct prompt_rows *r, struct tensor *t)
 			 t->name);
 	if (grow_wants(&r->grow, t))
 		TRY(grow_tensor(&r->grow, t));
+	r->embedded |= t->role == ROLE_EMBED;
 	TRY(decode(t));
 	return set_rows(r, t);
+}
+
+int prompt_rows_end(const struct prompt_rows *r)
+{
+	if (!r->p || r->embedded)
+		return 0;
+	return err_set(E_DATA, "the base has no embedding of %zu rows, as "
+		       "config.json says", r->grow.was);
 }

@@ -25,6 +25,7 @@ struct prompt_rows {
 	int begun;              /* they are not any more */
 	size_t first;           /* id of the first row */
 	char bias[TENSOR_NAME]; /* the head's; "": none was met */
+	int embedded;           /* an embedding has got the prompt */
 	char *text;             /* what a text begins with */
 };
 
@@ -44,6 +45,9 @@ int prompt_rows_wants(const struct prompt_rows *r, const struct tensor *t);
 
 /* Gives the weight its rows, all in f32, in which the prompt is what it was. */
 int prompt_rows_put(struct prompt_rows *r, struct tensor *t) MUST_CHECK;
+
+/* After the last weight. E_DATA: no embedding of the vocabulary was met. */
+int prompt_rows_end(const struct prompt_rows *r) MUST_CHECK;
 
 /* Ready for another base; p stays. Safe on a zeroed struct. */
 void prompt_rows_release(struct prompt_rows *r);

@@ -6,7 +6,6 @@
 
 #include "arch/soft_model.h"
 #include "arch/untie.h"
-#include "base/opt.h"
 #include "base/os.h"
 #include "base/par.h"
 #include "base/sig.h"
@@ -16,7 +15,6 @@
 #include "formats/sink.h"
 #include "infer/verify.h"
 #include "train/run_log.h"
-#include "quant/requant.h"
 #include "tools/merge_adapter.h"
 
 static const enum dtype dtypes[] = { 0, DTYPE_F32, DTYPE_BF16, DTYPE_F16 };
@@ -323,6 +321,7 @@ static int put_item(struct work *w, struct source *from,
 		return w->prompt.p ? put_beside_prompt(w, from, item) :
 				     put_tensor(w, from, item);
 	case ITEM_END:
+		TRY(prompt_rows_end(&w->prompt));
 		TRY(put_head(w));
 		if (verify)
 			TRY(check_result(w));

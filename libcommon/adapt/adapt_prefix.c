@@ -31,10 +31,7 @@ static int prefix_shape(struct adapter *a, const struct adapter_options *o)
 		return err_set(E_CONFIG, "a prefix of %zu columns, want 2 x "
 			       "%zu layers of %zu", o->cols, own->layers,
 			       own->keys);
-	a->rank = n;
-	a->scale = 1;
-	adapter_param_add(a, "keys_values", n, 2 * own->layers * own->keys);
-	return 0;
+	return soft_add(a, "keys_values", n, 2 * own->layers * own->keys);
 }
 
 static int prefix_init(struct adapter *a, const struct weight *w,

@@ -15,11 +15,8 @@ static int prompt_shape(struct adapter *a, const struct adapter_options *o)
 	if (o->cols && o->cols != a->in)
 		return err_set(E_CONFIG, "a prompt of %zu columns, the model "
 			       "has %zu", o->cols, a->in);
-	a->rank = n;
-	a->scale = 1;
 	a->own = json_incref(o->extra);
-	adapter_param_add(a, "embeddings", n, a->in);
-	return 0;
+	return soft_add(a, "embeddings", n, a->in);
 }
 
 /* Row i's first value: the embedding of a token. */

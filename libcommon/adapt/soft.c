@@ -1,5 +1,7 @@
 #include "adapt/soft.h"
 
+#include "base/size.h"
+
 int soft_size(size_t *n, const struct adapter_options *o, const char *key)
 {
 	json_t *v = json_object_get(o->extra, key);
@@ -18,9 +20,22 @@ int soft_tokens(size_t *n, const struct adapter_options *o)
 		*n = o->rank; /* a stored one's rows */
 	else
 		TRY(soft_size(n, o, "num_virtual_tokens"));
-	if (*n > VIRTUAL_ROWS)
-		return err_set(E_CONFIG, "%zu virtual tokens, at most %d", *n,
-			       VIRTUAL_ROWS);
+	if (!*n || *n > VIRTUAL_ROWS)
+		return err_set(E_CONFIG, "%zu virtual tokens, want 1 to %d",
+			       *n, VIRTUAL_ROWS);
+	return 0;
+}
+
+int soft_add(struct adapter *a, const char *name, size_t rows, size_t cols)
+{
+	size_t n;
+
+	if (size_mul(&n, rows, cols) || n > SIZE_MAX / 64)
+		return err_set(E_CONFIG, "%zu virtual tokens of %zu columns "
+			       "do not fit any memory", rows, cols);
+	a->rank = rows;
+	a->scale = 1;
+	adapter_param_add(a, name, rows, cols);
 	return 0;
 }
 

@@ -22,6 +22,11 @@
 /* Virtual tokens of an adapter of these options, checked. E_CONFIG. */
 int soft_tokens(size_t *n, const struct adapter_options *o) MUST_CHECK;
 
+/* Parameter 0, of which adapter_param_add() is told, if it fits a machine.
+ * E_CONFIG. */
+int soft_add(struct adapter *a, const char *name, size_t rows,
+	     size_t cols) MUST_CHECK;
+
 /* A size of the configuration. E_CONFIG: it is not there, or no size. */
 int soft_size(size_t *n, const struct adapter_options *o,
 	      const char *key) MUST_CHECK;

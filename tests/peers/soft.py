@@ -1,13 +1,17 @@
 """soft - soft prompts go to PEFT and come from PEFT, with the same numbers"""
 import json
+import math
+import os
+import shutil
 
 import tap
 
-tap.need("torch", "peft", "transformers")
+tap.need("torch", "peft", "transformers", "tokenizers")
 
 import torch
 from peft import (PeftModel, PrefixTuningConfig, PromptEncoderConfig,
                   PromptTuningConfig, get_peft_model)
+from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM
 
 TOKENS = 7
@@ -78,7 +82,60 @@ def peft_to_ours(name, path, config, scale, **options):
               theirs(model, config is not PrefixTuningConfig), 5e-5)
 
 
+def write_tokenizer(path, vocab):
+    """A tokenizer of so many bytes; the rest of the embedding is spare."""
+    with open(os.path.join(path, "tokenizer.json"), "w") as f:
+        json.dump({"version": "1.0", "truncation": None, "padding": None,
+                   "added_tokens": [], "normalizer": None,
+                   "pre_tokenizer": None, "post_processor": None,
+                   "decoder": {"type": "ByteFallback"},
+                   "model": {"type": "BPE", "dropout": None,
+                             "unk_token": None, "byte_fallback": True,
+                             "continuing_subword_prefix": None,
+                             "end_of_word_suffix": None, "fuse_unk": False,
+                             "merges": [],
+                             "vocab": {f"<0x{i:02X}>": i
+                                       for i in range(vocab)}}}, f)
+
+
+def merged_to_transformers(name):
+    """A prompt as tokens: the text behind them has base's and prompt's
+    losses."""
+    path = tap.path(f"merged_{name}")
+    shutil.copytree(f"tests/golden/A/{name}/model", path)
+    vocab = json.load(open(os.path.join(path, "config.json")))["vocab_size"]
+    write_tokenizer(path, min(vocab, 256))
+    tap.run("peft-step", "--method", "prompt", "--virtual-tokens", TOKENS,
+            "-n", 4, "-g", 1, "--no-pack", "--learning-rate", "2e-2", "-d",
+            data, "-o", tap.path("p.st"), path)
+    tap.run("merge-adapter", "-q", "-A", tap.path("p.st"), path, "-o",
+            tap.path("m.st"))
+    out = tap.path(f"out_{name}")
+    tap.run("st-export", "--force", "--to", "hf", out, stdin=tap.path("m.st"))
+    text = "".join(f"<|weft_prompt_{i}|>" for i in range(TOKENS))
+    got = Tokenizer.from_file(os.path.join(out, "tokenizer.json")).encode(
+        text + "0").ids
+    first = min(vocab, 256)
+    tap.check(f"{name}: tokenizers finds the prompt's tokens",
+              got == list(range(first, first + TOKENS)) + [0x30], str(got))
+    whole = torch.cat([torch.arange(first, first + TOKENS).expand(
+        len(ids), -1), ids], 1)
+    model = base_model(out)
+    with torch.no_grad():
+        logits = model(whole).logits[:, TOKENS - 1:-1].double()
+    losses = -torch.log_softmax(logits, -1).gather(
+        -1, ids[..., None])[..., 0].numpy()
+    tap.close(f"{name}: transformers gives the merged prompt's losses",
+              ours(path, tap.path("p.st")), losses,
+              math.log(1 + TOKENS / vocab) + 1e-5)
+    best = logits.argmax(-1)
+    tap.check(f"{name}: no new token is the likeliest",
+              bool((best < first).all()))
+
+
 data = write_data("data.jsonl")
+for name in ("llama", "llama3_tied", "gemma2", "gpt2", "phi"):
+    merged_to_transformers(name)
 for name in ("llama", "llama3_tied", "mistral", "qwen3", "gemma2", "gemma3",
              "gpt2", "gpt_neox", "phi3", "falcon", "granite", "cohere"):
     path = f"tests/golden/A/{name}/model"

@@ -10,112 +10,7 @@
 #include "golden.h"
 #include "model.h"
 #include "trace.h"
-
-#include "adapt/spec.h"
-#include "arch/soft_model.h"
-#include "infer/decode.h"
-
-enum { ROWS = 5, OTHER = 3, SEQUENCES = 3 };
-
-static const char *const kinds[] = { "prompt", "prefix" };
-enum { NKIND = sizeof(kinds) / sizeof(kinds[0]) };
-
-/* A soft prompt of n virtual tokens for the model, with gradients. */
-static void make_set(struct adapter_set *s, const struct model *m,
-		     const char *kind, size_t n, uint64_t seed)
-{
-	struct adapter_sites sites = { 0 };
-	json_t *config = json_pack("{ss sI ss}", "kind", kind,
-				   "num_virtual_tokens", (json_int_t)n,
-				   "init", "random");
-	struct adapter_param *p;
-
-	for (size_t i = 0; i < m->base.n; i++)
-		assert_int_equal(adapter_sites_add(&sites, &m->base.at[i]), 0);
-	assert_int_equal(soft_model_of(config, &m->base), 0);
-	if (adapter_set_make(s, config, &sites))
-		fail_msg("%s", err_text());
-	assert_int_equal(s->n, 1);
-	assert_int_equal(adapter_set_place(s, 1), 0);
-	assert_int_equal(adapter_set_init(s, &m->base, seed), 0);
-	p = &s->at[0].param[0];
-	for (size_t i = 0; !strcmp(kind, "prefix") && i < p->rows * p->cols;
-	     i++)
-		p->at[i] *= 20; /* so that attention minds it */
-	adapter_sites_release(&sites);
-	json_decref(config);
-}
-
-/* Sequence i of b with rows[i] virtual tokens of prompt[i] before it. */
-static void add_front(struct model_batch *to, const struct model_batch *b,
-		      size_t i, size_t prompt, size_t rows)
-{
-	struct batch *out = &to->batch;
-	size_t n = out->n, at = 0;
-
-	for (; at < rows; at++, n++) {
-		to->id[n] = virtual_id(prompt, at);
-		to->pos[n] = (uint32_t)at;
-		to->target[n] = LABEL_NONE;
-	}
-	for (size_t t = b->start[i]; t < b->start[i + 1]; t++, n++, at++) {
-		to->id[n] = b->id[t];
-		to->pos[n] = (uint32_t)at;
-		to->target[n] = b->target[t];
-	}
-	to->sample[out->nseq] = i;
-	out->n = n;
-	to->start[++out->nseq] = n;
-}
-
-static void front_begin(struct model_batch *to, const struct model_batch *b)
-{
-	size_t room = b->batch.n + SEQUENCES * ROWS;
-
-	memset(to, 0, sizeof(*to));
-	to->id = calloc(room, sizeof(*to->id));
-	to->pos = calloc(room, sizeof(*to->pos));
-	to->target = calloc(room, sizeof(*to->target));
-	to->batch = (struct batch){ .id = to->id, .pos = to->pos,
-				    .start = to->start, .sample = to->sample,
-				    .target = to->target };
-}
-
-struct stage {
-	struct golden g;
-	struct model m;
-	struct model_batch plain, b;
-};
-
-static void stage_open(struct stage *s, const char *dir, const char *kind,
-		       size_t threads)
-{
-	size_t n;
-
-	golden_case(&s->g, dir);
-	model_open(&s->m, dir, threads);
-	make_set(&s->m.adapters, &s->m, kind, ROWS, 7);
-	if (program_adapt(s->m.p, &s->m.adapters))
-		fail_msg("%s: %s", dir, err_text());
-	n = model_sequences(&s->g);
-	n = n < SEQUENCES ? n : SEQUENCES;
-	model_batch(&s->plain, &s->g, 0, n);
-	front_begin(&s->b, &s->plain);
-	for (size_t i = 0; i < n; i++) {
-		add_front(&s->b, &s->plain, i, 0, ROWS);
-		if (program_predicts(s->m.p, 0))
-			s->b.target[s->b.start[i] + ROWS - 1] = (int32_t)
-				s->plain.id[s->plain.start[i]];
-	}
-}
-
-static void stage_close(struct stage *s)
-{
-	model_batch_release(&s->plain);
-	model_batch_release(&s->b);
-	model_close(&s->m);
-	golden_close(&s->g);
-}
+#include "soft.h"
 
 /* ---- the slope ---- */
 
@@ -298,84 +193,6 @@ static void a_cache_goes_on_behind_a_prompt(void **state)
 		}
 }
 
-/* ---- writing ---- */
-
-enum { WRITTEN = 6 };
-
-struct written {
-	uint32_t id[WRITTEN];
-	size_t n;
-};
-
-static int keep(void *ctx, uint32_t id, int is_stop)
-{
-	struct written *w = ctx;
-
-	if (!is_stop)
-		w->id[w->n++] = id;
-	return 0;
-}
-
-/* Sequences of s, behind prompts 1, 0 and 0, are written on. */
-static void write_on(struct stage *s, const struct sampling *how)
-{
-	struct scorer_need room = { .tokens = 3, .sequences = SEQUENCES,
-				    .cache_tokens = 64, .slots = SEQUENCES };
-	const uint32_t stop = 5;
-	const struct decode_need need = { &stop, 1, WRITTEN };
-	struct decode_request r[SEQUENCES] = { { 0 } };
-	struct written many[SEQUENCES] = { { { 0 }, 0 } };
-	size_t n = s->plain.batch.nseq;
-	struct sampler *sampler;
-	struct scorer *sc;
-
-	assert_int_equal(sampler_new(&sampler, how, program_vocab(s->m.p)), 0);
-	assert_int_equal(scorer_new(&sc, s->m.p, s->m.pool, &room), 0);
-	for (size_t i = 0; i < n; i++)
-		r[i] = (struct decode_request){
-			.prompt = s->plain.id + s->plain.start[i],
-			.n = 4 + i, .front = i == 0, .id = many[i].id,
-		};
-	assert_int_equal(decode_many(sc, sampler, r, n, &need), 0);
-	for (size_t i = 0; i < n; i++) {
-		struct written one = { { 0 }, 0 };
-
-		scorer_feed(sc)->prompt = r[i].front;
-		assert_int_equal(decode(sc, sampler, r[i].prompt, r[i].n,
-					&need, keep, &one), 0);
-		assert_int_equal(r[i].nid, one.n);
-		assert_memory_equal(r[i].id, one.id,
-				    one.n * sizeof(*one.id));
-	}
-	scorer_free(sc);
-	sampler_free(sampler);
-}
-
-static void many_are_written_as_each_alone(void **state)
-{
-	(void)state;
-	for (size_t i = 0; i < NMODEL; i++) {
-		const struct sampling greedy = { .top_p = 1,
-						 .repetition_penalty = 1.1 };
-		const struct sampling drawn = { .temperature = 1, .top_p = 1,
-						.repetition_penalty = 1,
-						.seed = 3 };
-		struct adapter_set other = { 0 };
-		const struct adapter *at[2];
-		struct stage s;
-
-		stage_open(&s, models[i], kinds[i % NKIND], 2);
-		make_set(&other, &s.m, kinds[(i + 1) % NKIND], OTHER, 11);
-		at[0] = s.m.adapters.at;
-		at[1] = other.at;
-		assert_int_equal(program_prompts(s.m.p, at, 2), 0);
-		write_on(&s, &greedy);
-		write_on(&s, &drawn);
-		stage_close(&s);
-		adapter_set_release(&other);
-	}
-}
-
 static void another_model_s_prompt_is_refused(void **state)
 {
 	(void)state;
@@ -405,7 +222,6 @@ int main(void)
 		cmocka_unit_test(threads_and_recomputing_change_no_byte),
 		cmocka_unit_test(prompts_are_mixed_in_a_batch),
 		cmocka_unit_test(a_cache_goes_on_behind_a_prompt),
-		cmocka_unit_test(many_are_written_as_each_alone),
 		cmocka_unit_test(another_model_s_prompt_is_refused),
 	};
 

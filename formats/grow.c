@@ -289,6 +289,10 @@ int grow_set(struct tensor_set *base, json_t *added)
 	struct grow g = { .added = added };
 	struct tensor *config = tensor_set_find(base, "file/config.json");
 
+	if (json_array_size(added) && base->pages)
+		return err_set(E_CONFIG, "tokens cannot be added to a base "
+			       "that -m keeps in pages; without -m, or merged "
+			       "by merge-adapter, it has them");
 	if (config && json_array_size(added))
 		TRY(grow_tensor(&g, config));
 	for (size_t i = 0; i < base->n; i++)

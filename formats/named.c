@@ -31,7 +31,7 @@ static char *name_of(const char *entry)
 }
 
 static int read_all(struct collection *c, char *const *operands,
-		    const struct opt_list *adapters)
+		    const struct opt_list *adapters, uint64_t budget)
 {
 	static char input[] = "-";
 	size_t n = 0, at = 0;
@@ -49,7 +49,7 @@ static int read_all(struct collection *c, char *const *operands,
 		paths[at++] = operands[i];
 	for (size_t i = 0; i < adapters->n; i++)
 		paths[at++] = (char *)file_of(adapters->at[i]);
-	err = collect(c, paths);
+	err = budget ? collect_paged(c, paths, budget) : collect(c, paths);
 	for (size_t i = 0; !err && i < c->nadapter; i++)
 		err = inputs_grow(c, &c->adapter[i]);
 	free(paths);
@@ -77,10 +77,11 @@ static int set_names(struct named *named, const struct opt_list *adapters)
 }
 
 int named_collect(struct named *named, struct collection *c,
-		  char *const *operands, const struct opt_list *adapters)
+		  char *const *operands, const struct opt_list *adapters,
+		  uint64_t budget)
 {
 	memset(named, 0, sizeof(*named));
-	TRY(read_all(c, operands, adapters));
+	TRY(read_all(c, operands, adapters, budget));
 	if (!c->base.present)
 		return err_set(E_DATA, "no base on the input");
 	named->at = c->adapter;

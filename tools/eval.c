@@ -304,7 +304,8 @@ static int open_adapters(struct session *s)
 static int open_session(struct session *s, char **operands)
 {
 	TRY(family_bring(opt_common.arch));
-	TRY(named_collect(&s->named, &s->in, operands, &adapters));
+	TRY(named_collect(&s->named, &s->in, operands, &adapters,
+			  opt_common.memory));
 	TRY(model_open(&s->model, &s->in.base.tensors, NULL, NULL));
 	TRY(open_adapters(s));
 	program_compute(s->model.program, compute);

@@ -36,7 +36,9 @@ static int init(struct adapter *a, const struct tensor_set *base,
 	if (!t)
 		return err_set(E_DATA, "the base has no %s", name);
 	TRY(weight_bind(&w, t));
-	return a->kind->init(a, &w, seed);
+	TRY(tensor_set_borrow(base, t));
+	TRY(a->kind->init(a, &w, seed));
+	return tensor_set_return(base, t);
 }
 
 int adapter_set_init(struct adapter_set *s, const struct tensor_set *base,

@@ -75,6 +75,9 @@ int decode(struct scorer *s, struct sampler *sampler, const uint32_t *prompt,
 		} else {
 			logits = run_prompt(s, 0, prompt, n);
 		}
+		err = scorer_failed(s);
+		if (err)
+			break;
 		all[n] = sampler_next(sampler, logits.at, all, n, i);
 		err = fn(ctx, all[n], is_stop(need, all[n]));
 		if (is_stop(need, all[n]))
@@ -115,7 +118,7 @@ static void take(struct many *m, size_t i, float *logits)
 		    t->n > program_longest(scorer_program(m->s));
 }
 
-/* A step of all that go on; how many. */
+/* A step of all that go on; how many, 0 after a failure. */
 static size_t step(struct many *m, size_t count)
 {
 	struct feed *f = scorer_feed(m->s);
@@ -133,6 +136,8 @@ static size_t step(struct many *m, size_t count)
 	if (!n)
 		return 0;
 	logits = scorer_last(m->s);
+	if (scorer_failed(m->s))
+		return 0;
 	for (size_t k = 0; k < n; k++)
 		take(m, row[k], mat_row(logits, k));
 	return n;
@@ -142,6 +147,7 @@ static int begin(struct many *m, size_t i)
 {
 	struct decode_request *r = &m->r[i];
 	struct text *t = &m->text[i];
+	struct mat logits;
 
 	r->nid = 0;
 	r->ended = !m->need->most;
@@ -153,8 +159,11 @@ static int begin(struct many *m, size_t i)
 	memcpy(t->at, r->prompt, r->n * sizeof(*t->at));
 	t->n = r->n;
 	kv_cache_truncate(scorer_cache(m->s), i, 0);
-	if (!r->ended)
-		take(m, i, run_prompt(m->s, i, r->prompt, r->n).at);
+	if (r->ended)
+		return 0;
+	logits = run_prompt(m->s, i, r->prompt, r->n);
+	TRY(scorer_failed(m->s));
+	take(m, i, logits.at);
 	return 0;
 }
 
@@ -169,6 +178,8 @@ int decode_many(struct scorer *s, struct sampler *sampler,
 		err = begin(&m, i);
 	while (!err && step(&m, count))
 		;
+	if (!err)
+		err = scorer_failed(s);
 	for (size_t i = 0; i < count; i++)
 		free(m.text[i].at);
 	return err;

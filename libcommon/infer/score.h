@@ -32,6 +32,10 @@ struct program *scorer_program(struct scorer *s);
 /* Tokens of a batch at most, with virtual ones: room for nll and hit. */
 size_t scorer_room(const struct scorer *s);
 
+/* The last run's error, whose message is still the last: a base that comes and
+ * goes could not be read. Numbers are worth nothing then. */
+int scorer_failed(const struct scorer *s) MUST_CHECK;
+
 /*
  * Runs what was fed. nll[i] and hit[i] belong to the fed token i: the loss of
  * its target, and whether the target was the likeliest token (of equals, the

@@ -16,7 +16,7 @@ enum { NKIND = sizeof(kinds) / sizeof(kinds[0]) };
 
 /* A soft prompt of n virtual tokens for the model, with gradients. */
 static inline void make_set(struct adapter_set *s, const struct model *m,
-		     const char *kind, size_t n, uint64_t seed)
+			    const char *kind, size_t n, uint64_t seed)
 {
 	struct adapter_sites sites = { 0 };
 	json_t *config = json_pack("{ss sI ss}", "kind", kind,
@@ -41,8 +41,9 @@ static inline void make_set(struct adapter_set *s, const struct model *m,
 }
 
 /* Sequence i of b with rows[i] virtual tokens of prompt[i] before it. */
-static inline void add_front(struct model_batch *to, const struct model_batch *b,
-		      size_t i, size_t prompt, size_t rows)
+static inline void add_front(struct model_batch *to,
+			     const struct model_batch *b, size_t i,
+			     size_t prompt, size_t rows)
 {
 	struct batch *out = &to->batch;
 	size_t n = out->n, at = 0;
@@ -62,7 +63,8 @@ static inline void add_front(struct model_batch *to, const struct model_batch *b
 	to->start[++out->nseq] = n;
 }
 
-static inline void front_begin(struct model_batch *to, const struct model_batch *b)
+static inline void front_begin(struct model_batch *to,
+			       const struct model_batch *b)
 {
 	size_t room = b->batch.n + SEQUENCES * ROWS;
 
@@ -81,8 +83,8 @@ struct stage {
 	struct model_batch plain, b;
 };
 
-static inline void stage_open(struct stage *s, const char *dir, const char *kind,
-		       size_t threads)
+static inline void stage_open(struct stage *s, const char *dir,
+			      const char *kind, size_t threads)
 {
 	size_t n;
 

@@ -133,7 +133,37 @@ def merged_to_transformers(name):
               bool((best < first).all()))
 
 
+def writes_as_peft(name, method):
+    """Greedy tokens behind a soft prompt: of PEFT's forward, since its
+    generate() puts tokens elsewhere behind a prefix than that does."""
+    path = tap.path(f"writes_{name}_{method}")
+    shutil.copytree(f"tests/golden/A/{name}/model", path)
+    write_tokenizer(path, 256)
+    tap.run("peft-step", "--method", method, "--virtual-tokens", TOKENS,
+            "-n", 4, "-g", 1, "--no-pack", "--learning-rate", "2e-2", "-d",
+            data, "-o", tap.path("w.st"), path)
+    tap.run("st-export", "--force", "--to", "peft", tap.path("w"),
+            stdin=tap.path("w.st"))
+    model = PeftModel.from_pretrained(base_model(path), tap.path("w")).eval()
+    text = "3 and 4"
+    given = torch.tensor([list(text.encode())])
+    for _ in range(10):
+        with torch.no_grad():
+            logits = model(input_ids=given,
+                           attention_mask=torch.ones_like(given)).logits
+        given = torch.cat([given, logits[:, -1:].argmax(-1)], 1)
+    got = given[0, -10:].tolist()
+    own = tap.run("generate", "--ids", "-n", 10, "-p", text, path,
+                  tap.path("w.st")).split()
+    own = [int(i) for i in own]
+    tap.check(f"{name}: PEFT writes what we write behind a {method}",
+              own == got[:len(own)] and len(own) > 2, f"{own}, {got}")
+
+
 data = write_data("data.jsonl")
+for name in ("llama", "mistral", "gemma3"):
+    writes_as_peft(name, "prompt")
+    writes_as_peft(name, "prefix")
 for name in ("llama", "llama3_tied", "gemma2", "gpt2", "phi"):
     merged_to_transformers(name)
 for name in ("llama", "llama3_tied", "mistral", "qwen3", "gemma2", "gemma3",

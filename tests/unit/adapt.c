@@ -162,9 +162,10 @@ static void check_slope(struct bench *b, const char *what, float *p,
 	}
 }
 
-static int embeds_only(const struct adapter_kind *kind)
+static int is_elsewhere(const struct adapter_kind *kind)
 {
-	return kind->gather && !kind->forward && !kind->after;
+	return kind->front || (kind->gather && !kind->forward &&
+			       !kind->after);
 }
 
 /* Every parameter away from its first value, so that none is zero. */
@@ -206,8 +207,8 @@ static void gradient_is_the_slope(void **state)
 {
 	(void)state;
 	for (size_t k = 0; adapter_kind_at(k); k++) {
-		if (embeds_only(adapter_kind_at(k)))
-			continue; /* program_slope */
+		if (is_elsewhere(adapter_kind_at(k)))
+			continue; /* program_slope, soft */
 		check_gradients(adapter_kind_at(k)->name, 0);
 		check_gradients(adapter_kind_at(k)->name, 0.3);
 	}
@@ -220,8 +221,8 @@ static void a_fresh_adapter_changes_nothing(void **state)
 
 	(void)state;
 	for (size_t k = 0; adapter_kind_at(k); k++) {
-		if (embeds_only(adapter_kind_at(k)))
-			continue; /* program_slope */
+		if (is_elsewhere(adapter_kind_at(k)))
+			continue; /* program_slope, soft */
 		struct gemm_output o = { .y = plain, .stride = OUT, .n = OUT,
 					 .nterm = 1 };
 
@@ -241,8 +242,8 @@ static void merged_equals_unmerged(void **state)
 
 	(void)state;
 	for (size_t k = 0; adapter_kind_at(k); k++) {
-		if (embeds_only(adapter_kind_at(k)))
-			continue; /* program_slope */
+		if (is_elsewhere(adapter_kind_at(k)))
+			continue; /* program_slope, soft */
 		const struct gemm_dense d = { merged, OUT, IN, IN };
 		struct gemm_output o = { .y = ym, .stride = OUT, .n = OUT,
 					 .nterm = 1, .term = {

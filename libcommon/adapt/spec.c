@@ -85,6 +85,10 @@ static int wants(json_t *config, const struct adapter_site *s,
 		       s->role, beside));
 	TRY(match_rule(json_object_get(config, "exclude_modules"), s->module,
 		       s->role, &excluded));
+	if (*listed && (*listed)->follows && *beside && !excluded)
+		return err_set(E_CONFIG, "%s: some of its rows are trained "
+			       "(%s), so it can have no adapter besides",
+			       s->module, (*listed)->list);
 	*beside = *beside && !*listed && !excluded &&
 		  match_layer(json_object_get(config, "layers_to_transform"),
 				s->module);

@@ -339,6 +339,29 @@ size_t tokenizer_token_size(const struct tokenizer *t, const char *text,
 	return a ? a->content.n : 0;
 }
 
+/* A token of byte fallback, <0xE2>, is one byte. */
+static int is_byte(const char *text, size_t n)
+{
+	static const char hex[] = "0123456789ABCDEF";
+
+	return n == 6 && !memcmp(text, "<0x", 3) && text[5] == '>' &&
+	       memchr(hex, text[3], 16) && memchr(hex, text[4], 16);
+}
+
+size_t tokenizer_length(const struct tokenizer *t, uint32_t id)
+{
+	const struct added *a = added_find(&t->added, id);
+	const struct vocab *v = &t->vocab;
+	const struct span *s = id < v->n ? &v->at[id] : NULL;
+
+	if (a)
+		return a->text.n;
+	if (!s || !v->present[id])
+		return 0;
+	return is_byte(v->text.at + s->start, s->end - s->start) ? 1 :
+	       s->end - s->start;
+}
+
 size_t tokenizer_vocab(const struct tokenizer *t)
 {
 	return t->nid;

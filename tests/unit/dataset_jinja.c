@@ -132,7 +132,8 @@ static void calls_are_one_in_every_spelling(void **state)
 		"{\"role\":\"assistant\",\"content\":null,\"tool_calls\":"
 		"[{\"type\":\"function\",\"id\":\"c1\",\"function\":"
 		"{\"name\":\"f\",\"arguments\":\"{\\\"b\\\": 2}\"}}]},"
-		"{\"role\":\"tool\",\"content\":\"7\",\"tool_call_id\":\"c1\"}]}",
+		"{\"role\":\"tool\",\"content\":\"7\","
+		"\"tool_call_id\":\"c1\"}]}",
 		"{\"functions\":[" TOOL "],\"messages\":[" USER ","
 		"{\"role\":\"assistant\",\"content\":null,\"function_call\":"
 		"{\"name\":\"f\",\"arguments\":\"{\\\"b\\\": 2}\"}},"

@@ -6,12 +6,12 @@
 
 int inputs_grow(struct collection *c, const struct collected *adapter)
 {
-	return grow_set(&c->base.tensors,
-			json_path(adapter->meta, "adapter.added_tokens"));
+	return grow_base(&c->base,
+			 json_path(adapter->meta, "adapter.added_tokens"));
 }
 
 int inputs_collect(struct collection *c, char *const *operands,
-		   const char *extra)
+		   const char *extra, uint64_t budget)
 {
 	static char input[] = "-";
 	size_t n = 0, at = 0;
@@ -29,7 +29,7 @@ int inputs_collect(struct collection *c, char *const *operands,
 		paths[at++] = operands[i];
 	if (extra)
 		paths[at++] = (char *)extra;
-	err = collect(c, paths);
+	err = budget ? collect_paged(c, paths, budget) : collect(c, paths);
 	for (size_t i = 0; !err && i < c->nadapter; i++)
 		err = inputs_grow(c, &c->adapter[i]);
 	free(paths);

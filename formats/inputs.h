@@ -8,10 +8,11 @@
 #include "formats/collect.h"
 
 /* collect() of the operands (standard input when there are none) and after
- * them of extra, unless it is NULL. The base gets the tokens that the adapters
- * add (formats/grow.h). */
+ * them of extra, unless it is NULL; with a budget (bytes; 0: none)
+ * collect_paged(). The base gets the tokens that the adapters add
+ * (formats/grow.h). */
 int inputs_collect(struct collection *c, char *const *operands,
-		   const char *extra) MUST_CHECK;
+		   const char *extra, uint64_t budget) MUST_CHECK;
 
 /* The base gets this adapter's tokens. E_DATA. */
 int inputs_grow(struct collection *c,

@@ -52,15 +52,16 @@ static int add_tokens(struct train_inputs *t, const struct opt_list *tokens)
 		return inputs_grow(&t->in, t->adapter);
 	if (tokens)
 		TRY(grow_train_all(t->tokens, tokens, &t->in.base.tensors));
-	return grow_set(&t->in.base.tensors,
-			json_object_get(t->tokens, "added_tokens"));
+	return grow_base(&t->in.base,
+			 json_object_get(t->tokens, "added_tokens"));
 }
 
 int train_inputs_read(struct train_inputs *t, char *const *operands,
 		      const struct train_files *files)
 {
 	memset(t, 0, sizeof(*t));
-	TRY(inputs_collect(&t->in, operands, files->adapter));
+	TRY(inputs_collect(&t->in, operands, files->adapter,
+			   files->budget));
 	TRY(inputs_one_model(&t->in, &t->adapter));
 	if (files->resume)
 		TRY(read_checkpoint(t, files->resume));

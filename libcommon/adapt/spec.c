@@ -49,6 +49,28 @@ void adapter_sites_release(struct adapter_sites *s)
 
 /* ---- making ---- */
 
+const struct adapter_kind *adapter_kind_listed(json_t *config,
+					       const char *module)
+{
+	const struct adapter_kind *k;
+
+	for (size_t i = 0; (k = adapter_kind_at(i)); i++)
+		if (k->list && match_listed(json_object_get(config, k->list),
+					    module, NULL))
+			return k;
+	return NULL;
+}
+
+const struct adapter_kind *adapter_kind_marked(const char *param)
+{
+	const struct adapter_kind *k;
+
+	for (size_t i = 0; (k = adapter_kind_at(i)); i++)
+		if (k->list && !strcmp(k->mark, param))
+			return k;
+	return NULL;
+}
+
 /* The options of one module, patterns applied. */
 static int options_for(struct adapter_options *o, json_t *config,
 		       const char *module)

@@ -163,6 +163,7 @@ static int step(struct trainer *t)
 	TRY(refresh(t));
 	TRY(accumulate(t, &nll));
 	start = os_seconds();
+	adapter_set_gathered(t->set);
 	labels = (double)size_max(t->last.labels, 1);
 	TRY(adapter_set_penalty(t->set, t->pool, labels, &penalty));
 	t->last.loss = nll / labels + penalty;

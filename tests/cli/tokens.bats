@@ -113,6 +113,10 @@ close() { # A B TOLERANCE
 		peft-step $short $chat $add -j 1 -b 4 base.st -o b4.st
 		peft-step $short $chat $add -j 3 -b 4 < base.st > b4j3.st
 		cmp b4.st b4j3.st
+		peft-step $short $chat $add -g 2 base.st -o g2.st
+		peft-step $short $chat $add -g 2 --page-memory 2M base.st \
+			-o paged.st
+		cmp g2.st paged.st
 		peft-step $short $chat $add --stop-after 2 base.st -o half.st
 		peft-step -q $chat -A half.st base.st -o rest.st
 		cmp whole.st rest.st

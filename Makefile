@@ -145,6 +145,9 @@ fuzz:
 		-fno-sanitize-recover=undefined' \
 		FUZZ_LINK=-fsanitize=fuzzer fuzz-programs
 fuzz-programs: $(FUZZ)
+RUNS = 10000000
+fuzz-run: fuzz
+	O=$(O)-fuzz bash tests/fuzz/run.sh $(RUNS)
 
 INSTALL = install
 bindir  = $(DESTDIR)$(PREFIX)/bin
@@ -171,14 +174,15 @@ uninstall:
 help:
 	@sed -n 's/^# make/make/p' Makefile
 	@echo 'make check-long, check-peers, check-asan, check-emu, check-tsan,'
-	@echo '     check-valgrind, parity, bench, bench-peers, fuzz, man, uninstall, clean'
+	@echo '     check-valgrind, parity, bench, bench-peers, fuzz, fuzz-run, man,'
+	@echo '     uninstall, clean'
 
 clean:
 	rm -rf $(O)
 
 .PHONY: all tests man deps deps-check check check-long check-peers check-asan \
 	check-emu check-tsan check-valgrind parity demo bench bench-peers fuzz \
-	fuzz-programs install uninstall \
+	fuzz-programs fuzz-run install uninstall \
 	help clean
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -120,6 +120,14 @@ int dataset_read_alpaca(struct reading *r, json_t *record) MUST_CHECK;
 int dataset_read_talk(struct reading *r, json_t *messages,
 		      size_t from) MUST_CHECK;
 
+/* The calls of tools of message m, a new reference; NULL: it makes none. value:
+ * what a message that is a call says; or NULL. E_DATA: no call. */
+int dataset_calls(json_t **calls, json_t *m, json_t *value,
+		  size_t number) MUST_CHECK;
+
+/* The record's tools, a new reference; NULL: it has none. E_DATA. */
+int dataset_tools(json_t **tools, json_t *record) MUST_CHECK;
+
 /* Is there nothing but white space? */
 int dataset_blank(const char *text, size_t n);
 

@@ -119,6 +119,8 @@ static int add_tensor(struct foreign *f, const struct safetensors_entry *e,
 			       e->name);
 	snprintf(name, sizeof(name), "%s.weight", module);
 	TRY(hf_name_find(&place, NULL, name, 2));
+	if (peft_tokens_is_copy(peft, param->ours, place.role))
+		return 0;
 	snprintf(name, sizeof(name), "%s%s", module, param->ours);
 	TRY(foreign_add(f, name, ROLE_ADAPTER, DTYPE_F32, e->rank, e->shape,
 			&item));

@@ -1,6 +1,7 @@
 #include "formats/grow.h"
 
 #include "base/size.h"
+#include "formats/base_pages.h"
 #include "formats/json_span.h"
 #include "weight/weight.h"
 
@@ -221,10 +222,9 @@ int grow_wants(const struct grow *g, const struct tensor *t)
 }
 
 /* A blob's text, changed. */
-static int grow_file(struct grow *g, struct tensor *t)
+static int make_file(struct grow *g, struct tensor *to, const struct tensor *t)
 {
 	struct text json = { 0 };
-	struct tensor to = { 0 };
 	int err = text_add(&json, t->part[0].data, t->part[0].bytes);
 
 	if (!err && is_file(t, "file/config.json"))
@@ -234,60 +234,83 @@ static int grow_file(struct grow *g, struct tensor *t)
 	else if (!err)
 		err = grow_decoder(&json, g->added);
 	if (!err)
-		err = tensor_init(&to, t->name, t->role, DTYPE_U8, 1,
-				  &json.n);
+		err = tensor_init(to, t->name, t->role, DTYPE_U8, 1, &json.n);
 	if (!err)
-		err = tensor_alloc(&to);
-	if (!err) {
-		memcpy(to.part[0].data, json.at, json.n);
-		tensor_release(t);
-		tensor_move(t, &to);
-	}
+		err = tensor_alloc(to);
+	if (!err)
+		memcpy(to->part[0].data, json.at, json.n);
 	text_release(&json);
-	tensor_release(&to);
 	return err;
 }
 
-static int grow_rows(struct grow *g, struct tensor *t)
+static int make_rows(const struct grow *g, struct tensor *to,
+		     const struct tensor *t)
 {
 	enum dtype d = tensor_is_plain(t) ? t->node[0].dtype : DTYPE_F32;
 	size_t shape[2] = { g->rows, t->rank == 2 ? t->shape[1] : 1 };
-	struct tensor to = { 0 };
-	int err = tensor_init(&to, t->name, t->role, d, t->rank, shape);
 
-	if (!err)
-		err = tensor_alloc(&to);
-	if (!err && tensor_is_plain(t))
-		memcpy(to.part[0].data, t->part[0].data, t->part[0].bytes);
-	else if (!err)
-		err = weight_decode(t, to.part[0].data, 0, t->count);
-	if (!err) {
-		tensor_release(t);
-		tensor_move(t, &to);
-	}
-	tensor_release(&to);
-	return err;
+	TRY(tensor_init(to, t->name, t->role, d, t->rank, shape));
+	TRY(tensor_alloc(to));
+	if (!tensor_is_plain(t))
+		return weight_decode(t, to->part[0].data, 0, t->count);
+	memcpy(to->part[0].data, t->part[0].data, t->part[0].bytes);
+	return 0;
 }
 
-int grow_tensor(struct grow *g, struct tensor *t)
+/* The tensor as it is to be; to is zeroed, and to be released. */
+static int make(struct grow *g, struct tensor *to, const struct tensor *t)
 {
 	size_t n = strlen(t->name), m = strlen(".weight");
 
 	if (t->role == ROLE_BLOB)
-		return grow_file(g, t);
+		return make_file(g, to, t);
 	if (!g->was)
 		return err_set(E_DATA, "%s: tokens are to be added, and no "
 			       "config.json came before it", t->name);
 	if (t->role == ROLE_HEAD && n > m && n < sizeof(g->head))
 		snprintf(g->head, sizeof(g->head), "%.*s.bias", (int)(n - m),
 			 t->name);
-	return grow_rows(g, t);
+	return make_rows(g, to, t);
 }
 
-int grow_set(struct tensor_set *base, json_t *added)
+int grow_tensor(struct grow *g, struct tensor *t)
+{
+	struct tensor to = { 0 };
+	int err = make(g, &to, t);
+
+	if (!err) {
+		tensor_release(t);
+		tensor_move(t, &to);
+	}
+	tensor_release(&to);
+	return err;
+}
+
+/* One that may be away, and then is in memory. */
+static int grow_lent(struct grow *g, struct collected *base, struct tensor *t)
+{
+	struct tensor to = { 0 };
+	int err = tensor_set_borrow(&base->tensors, t);
+
+	if (!err)
+		err = make(g, &to, t);
+	if (!err)
+		err = tensor_set_return(&base->tensors, t);
+	if (!err) {
+		if (base->pages)
+			base_pages_forget(base->pages, t);
+		tensor_release(t);
+		tensor_move(t, &to);
+	}
+	tensor_release(&to);
+	return err;
+}
+
+int grow_base(struct collected *base, json_t *added)
 {
 	struct grow g = { .added = added };
-	struct tensor *config = tensor_set_find(base, "file/config.json");
+	struct tensor_set *set = &base->tensors;
+	struct tensor *config = tensor_set_find(set, "file/config.json");
 
 	if (json_array_size(added) && base->pages)
 		return err_set(E_CONFIG, "tokens cannot be added to a base "
@@ -295,9 +318,9 @@ int grow_set(struct tensor_set *base, json_t *added)
 			       "by merge-adapter, it has them");
 	if (config && json_array_size(added))
 		TRY(grow_tensor(&g, config));
-	for (size_t i = 0; i < base->n; i++)
-		if (&base->at[i] != config && grow_wants(&g, &base->at[i]))
-			TRY(grow_tensor(&g, &base->at[i]));
+	for (size_t i = 0; i < set->n; i++)
+		if (&set->at[i] != config && grow_wants(&g, &set->at[i]))
+			TRY(grow_lent(&g, base, &set->at[i]));
 	return 0;
 }
 

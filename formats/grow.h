@@ -17,6 +17,7 @@
 
 #include "base/json.h"
 #include "base/opt.h"
+#include "formats/collect.h"
 #include "formats/text.h"
 #include "tensor/tensor.h"
 
@@ -72,8 +73,9 @@ int grow_wants(const struct grow *g, const struct tensor *t);
  * E_NOMEM. */
 int grow_tensor(struct grow *g, struct tensor *t) MUST_CHECK;
 
-/* All of a base in memory. */
-int grow_set(struct tensor_set *base, json_t *added) MUST_CHECK;
+/* All of a base that was collected. What grows is in memory from then on, also
+ * where the base is in pages. */
+int grow_base(struct collected *base, json_t *added) MUST_CHECK;
 
 /* config.json's vocab_size; 0: it says none. */
 size_t grow_vocab(const char *config, size_t size);

@@ -14,6 +14,11 @@
 int inputs_collect(struct collection *c, char *const *operands,
 		   const char *extra, uint64_t budget) MUST_CHECK;
 
+/* The same with several more files. */
+int inputs_collect_all(struct collection *c, char *const *operands,
+		       const char *const *extra, size_t nextra,
+		       uint64_t budget) MUST_CHECK;
+
 /* The base gets this adapter's tokens. E_DATA. */
 int inputs_grow(struct collection *c,
 		const struct collected *adapter) MUST_CHECK;

@@ -33,26 +33,15 @@ static char *name_of(const char *entry)
 static int read_all(struct collection *c, char *const *operands,
 		    const struct opt_list *adapters, uint64_t budget)
 {
-	static char input[] = "-";
-	size_t n = 0, at = 0;
-	char **paths;
-	int err;
+	const char **file = calloc(adapters->n + 1, sizeof(*file));
+	int err = file ? 0 : err_set(E_NOMEM, "out of memory");
 
-	while (operands[n])
-		n++;
-	paths = calloc(n + adapters->n + 2, sizeof(*paths));
-	if (!paths)
-		return err_set(E_NOMEM, "out of memory");
-	if (!n && adapters->n)
-		paths[at++] = input;
-	for (size_t i = 0; i < n; i++)
-		paths[at++] = operands[i];
-	for (size_t i = 0; i < adapters->n; i++)
-		paths[at++] = (char *)file_of(adapters->at[i]);
-	err = budget ? collect_paged(c, paths, budget) : collect(c, paths);
-	for (size_t i = 0; !err && i < c->nadapter; i++)
-		err = inputs_grow(c, &c->adapter[i]);
-	free(paths);
+	for (size_t i = 0; !err && i < adapters->n; i++)
+		file[i] = file_of(adapters->at[i]);
+	if (!err)
+		err = inputs_collect_all(c, operands, file, adapters->n,
+					 budget);
+	free(file);
 	return err;
 }
 

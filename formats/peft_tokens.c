@@ -45,6 +45,15 @@ int peft_tokens_module(json_t *tokens, json_t *peft, const char *module,
 	return json_object_set(tokens, module, list) ? no_memory() : 0;
 }
 
+/* A list is the embedding's alone. */
+int peft_tokens_is_copy(json_t *peft, const char *param,
+			enum tensor_role role)
+{
+	return role == ROLE_HEAD &&
+	       json_is_array(json_object_get(peft, key)) &&
+	       !strcmp(param, ".trainable_tokens_delta");
+}
+
 static int is_trained(json_t *tokens, json_int_t id)
 {
 	const char *module;

@@ -10,11 +10,17 @@
 #define FORMATS_PEFT_TOKENS_H
 
 #include "base/json.h"
+#include "tensor/tensor.h"
 
 /* A module with so many rows of tokens: adds their list to tokens. E_DATA: the
  * configuration has none, or one of another length. */
 int peft_tokens_module(json_t *tokens, json_t *peft, const char *module,
 		       size_t rows) MUST_CHECK;
+
+/* Is a parameter (".lora_A") the copy that PEFT keeps of an embedding's rows
+ * for a head that is tied to it? role: the module's. */
+int peft_tokens_is_copy(json_t *peft, const char *param,
+			enum tensor_role role);
 
 /* Sets the adapter's "trainable_token_indices" and, of the file (NULL: there is
  * none), its "added_tokens". E_NOMEM. */

@@ -52,8 +52,8 @@ static int add_tokens(struct train_inputs *t, const struct opt_list *tokens)
 		return inputs_grow(&t->in, t->adapter);
 	if (tokens)
 		TRY(grow_train_all(t->tokens, tokens, &t->in.base.tensors));
-	return grow_set(&t->in.base.tensors,
-			json_object_get(t->tokens, "added_tokens"));
+	return grow_base(&t->in.base,
+			 json_object_get(t->tokens, "added_tokens"));
 }
 
 int train_inputs_read(struct train_inputs *t, char *const *operands,

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "adapt/match.h"
 #include "base/size.h"
 
 static const struct adapter_kind *const kinds[] = {
@@ -39,25 +38,6 @@ const struct adapter_kind *adapter_kind_for(const char *name,
 	const struct adapter_kind *k = adapter_kind_find(name);
 
 	return k && role == ROLE_EMBED && k->at_embed ? k->at_embed : k;
-}
-
-const struct adapter_kind *adapter_kind_listed(json_t *config,
-					       const char *module)
-{
-	for (size_t i = 0; i < NELEM(kinds); i++)
-		if (kinds[i]->list &&
-		    match_listed(json_object_get(config, kinds[i]->list),
-				 module, NULL))
-			return kinds[i];
-	return NULL;
-}
-
-const struct adapter_kind *adapter_kind_marked(const char *param)
-{
-	for (size_t i = 0; i < NELEM(kinds); i++)
-		if (kinds[i]->list && !strcmp(kinds[i]->mark, param))
-			return kinds[i];
-	return NULL;
 }
 
 void adapter_param_add(struct adapter *a, const char *name, size_t rows,
@@ -179,6 +159,13 @@ void adapter_set_clear(struct adapter_set *s)
 {
 	if (s->grads.size)
 		memset(s->grads.base, 0, s->grads.size);
+}
+
+void adapter_set_gathered(const struct adapter_set *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->at[i].kind->gathered)
+			s->at[i].kind->gathered(&s->at[i]);
 }
 
 void adapter_set_ratio(struct adapter_set *s, double ratio)

@@ -178,6 +178,11 @@ struct adapter_kind {
 	/* Used instead of the base's weight; NULL: the base's is used. */
 	const struct weight *(*weight)(const struct adapter *a);
 
+	/* All gradients of a step are in: adds to param[].grad what was kept
+	 * apart, since passes may go layer by layer and a sum's order must not
+	 * show it. NULL: nothing was. */
+	void (*gathered)(const struct adapter *a);
+
 	/* What stands at an embedding in this kind's place; NULL: itself. */
 	const struct adapter_kind *at_embed;
 
@@ -245,14 +250,6 @@ const struct adapter_kind *adapter_kind_for(const char *name,
 					    enum tensor_role role);
 const struct adapter_kind *adapter_kind_at(size_t i);
 
-/* The kind of whose list the module is; NULL: it is in none. */
-const struct adapter_kind *adapter_kind_listed(json_t *config,
-					       const char *module);
-
-/* The kind with a list of its own that a parameter of this name ("weight") is
- * the mark of; NULL: of none. */
-const struct adapter_kind *adapter_kind_marked(const char *param);
-
 /* A place where an adapter can stand: a matrix of the base. */
 struct adapter_site {
 	const char *module;     /* "model.layers.0.self_attn.q_proj" */
@@ -300,6 +297,9 @@ int adapter_set_init(struct adapter_set *s, const struct tensor_set *base,
 
 /* Sets every gradient to 0. */
 void adapter_set_clear(struct adapter_set *s);
+
+/* The kinds' gathered(), when the last backward of a step is done. */
+void adapter_set_gathered(const struct adapter_set *s);
 
 /* The mean of the adapters' penalties; adds weight times its gradient. */
 int adapter_set_penalty(struct adapter_set *s, struct pool *pool,

@@ -27,6 +27,8 @@ struct slot {
 struct tokens {
 	struct slot *slot;      /* (n) by id */
 	size_t n;
+	float *head;            /* (n, in) an embedding's gradient at a head
+				 * that is tied to it; NULL at a product */
 };
 
 static int by_id(const void *x, const void *y)
@@ -100,7 +102,11 @@ static int tokens_shape(struct adapter *a, const struct adapter_options *o)
 			       adapt_tokens.list);
 	a->own_bytes = n * sizeof(*t->slot);
 	t->slot = calloc(n, sizeof(*t->slot));
-	if (!t->slot)
+	if (a->role == ROLE_EMBED) {
+		a->own_bytes += n * a->in * sizeof(*t->head);
+		t->head = calloc(n, a->in * sizeof(*t->head));
+	}
+	if (!t->slot || (a->role == ROLE_EMBED && !t->head))
 		return err_set(E_NOMEM, "out of memory");
 	TRY(fill(t, ids, o->extra, a->out));
 	a->scale = 1;
@@ -214,12 +220,24 @@ static void tokens_backward(const struct adapter *a,
 			    struct mat x, struct gemm_output *dx)
 {
 	struct mat kept = { p->keep.at, dy.rows, a->keep, p->keep.stride };
+	const struct tokens *t = a->own;
 
-	adapter_gradient(p, a->param[0].grad, a->in, kept, x);
+	adapter_gradient(p, t->head ? t->head : a->param[0].grad, a->in, kept,
+			 x);
 	if (dx)
 		dx->term[dx->nterm++] = (struct gemm_term){
 			kept.at, kept.stride, kept.cols, gemm_pack_dense,
 			&a->param[0].dense, GEMM_NN };
+}
+
+static void tokens_gathered(const struct adapter *a)
+{
+	const struct tokens *t = a->own;
+
+	for (size_t i = 0; t->head && i < t->n * a->in; i++) {
+		a->param[0].grad[i] += t->head[i];
+		t->head[i] = 0;
+	}
 }
 
 /* ---- the rest ---- */
@@ -250,8 +268,10 @@ static void tokens_release(struct adapter *a)
 {
 	struct tokens *t = a->own;
 
-	if (t)
+	if (t) {
 		free(t->slot);
+		free(t->head);
+	}
 	free(t);
 }
 
@@ -268,6 +288,7 @@ const struct adapter_kind adapt_tokens = {
 	.backward = tokens_backward,
 	.gather = tokens_gather,
 	.scatter = tokens_scatter,
+	.gathered = tokens_gathered,
 	.merge = tokens_merge,
 	.peft_name = tokens_peft_name,
 	.release = tokens_release,

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "adapt/spec.h"
 #include "base/size.h"
 #include "weight/storage.h"
 

@@ -9,6 +9,28 @@
 
 /* ---- making ---- */
 
+const struct adapter_kind *adapter_kind_listed(json_t *config,
+					       const char *module)
+{
+	const struct adapter_kind *k;
+
+	for (size_t i = 0; (k = adapter_kind_at(i)); i++)
+		if (k->list && match_listed(json_object_get(config, k->list),
+					    module, NULL))
+			return k;
+	return NULL;
+}
+
+const struct adapter_kind *adapter_kind_marked(const char *param)
+{
+	const struct adapter_kind *k;
+
+	for (size_t i = 0; (k = adapter_kind_at(i)); i++)
+		if (k->list && !strcmp(k->mark, param))
+			return k;
+	return NULL;
+}
+
 /* The options of one module, patterns applied. */
 static int options_for(struct adapter_options *o, json_t *config,
 		       const char *module)
@@ -53,6 +75,10 @@ static int wants(json_t *config, const struct adapter_site *s,
 		       s->role, beside));
 	TRY(match_rule(json_object_get(config, "exclude_modules"), s->module,
 		       s->role, &excluded));
+	if (*listed && (*listed)->follows && *beside && !excluded)
+		return err_set(E_CONFIG, "%s: some of its rows are trained "
+			       "(%s), so it can have no adapter besides",
+			       s->module, (*listed)->list);
 	*beside = *beside && !*listed && !excluded &&
 		  match_layer(json_object_get(config, "layers_to_transform"),
 				s->module);

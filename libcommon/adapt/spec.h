@@ -51,6 +51,14 @@ int adapter_sites_add(struct adapter_sites *s,
 		      const struct tensor *t) MUST_CHECK;
 void adapter_sites_release(struct adapter_sites *s);
 
+/* The kind of whose list the module is; NULL: it is in none. */
+const struct adapter_kind *adapter_kind_listed(json_t *config,
+					       const char *module);
+
+/* The kind with a list of its own that a parameter of this name ("weight") is
+ * the mark of; NULL: of none. */
+const struct adapter_kind *adapter_kind_marked(const char *param);
+
 /* Is there to be an adapter at this site, and with which options? E_CONFIG. */
 int adapter_wanted(struct adapter_options *o, json_t *config,
 		   const struct adapter_site *site, int *yes) MUST_CHECK;

@@ -94,8 +94,9 @@ void trainer_cost(struct trainer *t)
 			     adapter_set_bytes(t->set, 1);
 	for (size_t i = 0; i < t->set->n; i++)
 		by[BYTES_ADAPTER] += t->set->at[i].own_bytes;
-	by[BYTES_OPTIMIZER] += optim_bytes(t->options.optim,
-					   &t->options.move, t->set);
+	if (!plan->page_optimizer)
+		by[BYTES_OPTIMIZER] += optim_bytes(t->options.optim,
+						   &t->options.move, t->set);
 	by[BYTES_WORKSPACE] += loss_bytes(t->program, need->tokens, 1) +
 			       pack_bytes(&plan->most) *
 			       (t->has_eval ? 2 : 1) +

@@ -129,12 +129,9 @@ def check(name, size):
     # Made there, read and trained on here.
     indices = tokenizer.convert_tokens_to_ids([NEW[1], OLD, NEW[0]])
     model = resized(path, tokenizer)
-    if model.config.vocab_size == load(path).config.vocab_size:
-        there = path
-    else:
-        there = tap.path("there")
-        model.save_pretrained(there)
-        tokenizer.save_pretrained(there)
+    there = tap.path("there")
+    model.save_pretrained(there)
+    tokenizer.save_pretrained(there)
     if not model.config.tie_word_embeddings:
         indices = {"embed_tokens": indices, "lm_head": indices[:2]}
     model = get_peft_model(model, LoraConfig(

@@ -43,9 +43,10 @@ static void numbers_are_short(void **state)
 /* "no limit", as tokenizer_config.json spells it */
 static void large_whole_numbers_are_read(void **state)
 {
-	static const char text[] = "{\"1000000000000000000000\": [1000000000000"
-		"000019884624838656, -99999999999999999999, 9223372036854775807"
-		", -9223372036854775808, 1e30], \"a\\\"b\": 18446744073709551616}";
+	static const char text[] = "{\"1000000000000000000000\": ["
+		"1000000000000000019884624838656, -99999999999999999999, "
+		"9223372036854775807, -9223372036854775808, 1e30], "
+		"\"a\\\"b\": 18446744073709551616}";
 	json_t *root, *list;
 
 	(void)state;

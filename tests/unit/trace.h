@@ -84,6 +84,7 @@ static inline void backward(struct model *m, const struct model_batch *b,
 				mat_of(dlast, n, program_hidden(m->p)));
 	program_backward(m->p, pass,
 			 mat_of(dlast, n, program_hidden(m->p)));
+	adapter_set_gathered(&m->adapters);
 	take_gradients(m, t);
 	free(dlogits);
 	free(dlast);

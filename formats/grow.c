@@ -312,10 +312,6 @@ int grow_base(struct collected *base, json_t *added)
 	struct tensor_set *set = &base->tensors;
 	struct tensor *config = tensor_set_find(set, "file/config.json");
 
-	if (json_array_size(added) && base->pages)
-		return err_set(E_CONFIG, "tokens cannot be added to a base "
-			       "that -m keeps in pages; without -m, or merged "
-			       "by merge-adapter, it has them");
 	if (config && json_array_size(added))
 		TRY(grow_tensor(&g, config));
 	for (size_t i = 0; i < set->n; i++)

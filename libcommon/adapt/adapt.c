@@ -251,14 +251,23 @@ int adapter_set_by_sequence(const struct adapter_set *s)
 	return 1;
 }
 
+size_t adapter_sequences(const struct adapt_pass *p, size_t rows,
+			 size_t whole[2], const size_t **start)
+{
+	whole[0] = 0;
+	whole[1] = rows;
+	*start = p->batch ? p->batch->start : whole;
+	return p->batch ? p->batch->nseq : 1;
+}
+
 void adapter_gradient(const struct adapt_pass *p, float *g, size_t stride,
 		      struct mat a, struct mat b)
 {
-	const size_t whole[] = { 0, a.rows };
-	const size_t *start = p->batch ? p->batch->start : whole;
+	const size_t *start;
+	size_t whole[2], n = adapter_sequences(p, a.rows, whole, &start);
 
 	gemm_tn(p->pool, g, stride, a.at, a.stride, a.cols, b.at, b.stride,
-		b.cols, start, p->batch ? p->batch->nseq : 1);
+		b.cols, start, n);
 }
 
 static int init(struct adapter *a, const struct tensor_set *base,

@@ -298,6 +298,11 @@ int adapter_drops(const struct adapter *a, const struct adapt_pass *p);
 struct mat adapter_drop(const struct adapter *a, const struct adapt_pass *p,
 			struct mat x);
 
+/* The sequences of a pass over so many rows: *start has one more than there
+ * are, which is returned. whole: room for two, for a pass without a batch. */
+size_t adapter_sequences(const struct adapt_pass *p, size_t rows,
+			 size_t whole[2], const size_t **start);
+
 /* g (a.cols, b.cols) += a^T b, whose rows are the pass's, sequence by sequence;
  * stride is g's. */
 void adapter_gradient(const struct adapt_pass *p, float *g, size_t stride,

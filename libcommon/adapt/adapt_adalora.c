@@ -109,18 +109,18 @@ static void adalora_forward(const struct adapter *a,
 	lora_forward(&own->view, p, x, y);
 }
 
-static void adalora_backward(const struct adapter *a,
-			     const struct adapt_pass *p, struct mat dy,
-			     struct mat x, struct gemm_output *dx)
+/* dB and dE, of one sequence. */
+static void add_sequence(const struct adapter *a, const struct adapt_pass *p,
+			 struct mat dy, struct mat h, const size_t *start)
 {
-	struct adalora *own = a->own;
+	const struct adalora *own = a->own;
 	const float *b = a->param[LORA_B].at, *e = a->param[ADALORA_E].at;
 	float *db = a->param[LORA_B].grad, *de = a->param[ADALORA_E].grad;
 	size_t r = a->rank;
 
 	memset(own->be_grad, 0, a->out * r * sizeof(float));
-	own->view.param[LORA_B].grad = own->be_grad;
-	lora_backward(&own->view, p, dy, x, dx);
+	gemm_tn(p->pool, own->be_grad, r, dy.at, dy.stride, a->out, h.at,
+		h.stride, r, start, 1);
 	for (size_t o = 0; o < a->out; o++)
 		for (size_t k = 0; k < r; k++) {
 			float g = own->be_grad[o * r + k];
@@ -128,6 +128,19 @@ static void adalora_backward(const struct adapter *a,
 			db[o * r + k] += g * e[k];
 			de[k] += g * b[o * r + k];
 		}
+}
+
+static void adalora_backward(const struct adapter *a,
+			     const struct adapt_pass *p, struct mat dy,
+			     struct mat x, struct gemm_output *dx)
+{
+	const struct adalora *own = a->own;
+	const size_t *start;
+	size_t whole[2], n = adapter_sequences(p, dy.rows, whole, &start);
+
+	for (size_t i = 0; i < n; i++)
+		add_sequence(a, p, dy, lora_kept(a, p, dy.rows), start + i);
+	lora_backward_input(&own->view, p, dy, x, dx);
 }
 
 static void adalora_finish(const struct adapter *a, const struct adapt_pass *p,
@@ -278,6 +291,7 @@ const struct adapter_kind adapt_adalora = {
 	.backward = adalora_backward,
 	.finish = adalora_finish,
 	.merge = adalora_merge,
+	.by_sequence = 1,
 	.merge_adds = 1,
 	.factors = adalora_factors,
 	.keys = "target_r tinit tfinal delta_t orth_reg_weight",

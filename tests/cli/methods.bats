@@ -56,7 +56,7 @@ loss() { # STREAM ...
 }
 
 @test "how a step is cut into batches does not show" {
-	for method in lora qalora iec; do
+	for method in lora dora adalora qalora iec; do
 		for dropout in 0 0.2; do
 			set -- $(options $method) -r 4 -n 3 -d "$data" --no-pack \
 				--dropout $dropout

@@ -93,10 +93,49 @@ static int add_cut(struct work *w)
 	return 0;
 }
 
+static const char *first_module(json_t *rule)
+{
+	return json_string_value(json_array_get(
+		json_object_get(rule, "target_modules"), 0));
+}
+
+/* A recipe's adapter has rules where modules differ in more than ranks and
+ * alphas. */
+static int check_rules(json_t *rules)
+{
+	json_t *first = json_array_get(rules, 0), *rule = first;
+	const char *kind = json_text(first, "kind", "lora");
+	const char *other = kind;
+	size_t i;
+
+	if (!rules)
+		return 0;
+	json_array_foreach(rules, i, rule) {
+		other = json_text(rule, "kind", "lora");
+		if (strcmp(kind, other))
+			break;
+	}
+	if (!rule)
+		rule = json_array_get(rules, 1);
+	if (!first_module(first) || !first_module(rule))
+		return err_set(E_DATA, "the adapter's rules name no modules");
+	if (strcmp(kind, other))
+		return err_set(E_DATA, "%.200s is of the kind %.40s, %.200s "
+			       "of %.40s: PEFT has one kind for all; "
+			       "merge-adapter can merge it",
+			       first_module(rule), other, first_module(first),
+			       kind);
+	return err_set(E_DATA, "%.200s has other options than %.200s, and not "
+		       "in rank and alpha alone: PEFT has them once for all; "
+		       "merge-adapter can merge it", first_module(rule),
+		       first_module(first));
+}
+
 static int take_config(struct work *w, json_t *adapter)
 {
 	const char *name = json_text(adapter, "kind", "lora");
 
+	TRY(check_rules(json_object_get(adapter, "rules")));
 	json_decref(w->adapter);
 	w->adapter = json_deep_copy(adapter);
 	w->kind = peft_kind_find(name);

@@ -12,6 +12,7 @@
 #include "formats/collect.h"
 #include "formats/sink.h"
 #include "train/begin.h"
+#include "train/recipe.h"
 
 static struct adapter_choice choice = ADAPTER_CHOICE;
 static const char *from;
@@ -63,6 +64,9 @@ static const struct opt_program program = {
 	"a scale, so that the update merges into the zeros and the base stays "
 	"as small as it is. --method iec adds IR-QLoRA's elastic connection: "
 	"means of the inputs beside A, and its outputs, repeated, beside B.\n\n"
+	"With --recipe a file gives each module its own method and options: "
+	"docs/methods.md has the form. It tells the quantisers their part "
+	"too.\n\n"
 	"With --from the adapter is an old one's copy, without the state of "
 	"its training: its next training is a new one. The options that say "
 	"what the adapter is are then errors.\n\n"
@@ -150,6 +154,8 @@ static int make(struct work *w)
 {
 	const struct collected *old = w->old.adapter;
 
+	if (!from && choice.recipe)
+		TRY(recipe_fits(choice.recipe, &w->begin.sites));
 	if (!from)
 		return begin_end(&w->begin, &w->set);
 	if (w->old.nadapter != 1)
@@ -237,7 +243,8 @@ static int run(struct work *w, char *const *operands)
 	char *paths[] = { (char *)from, NULL };
 
 	TRY(family_bring(opt_common.arch));
-	TRY(adapter_choice_config(&w->config, &choice));
+	TRY(recipe_take(&choice.recipe));
+	TRY(recipe_config(&w->config, &choice, &program));
 	TRY(settle(w));
 	if (from) {
 		TRY(check_from());

@@ -13,6 +13,7 @@
 #include "formats/train_inputs.h"
 #include "train/profile.h"
 #include "train/progress.h"
+#include "train/recipe.h"
 #include "train/run_log.h"
 #include "train/run_options.h"
 #include "tools/peft_step.h"
@@ -88,17 +89,6 @@ static int settle_options(struct work *w)
 
 /* ---- the model ---- */
 
-static int make_adapter(struct work *w)
-{
-	json_t *config;
-	int err = adapter_choice_config(&config, &choice);
-
-	if (!err)
-		err = adapter_set_make(&w->set, config, &w->sites);
-	json_decref(config);
-	return err;
-}
-
 static int open_adapter(struct work *w)
 {
 	const struct tensor_set *base = &w->in.in.base.tensors;
@@ -106,7 +96,7 @@ static int open_adapter(struct work *w)
 	for (size_t i = 0; i < base->n; i++)
 		TRY(adapter_sites_add(&w->sites, &base->at[i]));
 	if (!w->in.adapter)
-		TRY(make_adapter(w));
+		TRY(recipe_make(&w->set, &w->sites, &choice, &program));
 	else
 		TRY(adapter_set_read(&w->set, json_object_get(
 					     w->in.adapter->meta, "adapter"),
@@ -339,6 +329,7 @@ static int start(struct work *w)
 static int run(struct work *w, char *const *operands)
 {
 	TRY(family_bring(opt_common.arch));
+	TRY(recipe_take(&choice.recipe));
 	TRY(read_inputs(w, operands));
 	TRY(settle_options(w));
 	TRY(start(w));

@@ -22,6 +22,26 @@
 #include "adapt/adapt_lora.h"
 #include "base/size.h"
 
+/* A key of the config; absent: otherwise. */
+static uint64_t steps_of(json_t *config, const char *key, uint64_t otherwise)
+{
+	json_t *v = json_object_get(config, key);
+
+	return json_is_integer(v) && json_integer_value(v) >= 0 ?
+		       (uint64_t)json_integer_value(v) : otherwise;
+}
+
+static void schedule_of(struct adalora *own, json_t *config)
+{
+	static const char *const key[] = { "tinit", "tfinal", "delta_t" };
+	size_t rank = (size_t)json_number(config, "r", 8);
+
+	for (size_t i = 0; i < NELEM(key); i++)
+		own->schedule[i] = steps_of(config, key[i], UINT64_MAX);
+	own->target = (size_t)steps_of(config, "target_r",
+				       size_max(1, 2 * rank / 3));
+}
+
 static int shape_own(struct adapter *a, json_t *config)
 {
 	struct adalora *own = a->own;
@@ -30,6 +50,7 @@ static int shape_own(struct adapter *a, json_t *config)
 	own->beta1 = (float)json_number(config, "beta1", 0.85);
 	own->beta2 = (float)json_number(config, "beta2", 0.85);
 	own->orthogonal = (float)json_number(config, "orth_reg_weight", 0.5);
+	schedule_of(own, config);
 	a->own_bytes = 2 * n * sizeof(*own->be);
 	own->be = calloc(2 * n, sizeof(*own->be));
 	if (!own->be)

@@ -20,6 +20,7 @@ struct adapter_choice {
 	size_t qalora_group;    /* 0: the base's */
 	int qalora_pool;
 	uint64_t seed;
+	const char *recipe;     /* train/recipe.h, which reads it; or NULL */
 
 	/* AdaLoRA's; negative, or 0 of what cannot be: by itself */
 	size_t target_rank, delta_t;
@@ -95,6 +96,9 @@ struct adapter_choice {
 	  .alias = "deltaT", .flags = OPT_RECORD },                          \
 	{ "orth-reg-weight", 0, OPT_REAL, &(c).orthogonal, "X",              \
 	  "adalora: weight of the orthogonal penalty; -1: 0.5",              \
+	  .flags = OPT_RECORD },                                             \
+	{ "recipe", 0, OPT_TEXT, &(c).recipe, "FILE",                        \
+	  "another method, rank ... for each module: docs/methods.md",       \
 	  .flags = OPT_RECORD },                                             \
 	{ "seed", 0, OPT_SEED, &(c).seed, "N",                               \
 	  "what all random numbers follow from", .flags = OPT_RECORD }

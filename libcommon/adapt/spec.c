@@ -5,46 +5,7 @@
 #include <string.h>
 
 #include "adapt/match.h"
-
-/* ---- sites ---- */
-
-int adapter_sites_add(struct adapter_sites *s, const struct tensor *t)
-{
-	static const char end[] = ".weight";
-	size_t len = strlen(t->name), room = s->room ? 2 * s->room : 64;
-	struct adapter_site site = { .role = t->role };
-
-	if (t->rank != 2 || len <= strlen(end) ||
-	    strcmp(t->name + len - strlen(end), end) ||
-	    (t->role != ROLE_LINEAR && t->role != ROLE_HEAD &&
-	     t->role != ROLE_EMBED))
-		return 0;
-	if (s->n == s->room) {
-		void *at = realloc(s->at, room * sizeof(*s->at));
-
-		if (!at)
-			return err_set(E_NOMEM, "out of memory");
-		s->at = at;
-		s->room = room;
-	}
-	site.out = t->shape[0];
-	site.in = t->shape[1];
-	if (t->node[0].kind == STORE_INT && site.in % t->node[0].block == 0)
-		site.group = t->node[0].block;
-	site.module = strndup(t->name, len - strlen(end));
-	if (!site.module)
-		return err_set(E_NOMEM, "out of memory");
-	s->at[s->n++] = site;
-	return 0;
-}
-
-void adapter_sites_release(struct adapter_sites *s)
-{
-	for (size_t i = 0; i < s->n; i++)
-		free((char *)s->at[i].module);
-	free(s->at);
-	memset(s, 0, sizeof(*s));
-}
+#include "adapt/spec_parts.h"
 
 /* ---- checking ---- */
 
@@ -82,9 +43,19 @@ static int check_patterns(json_t *config, const char *key, int whole)
 	return 0;
 }
 
-static int check(json_t *config)
+double spec_rank(json_t *config)
 {
-	double rank = json_number(config, "r", 8);
+	return json_number(config, "r", 8);
+}
+
+double spec_alpha(json_t *config)
+{
+	return json_number(config, "alpha", 2 * spec_rank(config));
+}
+
+static int check_one(json_t *config)
+{
+	double rank = spec_rank(config);
 
 	if (!json_is_object(config))
 		return err_set(E_CONFIG, "the adapter's options are no object");
@@ -98,17 +69,29 @@ static int check(json_t *config)
 	return check_patterns(config, "alpha_pattern", 0);
 }
 
+static int check(json_t *config)
+{
+	json_t *rules = json_object_get(config, "rules"), *rule;
+	size_t i;
+
+	TRY(check_one(config));
+	if (rules && !json_is_array(rules))
+		return err_set(E_CONFIG, "rules is no list");
+	json_array_foreach(rules, i, rule)
+		TRY(check_one(rule));
+	return 0;
+}
+
 /* The options of one module, patterns applied. */
 static int options_for(struct adapter_options *o, json_t *config,
 		       const char *module)
 {
 	json_t *v;
-	double rank = json_number(config, "r", 8);
 
 	*o = (struct adapter_options){
 		.kind = json_text(config, "kind", "lora"),
-		.rank = (size_t)rank,
-		.alpha = json_number(config, "alpha", 2 * rank),
+		.rank = (size_t)spec_rank(config),
+		.alpha = spec_alpha(config),
 		.dropout = json_number(config, "dropout", 0),
 		.rslora = json_flag(config, "rslora", 0),
 		.extra = config,
@@ -126,33 +109,57 @@ static int options_for(struct adapter_options *o, json_t *config,
 
 /* ---- making ---- */
 
-static int wants(json_t *config, const struct adapter_site *s, int *whole,
-		 int *beside)
+static int targets(json_t *config, const struct adapter_site *s, int *yes)
 {
 	int excluded;
 
-	TRY(match_rule(json_object_get(config, "modules_to_save"), s->module,
-		       s->role, whole));
 	TRY(match_rule(json_object_get(config, "target_modules"), s->module,
-		       s->role, beside));
+		       s->role, yes));
 	TRY(match_rule(json_object_get(config, "exclude_modules"), s->module,
 		       s->role, &excluded));
-	*beside = *beside && !*whole && !excluded &&
-		  match_layer(json_object_get(config, "layers_to_transform"),
-				s->module);
+	*yes = *yes && !excluded &&
+	       match_layer(json_object_get(config, "layers_to_transform"),
+			   s->module);
+	return 0;
+}
+
+int spec_find(json_t **own, json_t *config, const struct adapter_site *site)
+{
+	json_t *rules = json_object_get(config, "rules"), *rule;
+	size_t i;
+	int yes = 0;
+
+	*own = NULL;
+	if (!rules) {
+		TRY(targets(config, site, &yes));
+		*own = yes ? config : NULL;
+		return 0;
+	}
+	json_array_foreach(rules, i, rule) {
+		TRY(targets(rule, site, &yes));
+		if (!yes)
+			continue;
+		if (strcmp(json_text(rule, "kind", "lora"), "none"))
+			*own = rule;
+		break;
+	}
 	return 0;
 }
 
 int adapter_wanted(struct adapter_options *o, json_t *config,
 		   const struct adapter_site *site, int *yes)
 {
-	int whole, beside;
+	json_t *own = NULL;
+	int whole;
 
-	TRY(wants(config, site, &whole, &beside));
-	*yes = whole || beside;
+	TRY(match_rule(json_object_get(config, "modules_to_save"),
+		       site->module, site->role, &whole));
+	if (!whole)
+		TRY(spec_find(&own, config, site));
+	*yes = whole || own;
 	if (!*yes)
 		return 0;
-	TRY(options_for(o, config, site->module));
+	TRY(options_for(o, own ? own : config, site->module));
 	if (whole)
 		o->kind = "full";
 	return 0;
@@ -187,124 +194,6 @@ static int check_saved(const struct adapter_sites *sites, json_t *saved)
 	return 0;
 }
 
-static int compare_names(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-/* Adds the last words of the adapters' names (or, with whole, all of each),
- * sorted, each once. */
-static int name_targets(json_t *list, const struct adapter_set *s, int whole)
-{
-	const char **name = calloc(s->n + 1, sizeof(*name));
-	size_t n = 0;
-
-	if (!name)
-		return err_set(E_NOMEM, "out of memory");
-	for (size_t i = 0; i < s->n; i++) {
-		const char *module = s->at[i].module;
-		const char *dot = whole ? NULL : strrchr(module, '.');
-
-		if (s->at[i].kind != &adapt_full)
-			name[n++] = dot ? dot + 1 : module;
-	}
-	qsort(name, n, sizeof(*name), compare_names);
-	for (size_t i = 0; i < n; i++)
-		if (!i || strcmp(name[i], name[i - 1]))
-			json_array_append_new(list, json_string(name[i]));
-	free(name);
-	return 0;
-}
-
-/* Does the list of last words name modules that have no adapter? */
-static int names_others(json_t *list, const struct adapter_set *s,
-			const struct adapter_sites *sites)
-{
-	for (size_t i = 0; i < sites->n; i++) {
-		const struct adapter_site *site = &sites->at[i];
-		int yes;
-
-		if (!match_rule(list, site->module, site->role, &yes) && yes &&
-		    !adapter_set_find(s, site->module))
-			return 1;
-	}
-	return 0;
-}
-
-/* Whole numbers are written without a point. */
-static json_t *number(double x)
-{
-	json_int_t whole = (json_int_t)x;
-
-	return (double)whole == x ? json_integer(whole) : json_real(x);
-}
-
-static double rank_of(json_t *config)
-{
-	return json_number(config, "r", 8);
-}
-
-static double alpha_of(json_t *config)
-{
-	return json_number(config, "alpha", 2 * rank_of(config));
-}
-
-/* Patterns by whole names: the order of an object's keys may change on its
- * way, and the first match would be another. */
-static int describe_patterns(struct adapter_set *s, json_t *config)
-{
-	json_t *ranks = json_object(), *alphas = json_object();
-
-	if (json_object_set_new(s->config, "rank_pattern", ranks) ||
-	    json_object_set_new(s->config, "alpha_pattern", alphas))
-		return err_set(E_NOMEM, "out of memory");
-	for (size_t i = 0; i < s->n; i++) {
-		const struct adapter *a = &s->at[i];
-
-		if (a->kind == &adapt_full)
-			continue;
-		if ((double)a->rank != rank_of(config))
-			json_object_set_new(ranks, a->module,
-					    number((double)a->rank));
-		if (a->alpha != alpha_of(config))
-			json_object_set_new(alphas, a->module,
-					    number(a->alpha));
-	}
-	return 0;
-}
-
-/* s->config: config with what was left out said, and targets as names. */
-static int describe(struct adapter_set *s, json_t *config,
-		    const struct adapter_sites *sites)
-{
-	json_t *d = json_copy(config), *list = json_array();
-
-	s->config = d;
-	if (!d || !list || json_object_set_new(d, "target_modules", list))
-		return err_set(E_NOMEM, "out of memory");
-	TRY(name_targets(list, s, 0));
-	if (names_others(list, s, sites)) {
-		json_array_clear(list);
-		TRY(name_targets(list, s, 1));
-	}
-	json_object_set_new(d, "kind",
-			    json_string(json_text(config, "kind", "lora")));
-	json_object_set_new(d, "r", number(rank_of(config)));
-	json_object_set_new(d, "alpha", number(alpha_of(config)));
-	json_object_set_new(d, "dropout",
-			    number(json_number(config, "dropout", 0)));
-	json_object_set_new(d, "rslora",
-			    json_boolean(json_flag(config, "rslora", 0)));
-	json_object_del(d, "exclude_modules");
-	json_object_del(d, "layers_to_transform");
-	if (!json_is_array(json_object_get(d, "modules_to_save")))
-		json_object_set_new(d, "modules_to_save", json_array());
-	for (size_t i = 0; i < s->n; i++)
-		if (s->at[i].kind->describe)
-			TRY(s->at[i].kind->describe(&s->at[i], d));
-	return describe_patterns(s, config);
-}
-
 int adapter_set_make(struct adapter_set *s, json_t *config,
 		     const struct adapter_sites *sites)
 {
@@ -320,7 +209,7 @@ int adapter_set_make(struct adapter_set *s, json_t *config,
 						config, "target_modules"))))
 		return err_set(E_CONFIG, "no module of the base matches "
 			       "target_modules");
-	return describe(s, config, sites);
+	return spec_describe(s, config, sites);
 }
 
 /* ---- reading ---- */
@@ -334,6 +223,18 @@ static struct tensor *param_of(const struct tensor_set *t, const char *module,
 	return tensor_set_find(t, name);
 }
 
+json_t *adapter_config_at(json_t *config, const char *module)
+{
+	const struct adapter_site site = { .module = module,
+					   .role = ROLE_LINEAR };
+	json_t *own;
+
+	if (!json_object_get(config, "rules") ||
+	    spec_find(&own, config, &site) || !own)
+		return config;
+	return own;
+}
+
 static int read_site(struct adapter_set *s, json_t *config,
 		     const struct tensor_set *t,
 		     const struct adapter_site *site)
@@ -342,7 +243,8 @@ static int read_site(struct adapter_set *s, json_t *config,
 	const struct adapter_kind *kind;
 	const struct tensor *mark;
 
-	TRY(options_for(&o, config, site->module));
+	TRY(options_for(&o, adapter_config_at(config, site->module),
+			site->module));
 	if (param_of(t, site->module, adapt_full.mark)) {
 		o.kind = adapt_full.name;
 		return adapter_set_add(s, site, &o);

@@ -20,6 +20,10 @@
  *                      matches a module's name or its end after a dot gives
  *                      its value instead of r, alpha
  *     modules_to_save  list of names as above: trained whole
+ *     rules            list of such objects, in the place of all but
+ *                      modules_to_save: the first whose modules and layers
+ *                      these are gives a module all of its options; the kind
+ *                      "none" gives it no adapter
  *
  * Absent keys and null mean PEFT's defaults, but alpha is 2 r. Other keys are
  * kept as they are.
@@ -45,11 +49,17 @@ void adapter_sites_release(struct adapter_sites *s);
 int adapter_wanted(struct adapter_options *o, json_t *config,
 		   const struct adapter_site *site, int *yes) MUST_CHECK;
 
+/* The object that has the options of an adapter that exists: config, or one of
+ * its rules. Borrowed. */
+json_t *adapter_config_at(json_t *config, const char *module);
+
 /*
  * Fills an empty set with the adapters that config asks for, in the order of
  * the sites, without memory for parameters. s->config describes it, with
- * target_modules as a list that names exactly these modules. E_CONFIG: a key's
- * value, a pattern, no module matches, a module to save that is not there.
+ * target_modules as a list that names exactly these modules, and with rules
+ * only where kinds or options differ in more than ranks and alphas. E_CONFIG: a
+ * key's value, a pattern, no module matches, a module to save that is not
+ * there.
  */
 int adapter_set_make(struct adapter_set *s, json_t *config,
 		     const struct adapter_sites *sites) MUST_CHECK;

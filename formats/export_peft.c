@@ -27,16 +27,22 @@ struct work {
 	int seen;
 };
 
-/* "model.layers.0.mlp.up_proj.lora_A" in PEFT's words; free it. */
+/* "model.layers.0.mlp.up_proj.lora_A" in PEFT's words; free it. A bias is its
+ * module's own where no adapter stands. */
 static int peft_name(char **name, const char *ours,
-		     const struct peft_param *param)
+		     const struct peft_param *param, json_t *columns)
 {
 	size_t n = strlen(ours) - strlen(param->ours);
+	const char *theirs = param->theirs;
+
+	if (!strcmp(param->ours, ".bias") &&
+	    !json_object_getn(columns, ours, n))
+		theirs = param->ours;
 
 	*name = malloc(n + 64);
 	if (!*name)
 		return err_set(E_NOMEM, "out of memory");
-	sprintf(*name, "base_model.model.%.*s%s", (int)n, ours, param->theirs);
+	sprintf(*name, "base_model.model.%.*s%s", (int)n, ours, theirs);
 	return 0;
 }
 
@@ -67,7 +73,7 @@ static int add(struct work *w, const struct tensor *t)
 	if (!param)
 		return err_set(E_DATA, "%s: PEFT has no name for it", t->name);
 	TRY(note_columns(w, t));
-	TRY(peft_name(&name, t->name, param));
+	TRY(peft_name(&name, t->name, param, w->columns));
 	err = safetensors_fits(&w->out, name) ?
 	      export_dense(&data, t, d) :
 	      err_set(E_DATA, "the adapter has too many tensors for one file");

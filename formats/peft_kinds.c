@@ -9,6 +9,7 @@ static const struct peft_kind kinds[] = {
 	{ "adalora", "ADALORA", NULL, 1, ".lora_E" },
 	{ "dora", "LORA", "use_dora", 0, ".lora_magnitude_vector" },
 	{ "qalora", "LORA", "use_qalora", 0, NULL },
+	{ "lora_bias", "LORA", "lora_bias", 0, ".lora_B_bias" },
 	{ "lora", "LORA", NULL, 0, NULL },
 };
 
@@ -21,6 +22,9 @@ static const struct peft_param params[] = {
 	{ "ADALORA", ".lora_A", ".lora_A", 0 },
 	{ "ADALORA", ".lora_B", ".lora_B", 0 },
 	{ "ADALORA", ".lora_E", ".lora_E", 0 },
+	{ "LORA", ".lora_B_bias", ".lora_B.bias", 1 },
+	{ NULL, ".bias", ".base_layer.bias", 1 },
+	{ NULL, ".bias", ".bias", 1 },
 	{ NULL, ".weight", ".weight", 0 },
 };
 

@@ -14,6 +14,8 @@ static const struct adapter_kind *const kinds[] = {
 	&adapt_embed,
 	&adapt_qalora,
 	&adapt_iec,
+	&adapt_lora_bias,
+	&adapt_bias,
 };
 
 const struct adapter_kind *adapter_kind_at(size_t i)
@@ -70,6 +72,8 @@ static int shape(struct adapter *a, const struct adapter_options *o)
 	if (strlen(a->module) + 32 > TENSOR_NAME)
 		return err_set(E_DATA, "the module's name is too long");
 	err = a->kind->shape(a, o);
+	if (!err && o->bias)
+		adapter_bias_add(a);
 	return err ? err_at(err, "%s", a->module) : 0;
 }
 
@@ -290,8 +294,10 @@ static int init(struct adapter *a, const struct tensor_set *base,
 int adapter_set_init(struct adapter_set *s, const struct tensor_set *base,
 		     uint64_t seed)
 {
-	for (size_t i = 0; i < s->n; i++)
+	for (size_t i = 0; i < s->n; i++) {
 		TRY(init(&s->at[i], base, seed));
+		TRY(adapter_bias_init(&s->at[i], base));
+	}
 	return 0;
 }
 

@@ -245,6 +245,7 @@ static const struct {
 	{ "adalora", NULL },
 	{ "qalora", fill_qalora },
 	{ "iec", NULL },
+	{ "lora_bias", NULL },
 };
 
 static int fill_kind(json_t *j, const struct adapter_choice *c)
@@ -283,6 +284,9 @@ static int fill(json_t *j, const struct adapter_choice *c)
 	    json_object_set_new(j, "rslora", json_boolean(c->rslora)) ||
 	    json_object_set_new(j, "target_modules",
 				json_string("all-linear")))
+		return out_of_memory();
+	if (c->bias && json_object_set_new(j, "bias", json_string(
+				c->bias == 1 ? "all" : "lora_only")))
 		return out_of_memory();
 	TRY(set_rule(j, "target_modules", "target-modules", &c->target));
 	TRY(set_rule(j, "exclude_modules", "exclude-modules", &c->exclude));

@@ -17,6 +17,7 @@ struct adapter_choice {
 	int rslora;
 	struct opt_list target, exclude, layers, save;
 	struct opt_list rank_pattern, alpha_pattern;
+	int bias;
 	size_t qalora_group;    /* 0: the base's */
 	int qalora_pool;
 	uint64_t seed;
@@ -42,7 +43,8 @@ struct adapter_choice {
 	{ "method", 0, OPT_TEXT, &(c).method, "KIND",                        \
 	  "lora; dora: magnitude and direction apart; adalora: ranks move "  \
 	  "to where they count; qalora: pools its inputs by the base's "     \
-	  "groups; iec: IR-QLoRA's elastic connection",                      \
+	  "groups; iec: IR-QLoRA's elastic connection; lora_bias: B has a "  \
+	  "bias",                                                            \
 	  .alias = "peft-type", .flags = OPT_RECORD },                       \
 	{ "init", 0, OPT_CHOICE, &(c).init, NULL,                            \
 	  "first values; those after gaussian change the base too, and are " \
@@ -82,6 +84,10 @@ struct adapter_choice {
 	{ "modules-to-save", 0, OPT_LIST, &(c).save, "NAME,...",             \
 	  "modules to train whole, such as lm_head,embed_tokens",            \
 	  .alias = "lora-modules-to-save", .flags = OPT_RECORD },            \
+	{ "bias", 0, OPT_CHOICE, &(c).bias, NULL,                            \
+	  "biases to train: lora_only: of modules with an adapter; all: "    \
+	  "every one, those of norms too",                                   \
+	  .choices = "none|all|lora_only", .flags = OPT_RECORD },            \
 	{ "target-rank", 0, OPT_COUNT, &(c).target_rank, "N",                \
 	  "adalora: ranks of a module in the end, on average; 0: two "       \
 	  "thirds of --rank", .alias = "target-r", .flags = OPT_RECORD },    \

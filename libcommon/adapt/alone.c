@@ -46,6 +46,14 @@ static int add_embed(struct adapter_sites *s, const struct tensor_set *set,
 		.shape = { tensor_cols(a), tensor_rows(b) } });
 }
 
+/* A bias is at a module that has more, or at a norm. */
+static int add_bias(struct adapter_sites *s, const struct tensor *t)
+{
+	return adapter_sites_add(s, &(struct tensor){
+		.name = t->name, .role = ROLE_BIAS, .rank = 1,
+		.count = t->count, .shape = { t->count } });
+}
+
 /* A weight that is trained whole is its own site. */
 static int add_whole(struct adapter_sites *s, const struct tensor *t)
 {
@@ -70,6 +78,8 @@ int adapter_set_alone(struct adapter_set *s, struct adapter_sites *sites,
 			TRY(add_embed(sites, tensors, t));
 		else if (ends(t->name, ".weight"))
 			TRY(add_whole(sites, t));
+		else if (ends(t->name, ".bias"))
+			TRY(add_bias(sites, t));
 	}
 	TRY(adapter_set_read(s, config, tensors, sites));
 	TRY(adapter_set_place(s, 0));

@@ -3,16 +3,42 @@
 #include <stdlib.h>
 #include <string.h>
 
-int adapter_sites_add(struct adapter_sites *s, const struct tensor *t)
+/* The module in name, which ends so; 0: it does not. */
+static size_t module_of(const char *name, const char *end)
 {
-	static const char end[] = ".weight";
-	size_t len = strlen(t->name), room = s->room ? 2 * s->room : 64;
-	struct adapter_site site = { .role = t->role };
+	size_t n = strlen(name), m = strlen(end);
 
-	if (t->rank != 2 || len <= strlen(end) ||
-	    strcmp(t->name + len - strlen(end), end) ||
-	    (t->role != ROLE_LINEAR && t->role != ROLE_HEAD &&
-	     t->role != ROLE_EMBED))
+	return n > m && !strcmp(name + n - m, end) ? n - m : 0;
+}
+
+static struct adapter_site *find(const struct adapter_sites *s,
+				 const char *module, size_t n)
+{
+	for (size_t i = s->n; i-- > 0;) /* it is near the end */
+		if (!strncmp(s->at[i].module, module, n) &&
+		    !s->at[i].module[n])
+			return &s->at[i];
+	return NULL;
+}
+
+const struct adapter_site *adapter_sites_of(const struct adapter_sites *s,
+					    const char *tensor)
+{
+	size_t n = module_of(tensor, ".weight");
+
+	if (!n)
+		n = module_of(tensor, ".bias");
+	return n ? find(s, tensor, n) : NULL;
+}
+
+/* The site of a module, which is a new norm's if it was not there. */
+static int site_of(struct adapter_site **to, struct adapter_sites *s,
+		   const char *module, size_t n)
+{
+	size_t room = s->room ? 2 * s->room : 64;
+
+	*to = find(s, module, n);
+	if (*to)
 		return 0;
 	if (s->n == s->room) {
 		void *at = realloc(s->at, room * sizeof(*s->at));
@@ -22,14 +48,47 @@ int adapter_sites_add(struct adapter_sites *s, const struct tensor *t)
 		s->at = at;
 		s->room = room;
 	}
-	site.out = t->shape[0];
-	site.in = t->shape[1];
-	if (t->node[0].kind == STORE_INT && site.in % t->node[0].block == 0)
-		site.group = t->node[0].block;
-	site.module = strndup(t->name, len - strlen(end));
-	if (!site.module)
+	*to = &s->at[s->n];
+	**to = (struct adapter_site){ .role = ROLE_NORM, .in = 1,
+				      .module = strndup(module, n) };
+	if (!(*to)->module)
 		return err_set(E_NOMEM, "out of memory");
-	s->at[s->n++] = site;
+	s->n++;
+	return 0;
+}
+
+static int add_bias(struct adapter_sites *s, const struct tensor *t)
+{
+	size_t n = module_of(t->name, ".bias");
+	struct adapter_site *site;
+
+	if (!n || t->rank != 1)
+		return 0;
+	TRY(site_of(&site, s, t->name, n));
+	if (site->role == ROLE_NORM)
+		site->out = t->count;
+	site->bias = t->count == site->out;
+	return 0;
+}
+
+int adapter_sites_add(struct adapter_sites *s, const struct tensor *t)
+{
+	size_t n = module_of(t->name, ".weight");
+	struct adapter_site *site;
+
+	if (t->role == ROLE_BIAS)
+		return add_bias(s, t);
+	if (!n || t->rank != 2 ||
+	    (t->role != ROLE_LINEAR && t->role != ROLE_HEAD &&
+	     t->role != ROLE_EMBED))
+		return 0;
+	TRY(site_of(&site, s, t->name, n));
+	site->bias = site->bias && site->out == t->shape[0];
+	site->role = t->role;
+	site->out = t->shape[0];
+	site->in = t->shape[1];
+	if (t->node[0].kind == STORE_INT && site->in % t->node[0].block == 0)
+		site->group = t->node[0].block;
 	return 0;
 }
 

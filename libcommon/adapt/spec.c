@@ -69,12 +69,22 @@ static int check_one(json_t *config)
 	return check_patterns(config, "alpha_pattern", 0);
 }
 
+int spec_is_target(const struct adapter *a)
+{
+	return a->kind != &adapt_full && a->kind != &adapt_bias;
+}
+
 static int check(json_t *config)
 {
 	json_t *rules = json_object_get(config, "rules"), *rule;
+	const char *bias = json_text(config, "bias", "none");
 	size_t i;
 
 	TRY(check_one(config));
+	if (strcmp(bias, "none") && strcmp(bias, "all") &&
+	    strcmp(bias, "lora_only"))
+		return err_set(E_CONFIG, "bias is \"%.20s\", want none, all "
+			       "or lora_only", bias);
 	if (rules && !json_is_array(rules))
 		return err_set(E_CONFIG, "rules is no list");
 	json_array_foreach(rules, i, rule)
@@ -113,6 +123,9 @@ static int targets(json_t *config, const struct adapter_site *s, int *yes)
 {
 	int excluded;
 
+	*yes = 0;
+	if (s->role == ROLE_NORM)
+		return 0;
 	TRY(match_rule(json_object_get(config, "target_modules"), s->module,
 		       s->role, yes));
 	TRY(match_rule(json_object_get(config, "exclude_modules"), s->module,
@@ -149,19 +162,25 @@ int spec_find(json_t **own, json_t *config, const struct adapter_site *site)
 int adapter_wanted(struct adapter_options *o, json_t *config,
 		   const struct adapter_site *site, int *yes)
 {
+	const char *bias = json_text(config, "bias", "none");
 	json_t *own = NULL;
-	int whole;
+	int whole, alone;
 
 	TRY(match_rule(json_object_get(config, "modules_to_save"),
 		       site->module, site->role, &whole));
+	whole = whole && site->role != ROLE_NORM;
 	if (!whole)
 		TRY(spec_find(&own, config, site));
-	*yes = whole || own;
+	alone = !whole && !own && site->bias && !strcmp(bias, "all");
+	*yes = whole || own || alone;
 	if (!*yes)
 		return 0;
 	TRY(options_for(o, own ? own : config, site->module));
+	o->bias = site->bias && (whole || strcmp(bias, "none"));
 	if (whole)
-		o->kind = "full";
+		o->kind = adapt_full.name;
+	if (alone)
+		o->kind = adapt_bias.name;
 	return 0;
 }
 
@@ -184,8 +203,9 @@ static int check_saved(const struct adapter_sites *sites, json_t *saved)
 		int found = 0;
 
 		for (size_t k = 0; k < sites->n; k++)
-			found |= match_name(sites->at[k].module,
-				      json_string_value(entry));
+			found |= sites->at[k].role != ROLE_NORM &&
+				 match_name(sites->at[k].module,
+					    json_string_value(entry));
 		if (!found)
 			return err_set(E_CONFIG, "modules_to_save: the base "
 				       "has no matrix %s.weight",
@@ -203,7 +223,7 @@ int adapter_set_make(struct adapter_set *s, json_t *config,
 	for (size_t i = 0; i < sites->n; i++)
 		TRY(add_site(s, config, &sites->at[i]));
 	for (size_t i = 0; i < s->n; i++)
-		whole += s->at[i].kind == &adapt_full;
+		whole += !spec_is_target(&s->at[i]);
 	TRY(check_saved(sites, json_object_get(config, "modules_to_save")));
 	if (s->n == whole && !(whole && !json_array_size(json_object_get(
 						config, "target_modules"))))
@@ -245,6 +265,7 @@ static int read_site(struct adapter_set *s, json_t *config,
 
 	TRY(options_for(&o, adapter_config_at(config, site->module),
 			site->module));
+	o.bias = param_of(t, site->module, adapt_bias.mark) != NULL;
 	if (param_of(t, site->module, adapt_full.mark)) {
 		o.kind = adapt_full.name;
 		return adapter_set_add(s, site, &o);
@@ -253,8 +274,10 @@ static int read_site(struct adapter_set *s, json_t *config,
 	if (!kind)
 		return err_set(E_CONFIG, "no adapter kind \"%s\"", o.kind);
 	mark = param_of(t, site->module, kind->mark);
+	if (!mark && o.bias)
+		o.kind = adapt_bias.name;
 	if (!mark)
-		return 0;
+		return o.bias ? adapter_set_add(s, site, &o) : 0;
 	o.rank = tensor_rows(mark);
 	o.cols = tensor_cols(mark);
 	return adapter_set_add(s, site, &o);

@@ -19,7 +19,10 @@
  *     rank_pattern, alpha_pattern  objects: the first key, a regex, that
  *                      matches a module's name or its end after a dot gives
  *                      its value instead of r, alpha
- *     modules_to_save  list of names as above: trained whole
+ *     modules_to_save  list of names as above: trained whole, with bias
+ *     bias             "none", "lora_only": the biases of modules that have
+ *                      an adapter are trained; "all": those of all, and of
+ *                      norms
  *     rules            list of such objects, in the place of all but
  *                      modules_to_save: the first whose modules and layers
  *                      these are gives a module all of its options; the kind
@@ -39,10 +42,15 @@ struct adapter_sites {
 	size_t n, room;
 };
 
-/* Adds "<module>.weight" matrices of linear layers, head and embedding;
- * ignores all else. The tensor need not be loaded. E_NOMEM. */
+/* Adds "<module>.weight" matrices of linear layers, head and embedding, and
+ * notes their biases; a bias without such a weight is a norm's. Ignores all
+ * else. The tensor need not be loaded. E_NOMEM. */
 int adapter_sites_add(struct adapter_sites *s,
 		      const struct tensor *t) MUST_CHECK;
+
+/* The site that a weight or bias belongs to; NULL: none. */
+const struct adapter_site *adapter_sites_of(const struct adapter_sites *s,
+					    const char *tensor);
 void adapter_sites_release(struct adapter_sites *s);
 
 /* Is there to be an adapter at this site, and with which options? E_CONFIG. */

@@ -190,13 +190,19 @@ static int describe_alike(struct adapter_set *s, json_t *config, json_t *used,
 			  const struct adapter_sites *sites,
 			  const struct picked *p)
 {
+	static const char *const common[] = { "modules_to_save", "bias" };
 	json_t *one = json_copy(json_array_get(used, 0));
-	json_t *save = json_object_get(config, "modules_to_save");
-	int err;
+	int err = one ? 0 : out_of_memory();
 
-	if (!one || (save && json_object_set(one, "modules_to_save", save))) {
+	for (size_t i = 0; !err && i < NELEM(common); i++) {
+		json_t *v = json_object_get(config, common[i]);
+
+		if (v && json_object_set(one, common[i], v))
+			err = out_of_memory();
+	}
+	if (err) {
 		json_decref(one);
-		return out_of_memory();
+		return err;
 	}
 	err = describe_all(s, one, sites, p);
 	json_decref(one);
@@ -262,7 +268,7 @@ int spec_describe(struct adapter_set *s, json_t *config,
 	if (!p.at)
 		return out_of_memory();
 	for (size_t i = 0; i < s->n; i++)
-		if (s->at[i].kind != &adapt_full)
+		if (spec_is_target(&s->at[i]))
 			p.at[p.n++] = &s->at[i];
 	if (json_object_get(config, "rules"))
 		err = describe_rules(s, config, sites, &p, &of);

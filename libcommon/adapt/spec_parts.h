@@ -13,6 +13,9 @@ double spec_alpha(json_t *config);
 int spec_find(json_t **own, json_t *config,
 	      const struct adapter_site *site) MUST_CHECK;
 
+/* Is it one that target_modules names: not whole, and not a bias alone? */
+int spec_is_target(const struct adapter *a);
+
 /* s->config: config with what was left out said, and targets as names. */
 int spec_describe(struct adapter_set *s, json_t *config,
 		  const struct adapter_sites *sites) MUST_CHECK;

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "weight/plain.h"
+
 static int starts(const struct begin *b, const struct adapter_options *o,
 		  enum tensor_role role)
 {
@@ -13,15 +15,20 @@ static int starts(const struct begin *b, const struct adapter_options *o,
 int begin_look(struct begin *b, const struct tensor *t, int *load)
 {
 	const struct adapter_kind *kind;
+	const struct adapter_site *site;
 	struct adapter_options o;
-	size_t n = b->sites.n;
 	int wanted;
 
 	*load = 0;
 	TRY(adapter_sites_add(&b->sites, t));
-	if (b->sites.n == n)
+	site = adapter_sites_of(&b->sites, t->name);
+	if (!site)
 		return 0;
-	TRY(adapter_wanted(&o, b->config, &b->sites.at[n], &wanted));
+	TRY(adapter_wanted(&o, b->config, site, &wanted));
+	if (t->role == ROLE_BIAS) {
+		*load = wanted && o.bias;
+		return 0;
+	}
 	kind = wanted ? adapter_kind_for(o.kind, t->role) : NULL;
 	*load = kind && (kind->needs_weight || starts(b, &o, t->role));
 	return 0;
@@ -50,6 +57,18 @@ static int start(struct begin *b, struct adapter *a, const struct tensor *t,
 			      b->pool);
 }
 
+/* A bias is its own first value. */
+static int take_bias(struct begin *b, const struct tensor *t)
+{
+	struct tensor plain = { 0 };
+	int err = weight_plain(&plain, t, DTYPE_F32);
+
+	if (!err)
+		err = tensor_set_take(&b->values, &plain);
+	tensor_release(&plain);
+	return err;
+}
+
 static int init(struct begin *b, struct adapter *a, const struct tensor *t)
 {
 	struct weight w;
@@ -61,12 +80,14 @@ static int init(struct begin *b, struct adapter *a, const struct tensor *t)
 int begin_take(struct begin *b, const struct tensor *t,
 	       struct tensor *changed)
 {
-	const struct adapter_site *site = &b->sites.at[b->sites.n - 1];
+	const struct adapter_site *site = adapter_sites_of(&b->sites, t->name);
 	struct adapter_set one = { 0 };
 	struct adapter_options o;
 	int wanted, err;
 
 	memset(changed, 0, sizeof(*changed));
+	if (t->role == ROLE_BIAS)
+		return take_bias(b, t);
 	TRY(adapter_wanted(&o, b->config, site, &wanted));
 	err = adapter_set_add(&one, site, &o);
 	if (!err)
@@ -91,11 +112,14 @@ int begin_end(struct begin *b, struct adapter_set *s)
 	for (size_t i = 0; i < s->n; i++) {
 		struct adapter *a = &s->at[i];
 
-		if (tensor_set_find(&b->values,
-				    adapter_param_name(name, a, 0)))
-			TRY(adapter_load(a, &b->values));
-		else
+		if (!a->kind->needs_weight &&
+		    !tensor_set_find(&b->values,
+				     adapter_param_name(name, a, 0))) {
 			TRY(a->kind->init(a, NULL, b->seed));
+			TRY(adapter_bias_init(a, &b->values));
+			continue;
+		}
+		TRY(adapter_load(a, &b->values));
 	}
 	return 0;
 }

@@ -82,7 +82,7 @@ static const char *const places[][2] = {
 /* Options of adapters that a rule has no use for. */
 static const char *const not_here[] = {
 	"target-modules", "exclude-modules", "layers", "rank-pattern",
-	"alpha-pattern", "modules-to-save", "seed", "recipe",
+	"alpha-pattern", "modules-to-save", "bias", "seed", "recipe",
 };
 
 static int check_adapter(json_t *options)

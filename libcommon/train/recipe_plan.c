@@ -240,22 +240,26 @@ static int check_choice(const struct opt_program *p)
 		struct opt *o = opt_find(p, row[i].name);
 		struct opt one[2] = { *o, { 0 } };
 
-		TRY(check_options(one, "recipe seed modules-to-save"));
+		TRY(check_options(one, "recipe seed bias "
+				  "modules-to-save"));
 		o->flags = one[0].flags;
 	}
 	return 0;
 }
 
-/* modules_to_save from the command line. */
-static int add_saved(json_t *config, const struct adapter_choice *c)
+/* What the command line says for all rules. */
+static int add_common(json_t *config, const struct adapter_choice *c)
 {
-	json_t *plain, *saved;
-	int err;
+	static const char *const key[] = { "modules_to_save", "bias" };
+	json_t *plain;
+	int err = adapter_choice_config(&plain, c);
 
-	TRY(adapter_choice_config(&plain, c));
-	saved = json_object_get(plain, "modules_to_save");
-	err = saved && json_object_set(config, "modules_to_save", saved) ?
-		      err_set(E_NOMEM, "out of memory") : 0;
+	for (size_t i = 0; !err && i < NELEM(key); i++) {
+		json_t *v = json_object_get(plain, key[i]);
+
+		if (v && json_object_set(config, key[i], v))
+			err = err_set(E_NOMEM, "out of memory");
+	}
 	json_decref(plain);
 	return err;
 }
@@ -274,7 +278,7 @@ int recipe_config(json_t **config, struct adapter_choice *c,
 	if (!err)
 		err = adapters(config, &r);
 	if (!err)
-		err = add_saved(*config, c);
+		err = add_common(*config, c);
 	recipe_release(&r);
 	return err;
 }

@@ -202,3 +202,26 @@ size_t adalora_kept(const struct adapter *a)
 		n += !(a->param[ADALORA_PRUNED].at[k] > 0);
 	return n;
 }
+
+static size_t not_zero(const struct adapter *a)
+{
+	size_t n = 0;
+
+	for (size_t k = 0; k < a->rank; k++)
+		n += a->param[ADALORA_E].at[k] != 0;
+	return n;
+}
+
+size_t adalora_ranks(const struct adapter_set *s, const struct adapter *a)
+{
+	size_t left = 0, pruned = 0;
+
+	if (!is_ada(a))
+		return a->rank;
+	for (size_t i = 0; i < s->n; i++)
+		if (is_ada(&s->at[i])) {
+			left += not_zero(&s->at[i]);
+			pruned += s->at[i].rank - adalora_kept(&s->at[i]);
+		}
+	return pruned || !left ? adalora_kept(a) : not_zero(a);
+}

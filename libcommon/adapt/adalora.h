@@ -50,6 +50,11 @@ void adalora_keep_pruned(struct adapter_set *s);
 /* Ranks of an AdaLoRA adapter that are not pruned; SIZE_MAX: it is none. */
 size_t adalora_kept(const struct adapter *a);
 
+/* The ranks that an adapter of any kind has left: of AdaLoRA's those that are
+ * not pruned, in training or since (E is zero, though not all of the set's
+ * are, as when it is new). */
+size_t adalora_ranks(const struct adapter_set *s, const struct adapter *a);
+
 /* ---- for adapt_adalora.c ---- */
 
 enum { ADALORA_E = 2, ADALORA_AVERAGES, ADALORA_PRUNED = 9 };

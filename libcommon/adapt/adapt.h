@@ -173,6 +173,15 @@ struct adapter_kind {
 	/* The update as scale B A: a (rank, in), b (out, rank). NULL: it is no
 	 * product, or depends on the base. */
 	void (*factors)(const struct adapter *a, float *to_a, float *to_b);
+
+	/* Keys of the configuration, with a space between: where adapters
+	 * agree in them, parameters 0 and 1 add up as A and B do, to an adapter
+	 * of this kind. NULL: they do not. */
+	const char *adds;
+
+	/* The inputs of a weight whose stored A has so many columns, with the
+	 * options of config; 0: it does not say. NULL: as many. */
+	size_t (*inputs)(json_t *config, size_t cols);
 	/* For a kind whose update is the same number for all weights of a group
 	 * in a row: add (n, in / group), what rows [row, row + n) of the merged
 	 * update are. E_CONFIG: groups of that size have no such number, and

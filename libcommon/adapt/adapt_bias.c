@@ -51,7 +51,7 @@ int adapter_bias_init(struct adapter *a, const struct tensor_set *base)
 struct sums {
 	float *to;
 	struct mat dy;
-	size_t cols;            /* of the bias, which dy's row has whole times */
+	size_t cols;            /* of the bias; dy has it whole times */
 	const size_t *start;
 	size_t nseq;
 };

@@ -24,12 +24,13 @@ static const struct opt_program program = {
 	.usage = "[option ...] [adapter ...]",
 	.about =
 	"Reads an adapter (a stream or a PEFT directory) and draws, as SVG, "
-	"how many ranks each module has: a column a layer, a row for each module "
-	"of one, darker where there are more. Of an AdaLoRA adapter ranks that "
-	"were pruned do not count, whether it is in training or finished. What "
-	"else is in the input is passed over.\n\n"
+	"how many ranks each module has: a column a layer, a row for each "
+	"module of one, darker where there are more. Of an AdaLoRA adapter "
+	"ranks that were pruned do not count, whether it is in training or "
+	"finished. What else is in the input is passed over.\n\n"
 	"--table gives the numbers: layer (-1: none), module, kind, ranks "
-	"that are left and ranks that it was made with, a line each, with a head.",
+	"that are left and ranks that it was made with, a line each, with a "
+	"head.",
 	.examples = "plot-ranks adapter.st > ranks.svg\n"
 		    "plot-ranks --table adapter.st | sort -k4n | tail",
 	.see = "AdaLoRA, arXiv:2303.10512; adalora-prune(1), lora-init(1), "

@@ -30,18 +30,23 @@ struct work {
 };
 
 /* "model.layers.0.mlp.up_proj.lora_A" in PEFT's words; param NULL: a soft
- * prompt. Free it. */
+ * prompt. A bias is its module's own where no adapter stands. Free it. */
 static int peft_name(char **name, const char *ours,
-		     const struct peft_param *param)
+		     const struct peft_param *param, json_t *columns)
 {
 	size_t n = param ? strlen(ours) - strlen(param->ours) : 0;
+	const char *theirs = param ? param->theirs : NULL;
+
+	if (param && !strcmp(param->ours, ".bias") &&
+	    !json_object_getn(columns, ours, n))
+		theirs = param->ours;
 
 	*name = malloc(n + 64);
 	if (!*name)
 		return err_set(E_NOMEM, "out of memory");
 	if (param)
 		sprintf(*name, "base_model.model.%.*s%s", (int)n, ours,
-			param->theirs);
+			theirs);
 	else
 		strcpy(*name, PEFT_FRONT);
 	return 0;
@@ -75,7 +80,7 @@ static int add(struct work *w, const struct tensor *t)
 	if (!param && !(w->kind->front && !strcmp(t->name, w->kind->front)))
 		return err_set(E_DATA, "%s: PEFT has no name for it", t->name);
 	TRY(note_columns(w, t));
-	TRY(peft_name(&name, t->name, param));
+	TRY(peft_name(&name, t->name, param, w->columns));
 	err = safetensors_fits(&w->out, name) ?
 	      export_dense(&data, t, d) :
 	      err_set(E_DATA, "the adapter has too many tensors for one file");
@@ -101,10 +106,49 @@ static int add_cut(struct work *w)
 	return 0;
 }
 
+static const char *first_module(json_t *rule)
+{
+	return json_string_value(json_array_get(
+		json_object_get(rule, "target_modules"), 0));
+}
+
+/* A recipe's adapter has rules where modules differ in more than ranks and
+ * alphas. */
+static int check_rules(json_t *rules)
+{
+	json_t *first = json_array_get(rules, 0), *rule = first;
+	const char *kind = json_text(first, "kind", "lora");
+	const char *other = kind;
+	size_t i;
+
+	if (!rules)
+		return 0;
+	json_array_foreach(rules, i, rule) {
+		other = json_text(rule, "kind", "lora");
+		if (strcmp(kind, other))
+			break;
+	}
+	if (!rule)
+		rule = json_array_get(rules, 1);
+	if (!first_module(first) || !first_module(rule))
+		return err_set(E_DATA, "the adapter's rules name no modules");
+	if (strcmp(kind, other))
+		return err_set(E_DATA, "%.200s is of the kind %.40s, %.200s "
+			       "of %.40s: PEFT has one kind for all; "
+			       "merge-adapter can merge it",
+			       first_module(rule), other, first_module(first),
+			       kind);
+	return err_set(E_DATA, "%.200s has other options than %.200s, and not "
+		       "in rank and alpha alone: PEFT has them once for all; "
+		       "merge-adapter can merge it", first_module(rule),
+		       first_module(first));
+}
+
 static int take_config(struct work *w, json_t *adapter)
 {
 	const char *name = json_text(adapter, "kind", "lora");
 
+	TRY(check_rules(json_object_get(adapter, "rules")));
 	json_decref(w->adapter);
 	w->adapter = json_deep_copy(adapter);
 	w->kind = peft_kind_find(name);

@@ -42,6 +42,11 @@ static int is_weight(const struct peft_param *param)
 	return !strcmp(param->ours, ".weight");
 }
 
+static int is_bias(const struct peft_param *param)
+{
+	return !strcmp(param->ours, ".bias");
+}
+
 /*
  * Our name of a tensor: module in place of name, *param its parameter.
  * NULL: the tensor is not needed. E_DATA: it is none of a LoRA adapter's.
@@ -55,10 +60,12 @@ static int split(char *name, const struct peft_kind *kind,
 	*param = peft_param_theirs(kind, name);
 	if (*param)
 		cut(name, (*param)->theirs);
-	if (!*param || strstr(name, ".lora_"))
+	if (!*param || strstr(name, ".lora_") ||
+	    (!strcmp((*param)->ours, ".lora_B_bias") && (!kind->also ||
+				strcmp(kind->also, (*param)->ours))))
 		return err_set(E_DATA, "%s: adapters with this tensor are not "
 			       "read yet", name);
-	if (is_weight(*param))
+	if (is_weight(*param) || is_bias(*param))
 		cut(name, ".modules_to_save");
 	return 0;
 }
@@ -117,6 +124,10 @@ static int add_tensor(struct foreign *f, const struct safetensors_entry *e,
 	if (is_weight(param) && !peft_is_saved(saved, module))
 		return err_set(E_DATA, "%s: is not in modules_to_save",
 			       e->name);
+	if (is_bias(param) && !peft_is_saved(saved, module) &&
+	    !strcmp(json_text(peft, "bias", "none"), "none"))
+		return err_set(E_DATA, "%s: \"bias\" says that none is "
+			       "trained", e->name);
 	snprintf(name, sizeof(name), "%s.weight", module);
 	TRY(hf_name_find(&place, NULL, name, 2));
 	if (peft_tokens_is_copy(peft, param->ours, place.role))

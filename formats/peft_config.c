@@ -115,8 +115,9 @@ int peft_config_check(json_t *peft)
 	if (peft_kind_of(peft)->front)
 		return peft_front_check(peft);
 	bias = json_text(peft, "bias", "none");
-	if (strcmp(bias, "none"))
-		return err_set(E_DATA, "bias: %.40s is not read yet", bias);
+	if (strcmp(bias, "none") && strcmp(bias, "all") &&
+	    strcmp(bias, "lora_only"))
+		return err_set(E_DATA, "bias: %.40s is not known here", bias);
 	json_object_foreach(peft, key, v)
 		if (!is_harmless(key) && is_set(v))
 			return err_set(E_DATA, "%s: is not known here, and "
@@ -310,7 +311,7 @@ int peft_config_end(struct peft_config *c, json_t *meta)
 	TRY(put(o, "alpha_pattern", json_incref(c->alphas)));
 	TRY(put(o, "modules_to_save",
 		json_is_array(saved) ? sorted(saved) : json_array()));
-	TRY(put(o, "bias", json_string("none")));
+	TRY(put(o, "bias", json_string(json_text(c->peft, "bias", "none"))));
 	return put(o, "base_model_name_or_path",
 		   json_is_string(base) ? json_incref(base) : json_null());
 }

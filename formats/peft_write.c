@@ -120,10 +120,10 @@ int peft_config_write(json_t **peft, json_t *adapter, const char *base,
 	if (kind->front)
 		return peft_front_write(peft, kind, adapter, name);
 	*peft = json_pack(
-		"{so sn so ss so sb sb sn sn so so so ss so so sn so ss sb so}",
+		"{so sn so so so sb sb sn sn so so so ss so so sn so ss sb so}",
 		"alpha_pattern", take(adapter, "alpha_pattern", json_object()),
 		"auto_mapping", "base_model_name_or_path", name, "bias",
-		"none", "fan_in_fan_out",
+		take(adapter, "bias", json_string("none")), "fan_in_fan_out",
 		take(adapter, "fan_in_fan_out", json_false()),
 		"inference_mode", 1, "init_lora_weights", 1, "layers_pattern",
 		"layers_to_transform", "lora_alpha",

@@ -14,6 +14,7 @@
 #include "formats/sink.h"
 #include "formats/soft_text.h"
 #include "train/begin.h"
+#include "train/recipe.h"
 
 static struct adapter_choice choice = ADAPTER_CHOICE;
 static const char *from;
@@ -75,6 +76,9 @@ static const struct opt_program program = {
 	"--method prefix makes as many keys and values for every layer's "
 	"attention, near zero at first. They have no rank, and stand at no "
 	"module.\n\n"
+	"With --recipe a file gives each module its own method and options: "
+	"docs/methods.md has the form. It tells the quantisers their part "
+	"too.\n\n"
 	"With --from the adapter is an old one's copy, without the state of "
 	"its training: its next training is a new one. The options that say "
 	"what the adapter is are then errors.\n\n"
@@ -251,6 +255,8 @@ static int make(struct work *w)
 		return err_set(E_DATA, "--add-token: the base has no "
 			       "tokenizer.json, config.json or embedding that "
 			       "fits them");
+	if (!from && choice.recipe)
+		TRY(recipe_fits(choice.recipe, &w->begin.sites));
 	if (!from)
 		return begin_end(&w->begin, &w->set);
 	if (w->old.nadapter != 1)
@@ -338,7 +344,8 @@ static int run(struct work *w, char *const *operands)
 	char *paths[] = { (char *)from, NULL };
 
 	TRY(family_bring(opt_common.arch));
-	TRY(adapter_choice_config(&w->config, &choice, NULL));
+	TRY(recipe_take(&choice.recipe));
+	TRY(recipe_config(&w->config, &choice, &program, NULL));
 	TRY(settle(w));
 	if (from) {
 		TRY(check_from());

@@ -15,6 +15,7 @@
 #include "formats/train_inputs.h"
 #include "train/profile.h"
 #include "train/progress.h"
+#include "train/recipe.h"
 #include "train/run_log.h"
 #include "train/run_options.h"
 #include "tools/peft_step.h"
@@ -94,8 +95,10 @@ static int settle_options(struct work *w)
 static int make_adapter(struct work *w)
 {
 	json_t *config;
-	int err = adapter_choice_config(&config, &choice, w->in.tokens);
+	int err = recipe_config(&config, &choice, &program, w->in.tokens);
 
+	if (!err && choice.recipe)
+		err = recipe_fits(choice.recipe, &w->sites);
 	if (!err)
 		err = soft_model_of(config, &w->in.in.base.tensors);
 	if (!err)
@@ -329,6 +332,7 @@ static int start(struct work *w)
 static int run(struct work *w, char *const *operands)
 {
 	TRY(family_bring(opt_common.arch));
+	TRY(recipe_take(&choice.recipe));
 	TRY(read_inputs(w, operands));
 	TRY(settle_options(w));
 	TRY(start(w));

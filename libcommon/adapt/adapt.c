@@ -17,6 +17,8 @@ static const struct adapter_kind *const kinds[] = {
 	&adapt_iec,
 	&adapt_prompt,
 	&adapt_prefix,
+	&adapt_lora_bias,
+	&adapt_bias,
 };
 
 const struct adapter_kind *adapter_kind_at(size_t i)
@@ -73,6 +75,8 @@ static int shape(struct adapter *a, const struct adapter_options *o)
 	if (strlen(a->module) + 32 > TENSOR_NAME)
 		return err_set(E_DATA, "the module's name is too long");
 	err = a->kind->shape(a, o);
+	if (!err && o->bias)
+		adapter_bias_add(a);
 	return err ? err_at(err, "%s", a->module) : 0;
 }
 
@@ -256,14 +260,23 @@ int adapter_set_by_sequence(const struct adapter_set *s)
 	return 1;
 }
 
+size_t adapter_sequences(const struct adapt_pass *p, size_t rows,
+			 size_t whole[2], const size_t **start)
+{
+	whole[0] = 0;
+	whole[1] = rows;
+	*start = p->batch ? p->batch->start : whole;
+	return p->batch ? p->batch->nseq : 1;
+}
+
 void adapter_gradient(const struct adapt_pass *p, float *g, size_t stride,
 		      struct mat a, struct mat b)
 {
-	const size_t whole[] = { 0, a.rows };
-	const size_t *start = p->batch ? p->batch->start : whole;
+	const size_t *start;
+	size_t whole[2], n = adapter_sequences(p, a.rows, whole, &start);
 
 	gemm_tn(p->pool, g, stride, a.at, a.stride, a.cols, b.at, b.stride,
-		b.cols, start, p->batch ? p->batch->nseq : 1);
+		b.cols, start, n);
 }
 
 /* A plain f32 tensor over p's memory; only its name is its own. */

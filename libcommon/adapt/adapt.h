@@ -25,7 +25,7 @@
 #include "tensor/mat.h"
 #include "weight/weight.h"
 
-enum { ADAPT_PARAMS = 12 };
+enum { ADAPT_PARAMS = 12 };     /* of a kind, and the layer's bias */
 
 struct adapter_kind;
 struct adapter_set;
@@ -69,6 +69,7 @@ struct adapter_param {
 				 * adapter: carried while training is
 				 * unfinished, zeros at its beginning */
 	int plus;               /* LoRA+ moves it faster */
+	int no_decay;           /* weight decay leaves it alone */
 	float *at, *grad;       /* (rows, cols), set by adapter_set_place() */
 	struct gemm_dense dense; /* at, as gemm() wants it */
 	float lr_ratio;         /* times the learning rate */
@@ -83,6 +84,7 @@ struct adapter_options {
 	double alpha, dropout;
 	int rslora;
 	size_t cols;            /* of a stored adapter's mark; 0: a new one */
+	int bias;               /* the layer's bias is trained too */
 	json_t *extra;          /* a kind's own options, or NULL; borrowed */
 };
 
@@ -100,6 +102,8 @@ struct adapter {
 	uint64_t seed;          /* dropout's */
 	size_t nparam;
 	struct adapter_param param[ADAPT_PARAMS];
+	size_t bias;            /* 1 + the parameter that is the layer's bias;
+				 * 0: none is */
 	size_t keep;            /* floats kept for a row of x */
 	void *own;              /* the kind's, freed by release() ... */
 	size_t own_bytes;       /* ... and what it holds, for the plan */
@@ -198,8 +202,11 @@ struct adapter_kind {
 	 * on entry, W' on return. scale multiplies the update (1: all). */
 	int (*merge)(const struct adapter *a, const struct weight *w,
 		     float scale, float *dst, size_t row, size_t n) MUST_CHECK;
-	/* Its gradients are sums over rows by adapter_gradient() alone, so that
-	 * the sequences of a batch may come in several. */
+	/* The same for the layer's bias: adds to dst (out). NULL: nothing. */
+	void (*merge_bias)(const struct adapter *a, float scale, float *dst);
+
+	/* Its gradients are sums over the rows of each sequence, so that the
+	 * sequences of a batch may come in several. */
 	int by_sequence;
 	int merge_adds;         /* it adds to dst what does not depend on it */
 
@@ -211,6 +218,15 @@ struct adapter_kind {
 	/* The update as scale B A: a (rank, in), b (out, rank). NULL: it is no
 	 * product, or depends on the base. */
 	void (*factors)(const struct adapter *a, float *to_a, float *to_b);
+
+	/* Keys of the configuration, with a space between: where adapters
+	 * agree in them, parameters 0 and 1 add up as A and B do, to an adapter
+	 * of this kind. NULL: they do not. */
+	const char *adds;
+
+	/* The inputs of a weight whose stored A has so many columns, with the
+	 * options of config; 0: it does not say. NULL: as many. */
+	size_t (*inputs)(json_t *config, size_t cols);
 	/* For a kind whose update is the same number for all weights of a group
 	 * in a row: add (n, in / group), what rows [row, row + n) of the merged
 	 * update are. E_CONFIG: groups of that size have no such number, and
@@ -250,15 +266,17 @@ const struct adapter_kind *adapter_kind_for(const char *name,
 					    enum tensor_role role);
 const struct adapter_kind *adapter_kind_at(size_t i);
 
-/* A place where an adapter can stand: a matrix of the base. */
+/* A place where an adapter can stand: a matrix of the base, or a norm, of which
+ * only the bias can be trained. */
 struct adapter_site {
 	const char *module;     /* "model.layers.0.self_attn.q_proj" */
 	size_t out, in;
-	enum tensor_role role;  /* linear, head or embed */
+	enum tensor_role role;  /* linear, head or embed; norm */
 	size_t group;           /* weights of a row that share a scale and a
 				 * zero (int storage); 0: there are none */
 	int front;              /* before the sequences: module is
 				 * ADAPTER_FRONT, the rest the embedding's */
+	int bias;               /* it has one */
 };
 
 #define ADAPTER_FRONT "prompt"
@@ -329,6 +347,13 @@ typedef int adapter_tensor_fn(void *ctx, const struct tensor *t);
 int adapter_set_tensors(const struct adapter_set *s, int state,
 			adapter_tensor_fn *fn, void *ctx) MUST_CHECK;
 
+/* The layer's bias, where it is trained; NULL: it is not, or a is NULL. */
+const struct adapter_param *adapter_bias(const struct adapter *a);
+
+/* Its first values, "<module>.bias" of the base. E_DATA: it is not there. */
+int adapter_bias_init(struct adapter *a,
+		      const struct tensor_set *base) MUST_CHECK;
+
 /* Fills the parameters from tensors of these names, of any float type; state
  * that is missing is zeros. E_DATA: one is missing, or has another shape. */
 int adapter_set_load(struct adapter_set *s,
@@ -357,10 +382,23 @@ int adapter_drops(const struct adapter *a, const struct adapt_pass *p);
 struct mat adapter_drop(const struct adapter *a, const struct adapt_pass *p,
 			struct mat x);
 
+/* The sequences of a pass over so many rows: *start has one more than there
+ * are, which is returned. whole: room for two, for a pass without a batch. */
+size_t adapter_sequences(const struct adapt_pass *p, size_t rows,
+			 size_t whole[2], const size_t **start);
+
 /* g (a.cols, b.cols) += a^T b, whose rows are the pass's, sequence by sequence;
  * stride is g's. */
 void adapter_gradient(const struct adapt_pass *p, float *g, size_t stride,
 		      struct mat a, struct mat b);
+
+/* The layer's bias as one more parameter. */
+void adapter_bias_add(struct adapter *a);
+
+/* Its gradient += the column sums of dy, whose rows have its length once, or
+ * whole times. Nothing where it is not trained. */
+void adapter_bias_gradient(const struct adapter *a, const struct adapt_pass *p,
+			   struct mat dy);
 
 /* dx += add through the same mask. */
 void adapter_undrop(const struct adapter *a, const struct adapt_pass *p,
@@ -368,11 +406,13 @@ void adapter_undrop(const struct adapter *a, const struct adapt_pass *p,
 
 extern const struct adapter_kind
 	adapt_adalora,
+	adapt_bias,
 	adapt_dora,
 	adapt_embed,
 	adapt_full,
 	adapt_iec,
 	adapt_lora,
+	adapt_lora_bias,
 	adapt_prefix,
 	adapt_prompt,
 	adapt_qalora,

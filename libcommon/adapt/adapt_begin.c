@@ -44,7 +44,9 @@ static int init(struct adapter *a, const struct tensor_set *base,
 int adapter_set_init(struct adapter_set *s, const struct tensor_set *base,
 		     uint64_t seed)
 {
-	for (size_t i = 0; i < s->n; i++)
+	for (size_t i = 0; i < s->n; i++) {
 		TRY(init(&s->at[i], base, seed));
+		TRY(adapter_bias_init(&s->at[i], base));
+	}
 	return 0;
 }

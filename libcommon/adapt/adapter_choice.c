@@ -317,6 +317,7 @@ static const struct {
 	{ "iec", NULL },
 	{ "prompt", fill_prompt },
 	{ "prefix", fill_prefix },
+	{ "lora_bias", NULL },
 };
 
 static int fill_kind(json_t *j, const struct adapter_choice *c)
@@ -357,6 +358,9 @@ static int fill(json_t *j, const struct adapter_choice *c)
 	    json_object_set_new(j, "rslora", json_boolean(c->rslora)) ||
 	    json_object_set_new(j, "target_modules",
 				json_string("all-linear")))
+		return out_of_memory();
+	if (c->bias && json_object_set_new(j, "bias", json_string(
+				c->bias == 1 ? "all" : "lora_only")))
 		return out_of_memory();
 	TRY(set_rule(j, "target_modules", "target-modules", &c->target));
 	TRY(set_rule(j, "exclude_modules", "exclude-modules", &c->exclude));

@@ -18,12 +18,14 @@ struct adapter_choice {
 	struct opt_list target, exclude, layers, save;
 	struct opt_list rank_pattern, alpha_pattern;
 	struct opt_list token;  /* formats/grow.h: who has the base adds them */
+	int bias;
 	size_t qalora_group;    /* 0: the base's */
 	int qalora_pool;
 	size_t virtual_tokens;
 	int prompt_init;        /* PROMPT_INITS */
 	const char *prompt_text; /* NULL: none */
 	uint64_t seed;
+	const char *recipe;     /* train/recipe.h, which reads it; or NULL */
 
 	/* AdaLoRA's; negative, or 0 of what cannot be: by itself */
 	size_t target_rank, delta_t;
@@ -49,8 +51,9 @@ struct adapter_choice {
 	{ "method", 0, OPT_TEXT, &(c).method, "KIND",                        \
 	  "lora; dora: magnitude and direction apart; adalora: ranks move "  \
 	  "to where they count; qalora: pools its inputs by the base's "     \
-	  "groups; iec: IR-QLoRA's elastic connection; prompt, prefix: soft "\
-	  "prompts, before the text or in every layer's attention",          \
+	  "groups; iec: IR-QLoRA's elastic connection; lora_bias: B has a "  \
+	  "bias; prompt, prefix: soft prompts, before the text or in every " \
+	  "layer's attention",                                               \
 	  .alias = "peft-type", .flags = OPT_RECORD },                       \
 	{ "init", 0, OPT_CHOICE, &(c).init, NULL,                            \
 	  "first values; those after gaussian change the base too, and are " \
@@ -94,6 +97,10 @@ struct adapter_choice {
 	  "train this token's row of the embedding, and of the head; one "   \
 	  "that the vocabulary lacks is added; may be repeated",             \
 	  .flags = OPT_RECORD },                                             \
+	{ "bias", 0, OPT_CHOICE, &(c).bias, NULL,                            \
+	  "biases to train: lora_only: of modules with an adapter; all: "    \
+	  "every one, those of norms too",                                   \
+	  .choices = "none|all|lora_only", .flags = OPT_RECORD },            \
 	{ "target-rank", 0, OPT_COUNT, &(c).target_rank, "N",                \
 	  "adalora: ranks of a module in the end, on average; 0: two "       \
 	  "thirds of --rank", .alias = "target-r", .flags = OPT_RECORD },    \
@@ -120,6 +127,9 @@ struct adapter_choice {
 	{ "prompt-init-text", 0, OPT_TEXT, &(c).prompt_text, "TEXT",         \
 	  "prompt: begin as this text, repeated or cut to so many tokens",   \
 	  .alias = "prompt-tuning-init-text", .flags = OPT_RECORD },         \
+	{ "recipe", 0, OPT_TEXT, &(c).recipe, "FILE",                        \
+	  "another method, rank ... for each module: docs/methods.md",       \
+	  .flags = OPT_RECORD },                                             \
 	{ "seed", 0, OPT_SEED, &(c).seed, "N",                               \
 	  "what all random numbers follow from", .flags = OPT_RECORD }
 

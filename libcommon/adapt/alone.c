@@ -12,21 +12,37 @@ static int ends(const char *name, const char *end)
 	return n > m && !strcmp(name + n - m, end);
 }
 
-static int add_site(struct adapter_sites *s, const struct tensor_set *set,
-		    const struct tensor *a)
+/* Of a module whose A has so many columns; 0: the configuration is silent. */
+static size_t inputs(json_t *config, const char *module, size_t cols)
+{
+	json_t *own = adapter_config_at(config, module);
+	const struct adapter_kind *kind = adapter_kind_find(
+					json_text(own, "kind", "lora"));
+
+	return kind && kind->inputs ? kind->inputs(own, cols) : cols;
+}
+
+static int add_site(struct adapter_sites *s, json_t *config,
+		    const struct tensor_set *set, const struct tensor *a)
 {
 	size_t len = strlen(a->name) - strlen(".lora_A");
 	char name[TENSOR_NAME + 16];
 	const struct tensor *b;
+	size_t in;
 
 	snprintf(name, sizeof(name), "%.*s.lora_B", (int)len, a->name);
 	b = tensor_set_find(set, name);
 	if (!b)
 		return err_set(E_DATA, "the adapter has no %s", name);
+	name[len] = 0;
+	in = inputs(config, name, tensor_cols(a));
+	if (!in)
+		return err_set(E_DATA, "%s: how many inputs it has is not in "
+			       "the adapter, but in its base", name);
 	snprintf(name, sizeof(name), "%.*s.weight", (int)len, a->name);
 	return adapter_sites_add(s, &(struct tensor){
 		.name = name, .role = ROLE_LINEAR, .rank = 2,
-		.shape = { tensor_rows(b), tensor_cols(a) } });
+		.shape = { tensor_rows(b), in } });
 }
 
 /* At an embedding, A has the weight's rows and B its columns. */
@@ -46,6 +62,14 @@ static int add_embed(struct adapter_sites *s, const struct tensor_set *set,
 	return adapter_sites_add(s, &(struct tensor){
 		.name = name, .role = ROLE_EMBED, .rank = 2,
 		.shape = { tensor_cols(a), tensor_rows(b) } });
+}
+
+/* A bias is at a module that has more, or at a norm. */
+static int add_bias(struct adapter_sites *s, const struct tensor *t)
+{
+	return adapter_sites_add(s, &(struct tensor){
+		.name = t->name, .role = ROLE_BIAS, .rank = 1,
+		.count = t->count, .shape = { t->count } });
 }
 
 /* A weight that is trained whole is its own site. */
@@ -95,13 +119,15 @@ int adapter_set_alone(struct adapter_set *s, struct adapter_sites *sites,
 		if (t->role != ROLE_ADAPTER)
 			continue;
 		if (ends(t->name, ".lora_A"))
-			TRY(add_site(sites, tensors, t));
+			TRY(add_site(sites, config, tensors, t));
 		else if (ends(t->name, ".lora_embedding_A"))
 			TRY(add_embed(sites, tensors, t));
 		else if (ends(t->name, ".weight"))
 			TRY(add_whole(sites, t));
 		else if (ends(t->name, ".trainable_tokens_delta"))
 			TRY(add_tokens(sites, t, config));
+		else if (ends(t->name, ".bias"))
+			TRY(add_bias(sites, t));
 	}
 	TRY(adapter_set_read(s, config, tensors, sites));
 	TRY(adapter_set_place(s, 0));

@@ -7,8 +7,6 @@
 #include "adapt/match.h"
 #include "adapt/spec_parts.h"
 
-/* ---- making ---- */
-
 const struct adapter_kind *adapter_kind_listed(json_t *config,
 					       const char *module)
 {
@@ -31,17 +29,31 @@ const struct adapter_kind *adapter_kind_marked(const char *param)
 	return NULL;
 }
 
+double spec_rank(json_t *config)
+{
+	return json_number(config, "r", 8);
+}
+
+double spec_alpha(json_t *config)
+{
+	return json_number(config, "alpha", 2 * spec_rank(config));
+}
+
+int spec_is_target(const struct adapter *a)
+{
+	return !a->kind->list && a->kind != &adapt_bias;
+}
+
 /* The options of one module, patterns applied. */
 static int options_for(struct adapter_options *o, json_t *config,
 		       const char *module)
 {
 	json_t *v;
-	double rank = json_number(config, "r", 8);
 
 	*o = (struct adapter_options){
 		.kind = json_text(config, "kind", "lora"),
-		.rank = (size_t)rank,
-		.alpha = json_number(config, "alpha", 2 * rank),
+		.rank = (size_t)spec_rank(config),
+		.alpha = spec_alpha(config),
 		.dropout = json_number(config, "dropout", 0),
 		.rslora = json_flag(config, "rslora", 0),
 		.extra = config,
@@ -57,47 +69,99 @@ static int options_for(struct adapter_options *o, json_t *config,
 	return 0;
 }
 
-static int wants(json_t *config, const struct adapter_site *s,
-		 const struct adapter_kind **listed, int *beside)
+/* ---- making ---- */
+
+static int targets(json_t *config, const struct adapter_site *s, int *yes)
+{
+	int excluded;
+
+	*yes = 0;
+	if (s->role == ROLE_NORM)
+		return 0;
+	TRY(match_rule(json_object_get(config, "target_modules"), s->module,
+		       s->role, yes));
+	TRY(match_rule(json_object_get(config, "exclude_modules"), s->module,
+		       s->role, &excluded));
+	*yes = *yes && !excluded &&
+	       match_layer(json_object_get(config, "layers_to_transform"),
+			   s->module);
+	return 0;
+}
+
+int spec_find(json_t **own, json_t *config, const struct adapter_site *site)
+{
+	json_t *rules = json_object_get(config, "rules"), *rule;
+	size_t i;
+	int yes = 0;
+
+	*own = NULL;
+	if (!rules) {
+		TRY(targets(config, site, &yes));
+		*own = yes ? config : NULL;
+		return 0;
+	}
+	json_array_foreach(rules, i, rule) {
+		TRY(targets(rule, site, &yes));
+		if (!yes)
+			continue;
+		if (strcmp(json_text(rule, "kind", "lora"), "none"))
+			*own = rule;
+		break;
+	}
+	return 0;
+}
+
+/* A place before the sequences is for kinds that stand there, and no other
+ * is; *own: what gives such a site its options. 1: that decides. */
+static int front_wants(json_t **own, json_t *config,
+		       const struct adapter_site *site)
 {
 	const struct adapter_kind *k =
 		adapter_kind_find(json_text(config, "kind", "lora"));
-	int excluded;
 
+	*own = site->front && k && k->front ? config : NULL;
+	return site->front || (k && k->front);
+}
+
+static int own_options(json_t **own, json_t *config,
+		       const struct adapter_site *site,
+		       const struct adapter_kind **listed)
+{
 	*listed = NULL;
-	*beside = 0;
-	if (s->front || (k && k->front)) {
-		*beside = s->front && k && k->front;
+	if (front_wants(own, config, site))
 		return 0;
-	}
-	*listed = adapter_kind_listed(config, s->module);
-	TRY(match_rule(json_object_get(config, "target_modules"), s->module,
-		       s->role, beside));
-	TRY(match_rule(json_object_get(config, "exclude_modules"), s->module,
-		       s->role, &excluded));
-	if (*listed && (*listed)->follows && *beside && !excluded)
+	if (site->role != ROLE_NORM)
+		*listed = adapter_kind_listed(config, site->module);
+	TRY(spec_find(own, config, site));
+	if (*own && *listed && (*listed)->follows)
 		return err_set(E_CONFIG, "%s: some of its rows are trained "
 			       "(%s), so it can have no adapter besides",
-			       s->module, (*listed)->list);
-	*beside = *beside && !*listed && !excluded &&
-		  match_layer(json_object_get(config, "layers_to_transform"),
-				s->module);
+			       site->module, (*listed)->list);
+	if (*listed)
+		*own = NULL;
 	return 0;
 }
 
 int adapter_wanted(struct adapter_options *o, json_t *config,
 		   const struct adapter_site *site, int *yes)
 {
+	const char *bias = json_text(config, "bias", "none");
 	const struct adapter_kind *listed;
-	int beside;
+	json_t *own;
+	int whole, alone;
 
-	TRY(wants(config, site, &listed, &beside));
-	*yes = listed || beside;
+	TRY(own_options(&own, config, site, &listed));
+	whole = listed == &adapt_full;
+	alone = !listed && !own && site->bias && !strcmp(bias, "all");
+	*yes = listed || own || alone;
 	if (!*yes)
 		return 0;
-	TRY(options_for(o, config, site->module));
+	TRY(options_for(o, own ? own : config, site->module));
+	o->bias = site->bias && (whole || (!listed && strcmp(bias, "none")));
 	if (listed)
 		o->kind = listed->name;
+	if (alone)
+		o->kind = adapt_bias.name;
 	return 0;
 }
 
@@ -115,7 +179,8 @@ static int check_there(const struct adapter_sites *sites, const char *list,
 		       const char *name)
 {
 	for (size_t i = 0; i < sites->n; i++)
-		if (match_name(sites->at[i].module, name))
+		if (sites->at[i].role != ROLE_NORM &&
+		    match_name(sites->at[i].module, name))
 			return 0;
 	return err_set(E_CONFIG, "%s: the base has no matrix %s.weight", list,
 		       name);
@@ -135,134 +200,6 @@ static int check_listed(const struct adapter_sites *sites, json_t *config,
 	return 0;
 }
 
-static int compare_names(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-/* Adds the last words of the adapters' names (or, with whole, all of each),
- * sorted, each once. */
-static int name_targets(json_t *list, const struct adapter_set *s, int whole)
-{
-	const char **name = calloc(s->n + 1, sizeof(*name));
-	size_t n = 0;
-
-	if (!name)
-		return err_set(E_NOMEM, "out of memory");
-	for (size_t i = 0; i < s->n; i++) {
-		const char *module = s->at[i].module;
-		const char *dot = whole ? NULL : strrchr(module, '.');
-
-		if (!s->at[i].kind->list)
-			name[n++] = dot ? dot + 1 : module;
-	}
-	qsort(name, n, sizeof(*name), compare_names);
-	for (size_t i = 0; i < n; i++)
-		if (!i || strcmp(name[i], name[i - 1]))
-			json_array_append_new(list, json_string(name[i]));
-	free(name);
-	return 0;
-}
-
-/* Does the list of last words name modules that have no adapter? */
-static int names_others(json_t *list, const struct adapter_set *s,
-			const struct adapter_sites *sites)
-{
-	for (size_t i = 0; i < sites->n; i++) {
-		const struct adapter_site *site = &sites->at[i];
-		int yes;
-
-		if (!match_rule(list, site->module, site->role, &yes) && yes &&
-		    !adapter_set_find(s, site->module))
-			return 1;
-	}
-	return 0;
-}
-
-/* Whole numbers are written without a point. */
-static json_t *number(double x)
-{
-	json_int_t whole = (json_int_t)x;
-
-	return (double)whole == x ? json_integer(whole) : json_real(x);
-}
-
-static double rank_of(json_t *config)
-{
-	return json_number(config, "r", 8);
-}
-
-static double alpha_of(json_t *config)
-{
-	return json_number(config, "alpha", 2 * rank_of(config));
-}
-
-/* Patterns by whole names: the order of an object's keys may change on its
- * way, and the first match would be another. */
-static int describe_patterns(struct adapter_set *s, json_t *config)
-{
-	json_t *ranks = json_object(), *alphas = json_object();
-
-	if (json_object_set_new(s->config, "rank_pattern", ranks) ||
-	    json_object_set_new(s->config, "alpha_pattern", alphas))
-		return err_set(E_NOMEM, "out of memory");
-	for (size_t i = 0; i < s->n; i++) {
-		const struct adapter *a = &s->at[i];
-
-		if (a->kind->list)
-			continue;
-		if ((double)a->rank != rank_of(config))
-			json_object_set_new(ranks, a->module,
-					    number((double)a->rank));
-		if (a->alpha != alpha_of(config))
-			json_object_set_new(alphas, a->module,
-					    number(a->alpha));
-	}
-	return 0;
-}
-
-static int describe_kinds(struct adapter_set *s, json_t *d)
-{
-	for (size_t i = 0; i < s->n; i++)
-		if (s->at[i].kind->describe)
-			TRY(s->at[i].kind->describe(&s->at[i], d));
-	return 0;
-}
-
-/* s->config: config with what was left out said, and targets as names. */
-static int describe(struct adapter_set *s, json_t *config,
-		    const struct adapter_sites *sites)
-{
-	json_t *d = json_copy(config), *list = json_array();
-
-	s->config = d;
-	if (!d || !list || json_object_set_new(d, "target_modules", list))
-		return err_set(E_NOMEM, "out of memory");
-	TRY(name_targets(list, s, 0));
-	if (names_others(list, s, sites)) {
-		json_array_clear(list);
-		TRY(name_targets(list, s, 1));
-	}
-	if (adapter_set_front(s)) {
-		json_object_del(d, "target_modules");
-		return describe_kinds(s, d);
-	}
-	json_object_set_new(d, "kind",
-			    json_string(json_text(config, "kind", "lora")));
-	json_object_set_new(d, "r", number(rank_of(config)));
-	json_object_set_new(d, "alpha", number(alpha_of(config)));
-	json_object_set_new(d, "dropout",
-			    number(json_number(config, "dropout", 0)));
-	json_object_set_new(d, "rslora",
-			    json_boolean(json_flag(config, "rslora", 0)));
-	json_object_del(d, "exclude_modules");
-	json_object_del(d, "layers_to_transform");
-	if (!json_is_array(json_object_get(d, "modules_to_save")))
-		json_object_set_new(d, "modules_to_save", json_array());
-	TRY(describe_kinds(s, d));
-	return describe_patterns(s, config);
-}
-
 int adapter_set_make(struct adapter_set *s, json_t *config,
 		     const struct adapter_sites *sites)
 {
@@ -272,14 +209,14 @@ int adapter_set_make(struct adapter_set *s, json_t *config,
 	for (size_t i = 0; i < sites->n; i++)
 		TRY(add_site(s, config, &sites->at[i]));
 	for (size_t i = 0; i < s->n; i++)
-		whole += s->at[i].kind->list != NULL;
+		whole += !spec_is_target(&s->at[i]);
 	TRY(check_listed(sites, config, adapt_full.list));
 	TRY(check_listed(sites, config, adapt_tokens.list));
 	if (s->n == whole && !(whole && !json_array_size(json_object_get(
 						config, "target_modules"))))
 		return err_set(E_CONFIG, "no module of the base matches "
 			       "target_modules");
-	return describe(s, config, sites);
+	return spec_describe(s, config, sites);
 }
 
 /* ---- reading ---- */
@@ -291,6 +228,18 @@ static struct tensor *param_of(const struct tensor_set *t, const char *module,
 
 	snprintf(name, sizeof(name), "%s.%s", module, param);
 	return tensor_set_find(t, name);
+}
+
+json_t *adapter_config_at(json_t *config, const char *module)
+{
+	const struct adapter_site site = { .module = module,
+					   .role = ROLE_LINEAR };
+	json_t *own;
+
+	if (!json_object_get(config, "rules") ||
+	    spec_find(&own, config, &site) || !own)
+		return config;
+	return own;
 }
 
 /* The kind with a list of its own whose mark is there; NULL: none's. */
@@ -313,15 +262,19 @@ static int read_site(struct adapter_set *s, json_t *config,
 	const struct adapter_kind *kind;
 	const struct tensor *mark;
 
-	TRY(options_for(&o, config, site->module));
+	TRY(options_for(&o, adapter_config_at(config, site->module),
+			site->module));
+	o.bias = param_of(t, site->module, adapt_bias.mark) != NULL;
 	kind = listed_kind(t, site->module);
 	if (!kind)
 		kind = adapter_kind_for(o.kind, site->role);
 	if (!kind)
 		return err_set(E_CONFIG, "no adapter kind \"%s\"", o.kind);
 	mark = param_of(t, site->module, kind->mark);
+	if (!mark && o.bias)
+		o.kind = adapt_bias.name;
 	if (!mark)
-		return 0;
+		return o.bias ? adapter_set_add(s, site, &o) : 0;
 	if (kind->list)
 		o.kind = kind->name;
 	o.rank = tensor_rows(mark);

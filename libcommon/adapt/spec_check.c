@@ -1,5 +1,7 @@
 #include "adapt/spec_parts.h"
 
+#include <string.h>
+
 static int check_list(json_t *config, const char *key, int may_be_text)
 {
 	json_t *list = json_object_get(config, key), *entry;
@@ -49,9 +51,9 @@ static int check_tokens(json_t *config)
 	return 0;
 }
 
-int spec_check(json_t *config)
+static int check_one(json_t *config)
 {
-	double rank = json_number(config, "r", 8);
+	double rank = spec_rank(config);
 
 	if (!json_is_object(config))
 		return err_set(E_CONFIG, "the adapter's options are no object");
@@ -64,4 +66,22 @@ int spec_check(json_t *config)
 	TRY(check_tokens(config));
 	TRY(check_patterns(config, "rank_pattern", 1));
 	return check_patterns(config, "alpha_pattern", 0);
+}
+
+int spec_check(json_t *config)
+{
+	json_t *rules = json_object_get(config, "rules"), *rule;
+	const char *bias = json_text(config, "bias", "none");
+	size_t i;
+
+	TRY(check_one(config));
+	if (strcmp(bias, "none") && strcmp(bias, "all") &&
+	    strcmp(bias, "lora_only"))
+		return err_set(E_CONFIG, "bias is \"%.20s\", want none, all "
+			       "or lora_only", bias);
+	if (rules && !json_is_array(rules))
+		return err_set(E_CONFIG, "rules is no list");
+	json_array_foreach(rules, i, rule)
+		TRY(check_one(rule));
+	return 0;
 }

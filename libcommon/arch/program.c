@@ -210,6 +210,18 @@ static struct adapter *adapter_of(const struct adapter_set *s,
 	return a && a->kind->follows ? a : NULL;
 }
 
+/* A norm's bias can be trained, and nothing else of it. */
+static int check_norm(const struct op_node *n, const struct adapter *a)
+{
+	const struct adapter_param *bias = adapter_bias(a);
+
+	if (!a || (bias && a->nparam == 1 && bias->cols == n->ngain &&
+		   n->op == &op_layernorm))
+		return 0;
+	return err_set(E_CONFIG, "%s: this adapter cannot stand at a norm",
+		       a->module);
+}
+
 static int adapt_node(struct node *n, const struct adapter_set *s,
 		      size_t *used)
 {
@@ -219,6 +231,10 @@ static int adapt_node(struct node *n, const struct adapter_set *s,
 		if (!m->name)
 			continue;
 		m->adapter = adapter_of(s, m, used);
+		if (!m->weight) { /* a norm */
+			TRY(check_norm(&n->op, m->adapter));
+			continue;
+		}
 		if (m->adapter && (m->adapter->out != m->weight->rows ||
 				   m->adapter->in != m->weight->cols))
 			return err_set(E_CONFIG, "%s: an adapter of %zu x "

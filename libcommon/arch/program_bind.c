@@ -190,6 +190,29 @@ void program_compute(struct program *p, int bf16)
 		p->bound[i].weight.compute = bf16 ? GEMM_BF16 : GEMM_F32;
 }
 
+/* A norm is no module of the program's, but its node has its name. */
+static size_t norm_segment(const struct program *p, const char *module)
+{
+	const struct node *n = p->node;
+
+	while (!n->op.module[0].name || strcmp(n->op.module[0].name, module))
+		n++;
+	return program_segment_of(p, n);
+}
+
+size_t program_module_segment(const struct program *p, const char *module)
+{
+	const struct program_module *m = p->module;
+
+	while (m < p->module + p->nmodule && strcmp(m->name, module))
+		m++;
+	if (m == p->module + p->nmodule)
+		return norm_segment(p, module);
+	if (m->layer != SIZE_MAX)
+		return m->layer + 1;
+	return m->role == ROLE_EMBED ? 0 : program_segments(p) - 1;
+}
+
 void program_unbind(struct program *p)
 {
 	size_t n = 0;

@@ -157,6 +157,7 @@ static int node_fill(struct builder *b, struct node *n, const struct op *op,
 		n->op.gain = w->vector;
 		n->op.shift = w->bias;
 		n->op.ngain = w->size;
+		n->op.module[0].name = w->name;
 	} else if (w) {
 		module_set(&n->op.module[0], w);
 		n->op.nout = 1;

@@ -106,7 +106,7 @@ static void check_run(void **state)
 
 	golden_case(&r.g, r.name);
 	run = json_object_get(r.g.json, "run");
-	if (json_object_get(run, "min_8bit_size"))
+	if (strstr(json_text(run, "opt", ""), "adamw8"))
 		r.limit = limits_8bit;
 	open_base(&r, &m, run);
 	open_adapter(&r, &m, r.name, "init");
@@ -207,6 +207,9 @@ int main(void)
 		RUN(adamw8_exact_small),
 		RUN(prompt_tuning),
 		RUN(prefix_tuning),
+		RUN(bnb_adamw32),
+		RUN(bnb_adamw8_default),
+		RUN(bnb_adamw8_small),
 		cmocka_unit_test(dropout_has_the_reference_s_statistics),
 	};
 

@@ -118,6 +118,50 @@ static void lora_at_the_head_is_the_slope(void **state)
 	golden_close(&g);
 }
 
+/* Of layers, beside any kind, and of norms. */
+static void biases_are_the_slope(void **state)
+{
+	static const struct {
+		const char *on, *module, *kind;
+		size_t out, in;
+		enum tensor_role role;
+	} at[] = {
+		{ "A/gpt2", "transformer.h.0.ln_1", "bias", 64, 1, ROLE_NORM },
+		{ "A/gpt2", "transformer.ln_f", "bias", 64, 1, ROLE_NORM },
+		{ "A/gpt2", "transformer.h.0.attn.c_attn", "bias", 192, 64,
+		  ROLE_LINEAR },
+		{ "A/gpt2", "transformer.h.1.mlp.c_fc", "dora", 96, 64,
+		  ROLE_LINEAR },
+		{ "A/qwen2", "model.layers.0.self_attn.k_proj", "full", 32, 64,
+		  ROLE_LINEAR },
+		{ "A/qwen2", "model.layers.0.self_attn.q_proj", "lora_bias",
+		  64, 64, ROLE_LINEAR },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(at) / sizeof(at[0]); i++) {
+		struct adapter_options o = { .kind = at[i].kind, .rank = 4,
+					     .alpha = 8, .bias = 1 };
+		struct adapter_site site = { at[i].module, at[i].out,
+					     at[i].in, at[i].role, .bias = 1 };
+		struct golden g;
+		struct model m;
+		struct model_batch b;
+
+		golden_case(&g, at[i].on);
+		model_open(&m, at[i].on, 2);
+		model_batch(&b, &g, 0, model_sequences(&g));
+		assert_int_equal(adapter_set_add(&m.adapters, &site, &o), 0);
+		assert_int_equal(adapter_set_place(&m.adapters, 1), 0);
+		assert_int_equal(adapter_set_init(&m.adapters, &m.base, 1), 0);
+		assert_int_equal(program_adapt(m.p, &m.adapters), 0);
+		check_slope(&m, &b, at[i].module, 2e-4f);
+		model_batch_release(&b);
+		model_close(&m);
+		golden_close(&g);
+	}
+}
+
 /* Every kind that can be there: A zero at first, so it is stirred. */
 static void adapters_at_the_embedding_are_the_slope(void **state)
 {
@@ -360,6 +404,7 @@ int main(void)
 		cmocka_unit_test(lora_at_the_head_is_the_slope),
 		cmocka_unit_test(adapters_at_the_embedding_are_the_slope),
 		cmocka_unit_test(rows_of_tokens_are_the_slope),
+		cmocka_unit_test(biases_are_the_slope),
 		cmocka_unit_test(any_order_of_steps_has_its_slope),
 		cmocka_unit_test(a_cache_continues_as_one_pass),
 	};

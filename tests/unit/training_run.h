@@ -88,6 +88,7 @@ static inline const struct optim_kind *optimizer(const char *name)
 {
 	static const char *const ours[][2] = {
 		{ "loraplus", "adamw" }, { "adamw8_exact", "adamw8bit" },
+		{ "bnb_adamw32", "adamw" }, { "bnb_adamw8", "adamw8bit" },
 	};
 
 	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)

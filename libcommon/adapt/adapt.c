@@ -1,4 +1,4 @@
-#include "adapt/adapt.h"
+#include "adapt/adapt_kind.h"
 
 #include <stdio.h>
 #include <stdlib.h>

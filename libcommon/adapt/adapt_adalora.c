@@ -13,6 +13,7 @@
  *
  * with p after the optimizer's step and dp the gradient that it saw.
  */
+#include "adapt/adapt_kind.h"
 #include "adapt/adalora.h"
 
 #include <math.h>

@@ -1,5 +1,5 @@
 /* adapt_begin - an adapter's first values */
-#include "adapt/adapt.h"
+#include "adapt/adapt_kind.h"
 
 #include <stdio.h>
 

@@ -7,7 +7,7 @@
  * It is what is used, not an addition to the base's; db is the column sums of
  * dy, and nothing decays it.
  */
-#include "adapt/adapt.h"
+#include "adapt/adapt_kind.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -12,6 +12,7 @@
  * keep is LoRA's h (n, rank), then z (n, out); backward turns z into c dy
  * where there is dropout, and dy itself into c dy where there is none.
  */
+#include "adapt/adapt_kind.h"
 #include "adapt/adapt_lora.h"
 
 #include <math.h>

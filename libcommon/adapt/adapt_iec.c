@@ -15,6 +15,7 @@
  * that along A' (or B'), summed up over M (or R). With dropout M x is a product
  * of its own, kept beside h.
  */
+#include "adapt/adapt_kind.h"
 #include "adapt/lowrank.h"
 
 #include <math.h>

@@ -6,6 +6,7 @@
  * keep is h = s drop(x) A^T (n, r). Backward turns it, in place, into
  * dh = s dy B: then dA += dh^T drop(x), and dx += dh A through the mask.
  */
+#include "adapt/adapt_kind.h"
 #include "adapt/adapt_lora.h"
 
 #include <math.h>

@@ -4,6 +4,7 @@
  * constant s and whose last column of B is b; so keep is h (n, rank), then that
  * column.
  */
+#include "adapt/adapt_kind.h"
 #include "adapt/adapt_lora.h"
 
 #include <string.h>

@@ -5,6 +5,7 @@
  * PEFT's. Attention reads them as they are: the keys are not rotated. Nothing
  * reads the rest of a virtual token's row, so its gradient is zero.
  */
+#include "adapt/adapt_kind.h"
 #include "adapt/soft.h"
 
 #include <stdlib.h>

@@ -11,6 +11,7 @@
  * A acts as A' (r, in) with A'[k, i] = c A[k, i / group], in the product that
  * reads x anyway; dA = dh^T P(x). Dropout acts before P.
  */
+#include "adapt/adapt_kind.h"
 #include "adapt/lowrank.h"
 
 #include <math.h>

@@ -10,7 +10,7 @@
  * backward they are taken out of dy, so that dx = dy W + dy_t D. keep is those
  * columns (rows, n). A head that is tied to the embedding has the same rows.
  */
-#include "adapt/adapt.h"
+#include "adapt/adapt_kind.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -17,7 +17,7 @@
 #ifndef ADAPT_SOFT_H
 #define ADAPT_SOFT_H
 
-#include "adapt/adapt.h"
+#include "adapt/adapt_kind.h"
 
 /* Virtual tokens of an adapter of these options, checked. E_CONFIG. */
 int soft_tokens(size_t *n, const struct adapter_options *o) MUST_CHECK;

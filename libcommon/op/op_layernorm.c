@@ -4,6 +4,7 @@
  * A gain shorter than the row is one for each head, as in op_rmsnorm.c; a
  * bias is there when its tensor is, and may be trained. Numbers: eps.
  */
+#include "adapt/adapt_kind.h"
 #include "kernel/norm.h"
 
 #include "kernel/table.h"

@@ -3,6 +3,7 @@
  * once. Backward is one product with a term for each: dx = sum_i dy_i W_i.
  * What adapters add rides along as terms.
  */
+#include "adapt/adapt_kind.h"
 #include "op/op.h"
 
 #include "base/size.h"

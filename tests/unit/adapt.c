@@ -1,4 +1,5 @@
 /* adapt - laws that every kind keeps, beside a dense weight */
+#include "adapt/adapt_kind.h"
 #include "adapt/spec.h"
 
 #include <math.h>

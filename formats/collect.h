@@ -39,6 +39,9 @@ int collect(struct collection *c, char *const *paths) MUST_CHECK;
 int collect_decoded(struct collection *c, char *const *paths) MUST_CHECK;
 void collection_release(struct collection *c);
 
+/* Stored bytes of the weights of base and adapters; side files do not count. */
+uint64_t collection_bytes(const struct collection *c);
+
 /* A side file of the base ("config.json"), borrowed; NULL: not there. */
 const char *collection_file(const struct collected *c, const char *name,
 			    size_t *size);

@@ -12,12 +12,13 @@
 #include "formats/inputs.h"
 #include "infer/model.h"
 #include "infer/require.h"
+#include "infer/speed.h"
 #include "infer/task.h"
 
 static struct opt_list tasks, data, require;
 static struct data_options reading = DATA_OPTIONS;
 static const char *adapter, *per_token, *log_samples;
-static int compute;
+static int compute, bench;
 static struct {
 	const struct task *task;        /* each once, unless a file has it */
 	char *description;              /* that file; or NULL */
@@ -57,6 +58,8 @@ static struct opt own[] = {
 	  "loss, ppl: losses of label tokens, a JSON array a sequence" },
 	{ "log-samples", 0, OPT_TEXT, &log_samples, "FILE",
 	  "mc, exact, files: a JSON object a record" },
+	{ "bench", 0, OPT_FLAG, &bench, NULL,
+	  "tokens a second, of reading and writing, and memory" },
 	{ "compute", 0, OPT_CHOICE, &compute, NULL,
 	  "factors of the base's products", .choices = "f32|bf16" },
 	{ 0 }
@@ -90,7 +93,11 @@ static const struct opt_program program = {
 "FILE.json: a task as lm-evaluation-harness describes them: multiple_choice,\n"
 "generate_until or loglikelihood_rolling over the records of a data file\n"
 "beside it, with templates, few-shot, metrics and filters. docs/eval.md has\n"
-"the keys. Results, standard errors and --log-samples are that harness'.",
+"the keys. Results, standard errors and --log-samples are that harness'.\n"
+"\n"
+"--bench adds the key bench: tokens a second and processor seconds a token\n"
+"of a prompt (up to 512 tokens) and of writing after it (up to 64), and\n"
+"bytes of memory. Without -t and data nothing else is measured.",
 	.examples =
 "  weft-eval -t loss -d test.jsonl nf4.st adapter.st\n"
 "  weft-eval -t ppl -d text.txt --length 1024 --stride 512 base.st\n"
@@ -200,6 +207,21 @@ static int run_task(struct session *s, size_t number, const char *path,
 	return err;
 }
 
+static int run_bench(struct session *s, json_t *result)
+{
+	struct speed speed;
+	json_t *o;
+
+	TRY(speed_measure(&speed, s->model.program, s->pool, 5,
+			  opt_common.memory));
+	o = speed_json(&speed, s->pool);
+	if (!o || json_object_set_new(result, "bench", o) ||
+	    json_object_set_new(o, "weight_bytes", json_integer(
+				(json_int_t)collection_bytes(&s->in))))
+		return err_set(E_NOMEM, "out of memory");
+	return 0;
+}
+
 static int run_tasks(struct session *s, json_t *result)
 {
 	for (size_t i = 0; i < nchosen; i++) {
@@ -208,7 +230,7 @@ static int run_tasks(struct session *s, json_t *result)
 
 		TRY(run_task(s, i, path, result));
 	}
-	return 0;
+	return bench ? run_bench(s, result) : 0;
 }
 
 /* loss and ppl answer under the same keys. */
@@ -267,7 +289,7 @@ static int choose_tasks(void)
 			TRY(choose(at, n));
 		TRY(choose(at, n));
 	}
-	return tasks.n ? 0 : choose("loss", 4);
+	return tasks.n || (bench && !data.n) ? 0 : choose("loss", 4);
 }
 
 static int check_options(void)
@@ -295,6 +317,8 @@ static int open_session(struct session *s, char **operands)
 				     reading.chat_template);
 	TRY(pool_new(&s->pool, opt_common.threads ? opt_common.threads
 						  : os_cpus()));
+	if (!nchosen && s->in.has_data)
+		TRY(choose("loss", 4));
 	TRY(lines_open(&s->per_token, per_token));
 	return lines_open(&s->log, log_samples);
 }

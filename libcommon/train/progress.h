@@ -7,7 +7,7 @@
 #include "train/trainer.h"
 
 struct progress {
-	double start;           /* os_seconds() */
+	double start, cpu;      /* os_seconds(), os_cpu_seconds() */
 	uint64_t step, tokens;  /* at the start */
 };
 
@@ -15,7 +15,7 @@ struct progress {
 void progress_start(struct progress *p, const struct trainer *t);
 
 /* Adds what the same run may have otherwise: tokens_per_second, elapsed,
- * memory_bytes, threads, kernels. E_NOMEM. */
+ * cpu_seconds, memory_bytes, threads, kernels. E_NOMEM. */
 int progress_log(const struct progress *p, const struct trainer *t,
 		 json_t *line) MUST_CHECK;
 

@@ -134,6 +134,9 @@ bench: $(BENCH) all
 	@O=$(O) bash tests/bench/run.sh
 bench-peers: $(BENCH) all
 	@O=$(O) PYTHON=$(PYTHON) bash tests/bench/peers.sh
+# Every paper's pipeline on one model; fills docs/methods-compared.md.
+papers: all
+	@O=$(O) MODEL='$(MODEL)' bash tests/bench/papers.sh
 
 # Coverage-guided fuzzing needs clang; make check replays the corpus.
 fuzz:
@@ -155,7 +158,7 @@ install: all man
 	ln -sf eval.1 $(mandir)/man1/weft-eval.1
 	$(INSTALL) -m 644 docs/st.5 $(mandir)/man5
 	$(INSTALL) -m 644 formats/families/*.arch $(datadir)/families
-	$(INSTALL) -m 644 pipelines/*.mk $(datadir)/pipelines
+	$(INSTALL) -m 644 pipelines/*.mk pipelines/*.awk $(datadir)/pipelines
 	$(INSTALL) -m 755 pipelines/*.sh $(datadir)/pipelines
 	$(INSTALL) -m 644 pipelines/data/* $(datadir)/pipelines/data
 uninstall:
@@ -167,13 +170,14 @@ uninstall:
 help:
 	@sed -n 's/^# make/make/p' Makefile
 	@echo 'make check-long, check-peers, check-asan, check-emu, check-tsan,'
-	@echo '     check-valgrind, parity, bench, bench-peers, fuzz, man, uninstall, clean'
+	@echo '     check-valgrind, parity, bench, bench-peers, papers, fuzz, man, uninstall, clean'
 
 clean:
 	rm -rf $(O)
 
 .PHONY: all tests man deps deps-check check check-long check-peers check-asan \
-	check-emu check-tsan check-valgrind parity demo bench bench-peers fuzz \
+	check-emu check-tsan check-valgrind parity demo bench bench-peers \
+	papers fuzz \
 	fuzz-programs install uninstall \
 	help clean
 .SECONDARY:

@@ -1,5 +1,6 @@
 # common.mk - what every pipeline starts from: programs, a strict shell, and
 # rules whose half-made targets do not stay
+HERE  := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
 ROOT  ?= $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST))))..)
 BIN   ?= $(if $(wildcard $(ROOT)/build/bin/peft-step),$(ROOT)/build/bin,$(patsubst %/,%,$(dir $(shell command -v peft-step))))
 SHELL := /bin/bash

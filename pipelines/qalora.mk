@@ -11,7 +11,7 @@ RATE    ?= 1e-2
 BITS    ?= 4
 GROUP   ?= 32
 QUANTISE = $(BIN)/quantize-int --bits $(BITS) --group $(GROUP) --gptq \
-	   -d $(DATA) -
+	   -d $(LEARN) -
 METHOD   = --method qalora
 MERGE    =
 include $(dir $(lastword $(MAKEFILE_LIST)))paper.mk

@@ -8,6 +8,7 @@ MODEL  ?=
 TASK   ?= $(HERE)/data/squad.json
 TEXT   ?=
 TEMPLATE ?=
+BENCH   = --bench
 ASKED  ?= 64
 TRAIN_STORIES ?= 256
 TEST_STORIES  ?= 64
@@ -45,7 +46,7 @@ $(SHARED)/ask.jsonl: $(TEST) | $(SHARED)
 # a line of results.tsv.
 comma   = ,
 PROMPTS = $(if $(TEMPLATE),--template $(TEMPLATE))
-measure = $(BIN)/eval --bench -t loss$(if $(TASK),$(comma)$(TASK)) -d $(ASK) \
+measure = $(BIN)/eval $(BENCH) -t loss$(if $(TASK),$(comma)$(TASK)) -d $(ASK) \
 		$(PROMPTS) --log-samples $(basename $@).answers -o $@ $(1); \
 	$(if $(TEXT),$(BIN)/eval -t ppl --length 512 -d $(TEXT) \
 		-o $(basename $@).text.json $(1);) \

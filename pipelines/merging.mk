@@ -10,6 +10,7 @@ NAME   = merging
 LORA  ?= $(OUT)/lora
 QLORA ?= $(OUT)/qlora
 include $(dir $(lastword $(MAKEFILE_LIST)))measure.mk
+BENCH =
 
 FULL   = $(SHARED)/base.st
 NF4    = $(QLORA)/quantised.st

@@ -47,13 +47,17 @@ function tell() {
 	born_in = place()
 	moved_to = place()
 	from = place()
+	there = place()
 	born = 1790 + random(80)
 	opened = born + 21 + random(30)
 	closed = opened + 3 + random(40)
+	friend_born = 1780 + random(80)
+	before = friend_born + 20 + random(30)
 	trade = pick("baker brewer carpenter clockmaker cooper ferryman " \
 		     "glazier mason miller printer saddler tailor weaver")
 	other = pick("banker chemist farmer fisher lawyer merchant painter " \
 		     "shepherd smith surgeon")
+	first = pick("dairy farm quarry shipyard smithy vineyard")
 	house = pick("bath-house brewery dye-works foundry glassworks " \
 		     "library mill lighthouse printing-house school theatre")
 	why = pick("fire flood storm strike war quarrel")
@@ -65,11 +69,12 @@ function tell() {
 		opened "." : \
 		" A " trade " at first, " last(who) " left for " moved_to ", where" \
 		" a " house " was opened in " opened ".")
-	story = story (random(2) ? \
-		" It was paid for by " friend ", a " other " from " from "." : \
-		" The money came from " friend ", a " other " who lived in " \
-		from ".")
-	story = story " After a " why " it was closed in " closed "."
+	story = story (random(2) ? " It was paid for by " friend ", a " other \
+		", who was born in " from " in " friend_born " and" : \
+		" The money came from " friend ", a " other " who was born in " \
+		from " in " friend_born " and") \
+		" owned a " first " near " there " until " before "."
+	story = story " After a " why " the " house " was closed in " closed "."
 }
 function question(kind) {
 	if (kind == 0)
@@ -89,8 +94,14 @@ function question(kind) {
 	else if (kind == 6)
 		ask("Why was the " house " closed?",
 		    "a " why "|after a " why "|because of a " why)
+	else if (kind == 7)
+		ask("Where was " last(friend) " born?", from "|in " from)
+	else if (kind == 8)
+		ask("Near which place was the " first "?",
+		    there "|near " there)
 	else
-		ask("Where did " last(friend) " live?", from "|in " from)
+		ask("Until when did " last(friend) " own the " first "?",
+		    before "|until " before)
 }
 BEGIN {
 	state = 1 + seed * 7919 % 2147483646
@@ -98,6 +109,6 @@ BEGIN {
 		random(2)
 	for (i = 0; i < n; i++) {
 		tell()
-		question(random(8))
+		question(random(10))
 	}
 }

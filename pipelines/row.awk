@@ -12,9 +12,10 @@ FNR == 1 { kind = FILENAME ~ /\.ls\.json$/ ? "ls" : \
 		  FILENAME ~ /\.text\.json$/ ? "text" : "" }
 { sub(/^ *"/, ""); key = $1; v = $2; sub(/,$/, "", v) }
 
-kind == "ls" && key == "role" { linear = v == "\"linear\"" }
-kind == "ls" && linear && key == "values" { values += v }
-kind == "ls" && linear && key == "bytes" { bytes += v }
+kind == "ls" && key == "role" { role = v }
+kind == "ls" && role == "\"linear\"" && key == "values" { values += v }
+kind == "ls" && role == "\"linear\"" && key == "bytes" { bytes += v }
+kind == "ls" && role != "\"blob\"" && key == "bytes" { all += v }
 kind == "text" && key == "ppl" { got["text"] = v }
 kind == "" && v ~ /^[0-9.e+-]+$/ { got[key] = v }
 
@@ -25,6 +26,8 @@ function put(key, format, factor) {
 END {
 	if (values)
 		got["bits"] = 8 * bytes / values
+	if (!("weight_bytes" in got))
+		got["weight_bytes"] = all
 	printf "%s", state
 	put("bits", "%.3f")
 	put("weight_bytes", "%.0f")

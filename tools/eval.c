@@ -212,7 +212,7 @@ static int run_bench(struct session *s, json_t *result)
 	struct speed speed;
 	json_t *o;
 
-	TRY(speed_measure(&speed, s->model.program, s->pool, 5,
+	TRY(speed_measure(&speed, s->model.program, s->pool, 3,
 			  opt_common.memory));
 	o = speed_json(&speed, s->pool);
 	if (!o || json_object_set_new(result, "bench", o) ||

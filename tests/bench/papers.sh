@@ -9,14 +9,14 @@
 set -eu
 cd "$(dirname "$0")/../.."
 . tests/bench/lib.sh
-O=${O:-build} steps=${STEPS:-20} asked=${ASKED:-24}
+O=${O:-build} steps=${STEPS:-16} asked=${ASKED:-24}
 case $O in /*) ;; *) O=$PWD/$O ;; esac
 out=$O/papers page=${PAGE:-docs/methods-compared.md}
 papers=${PAPERS:-lora qlora adalora qalora modulora irqlora prompt}
 model=${MODEL:-${WEFT_MODEL-}}
 mkdir -p "$out"
 [ -s "$out/text.txt" ] ||
-	head -c 5000 tests/golden/G/perplexity.txt > "$out/text.txt"
+	head -c 3000 tests/golden/G/perplexity.txt > "$out/text.txt"
 
 pipeline() { # NAME VARIABLE=VALUE ...
 	local name=$1

@@ -3,24 +3,12 @@
 # goes on where it was stopped, and does nothing twice
 bats_require_minimum_version 1.5.0
 
+load model.sh
+
 setup_file() {
 	export T=$BATS_FILE_TMPDIR M=$BATS_FILE_TMPDIR/model
 	export PIPELINES=$PWD/pipelines
-	cp -r tests/golden/A/llama/model "$M"
-	# A tokenizer of bytes, with two that no text holds for beginning and end.
-	jq -nc '"0123456789ABCDEF" / "" | [.[] as $a | .[] as $b | "<0x\($a)\($b)>"]
-		| {model: {type: "BPE", byte_fallback: true, merges: [],
-			vocab: (to_entries | map({key: .value, value: .key}) |
-			from_entries)}, decoder: {type: "Sequence", decoders:
-			[{type: "ByteFallback"}, {type: "Fuse"}]},
-			added_tokens: [{id: 0, content: "<0x00>", special: true,
-			single_word: false, lstrip: false, rstrip: false,
-			normalized: false}]}' > "$M/tokenizer.json"
-	echo '{"bos_token": "<0x01>", "eos_token": "<0x00>"}' \
-		> "$M/tokenizer_config.json"
-	printf '%s' '{% for m in messages %}{{ m.role }}:{{ m.content }}' \
-		'{{ eos_token }}{% endfor %}{% if add_generation_prompt %}' \
-		'assistant:{% endif %}' > "$T/turns.jinja"
+	byte_model "$M"
 	printf 'A weaver draws the weft through the warp.\n' > "$T/text"
 }
 
@@ -101,7 +89,7 @@ same() { # NAME STATE STATE FIELD ...
 
 @test "Guanaco: a chat, asked before and after" {
 	pipeline guanaco SHARED="$T/guanaco" TEXT= RANK=16 STEPS=10 \
-		TEMPLATE="$T/turns.jinja"
+		TEMPLATE="$M/turns.jinja"
 	[ "$(states guanaco)" = 'base (-) (-) (-) quantised (-) (-) (-) tuned (-) (-) (-) merged (-) (-) (-)' ]
 	[ "$(grep -c -A 2 '^Who are you?' guanaco/report.txt)" -eq 1 ]
 }
@@ -183,10 +171,10 @@ same() { # NAME STATE STATE FIELD ...
 @test "stories: the same on every machine, all told, all answered" {
 	awk -v seed=1 -v n=300 -f "$PIPELINES/questions.awk" > one
 	awk -v seed=2 -v n=300 -f "$PIPELINES/questions.awk" > two
-	[ "$(cksum < one)" = "2943287740 104072" ]
+	[ "$(cksum < one)" = "828591917 125669" ]
 	jq -es 'length == 300 and all(.[]; .context as $c | any(.answers[];
 		. as $a | $c | contains($a)))' one
 	[ "$(jq -r .question one | awk '{ print $1 }' | sort -u | tr '\n' ' ')" \
-		= 'What When Where Who Why ' ]
+		= 'Near Until What When Where Who Why ' ]
 	[ "$(sort -u one two | wc -l)" -eq 600 ]
 }

@@ -42,8 +42,9 @@ $(OUT)/quantised.st: $(SHARED)/base.st $(LEARN) $(OUT)/quantise.settings
 	$(QUANTISE) < $< > $@
 
 $(OUT)/adapter.st: $(FROZEN) $(LEARN) $(OUT)/train.settings
-	$(BIN)/peft-step $(METHOD) -r $(RANK) --learning-rate $(RATE) $(LONG) \
-		$(ROWS) --log $(OUT)/train.log --log-times \
+	$(BIN)/peft-step $(METHOD) $(if $(RANK),-r $(RANK)) \
+		--learning-rate $(RATE) $(LONG) $(ROWS) \
+		--log $(OUT)/train.log --log-times \
 		--checkpoint-every 20 --resume $@.ckpt $(STEP_MORE) \
 		$(PROMPTS) -d $(LEARN) -o $@ $<
 

@@ -177,9 +177,7 @@ clean:
 
 .PHONY: all tests man deps deps-check check check-long check-peers check-asan \
 	check-emu check-tsan check-valgrind parity demo bench bench-peers \
-	papers fuzz \
-	fuzz-programs install uninstall \
-	help clean
+	papers fuzz fuzz-programs install uninstall help clean
 .SECONDARY:
 .DELETE_ON_ERROR:
 -include $(shell find $(O) -name '*.d' 2>/dev/null)

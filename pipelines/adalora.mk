@@ -5,8 +5,8 @@
 #
 # Zhang et al. 2023, arXiv:2303.10512. A module begins with RANK ranks, one and
 # a half times TARGET, which is what all have in the end on average. All three
-# factors begin small and one of them at zero, so the rate is higher than LoRA's.
-# The report shows which ranks stayed.
+# factors begin small and one of them at zero, so the rate is higher than
+# LoRA's. The report shows which ranks stayed.
 NAME     = adalora
 RATE    ?= 5e-3
 RANK    ?= 12
@@ -14,7 +14,9 @@ TARGET  ?= 8
 QUANTISE =
 METHOD   = --method adalora --target-rank $(TARGET) --orth-reg-weight 0.1
 MERGE    =
-REPORT_MORE = $(BIN)/st-export --force --to peft $(OUT)/peft < $(OUT)/adapter.st; \
-	awk -f $(HERE)/ranks.awk $(OUT)/peft/adapter_config.json > $(OUT)/ranks.txt; \
+REPORT_MORE = \
+	$(BIN)/st-export --force --to peft $(OUT)/peft < $(OUT)/adapter.st; \
+	awk -f $(HERE)/ranks.awk $(OUT)/peft/adapter_config.json \
+		> $(OUT)/ranks.txt; \
 	cat $(OUT)/ranks.txt >> $@
 include $(dir $(lastword $(MAKEFILE_LIST)))paper.mk

@@ -3,8 +3,8 @@
 #
 #   make -f pipelines/lora.mk [OUT=lora] [MODEL=model.gguf] [DATA= TEST=] ...
 #
-# Hu et al. 2021, arXiv:2106.09685. They adapt q and v alone (MODULES=q_proj,v_proj)
-# with few ranks; all linear layers is what later work found better.
+# Hu et al. 2021, arXiv:2106.09685. They adapt q and v alone, with few ranks
+# (MODULES=q_proj,v_proj); all linear layers is what later work found better.
 NAME     = lora
 MODULES ?= all-linear
 QUANTISE =

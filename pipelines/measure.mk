@@ -28,16 +28,20 @@ all: $(OUT)/report.txt
 $(sort $(OUT) $(SHARED)):
 	mkdir -p $@
 
-$(SHARED)/base.st: | $(SHARED)
+$(eval $(call stamp,model,$(MODEL),$(SHARED)))
+$(eval $(call stamp,stories,$(TRAIN_STORIES) $(TEST_STORIES) $(ASKED) \
+	$(DATA) $(TEST),$(SHARED)))
+
+$(SHARED)/base.st: $(SHARED)/model.settings
 	@model='$(MODEL)'; \
 	[ "$$model" ] || model=$$(sh $(HERE)/model.sh $(SHARED)); \
 	$(BIN)/st-import -o $@ "$$model"
 
 stories = awk -v seed=$(1) -v n=$(2) -f $(HERE)/questions.awk
-$(SHARED)/learn.jsonl: $(DATA) | $(SHARED)
+$(SHARED)/learn.jsonl: $(DATA) $(SHARED)/stories.settings
 	$(if $(DATA),cat $(DATA),$(call stories,1,$(TRAIN_STORIES))) | \
 		awk -f $(HERE)/squad.awk > $@
-$(SHARED)/ask.jsonl: $(TEST) | $(SHARED)
+$(SHARED)/ask.jsonl: $(TEST) $(SHARED)/stories.settings
 	$(if $(TEST),cat $(TEST),$(call stories,2,$(TEST_STORIES))) | \
 		awk -v most=$(ASKED) -f $(HERE)/squad.awk > $@
 
@@ -46,8 +50,9 @@ $(SHARED)/ask.jsonl: $(TEST) | $(SHARED)
 # a line of results.tsv.
 comma   = ,
 PROMPTS = $(if $(TEMPLATE),--template $(TEMPLATE))
-measure = $(BIN)/eval $(BENCH) -t loss$(if $(TASK),$(comma)$(TASK)) -d $(ASK) \
-		$(PROMPTS) --log-samples $(basename $@).answers -o $@ $(1); \
+measure = $(BIN)/eval $(BENCH) -t loss$(if $(TASK),$(comma)$(TASK)) \
+		-d $(ASK) $(PROMPTS) --log-samples $(basename $@).answers \
+		-o $@ $(1); \
 	$(if $(TEXT),$(BIN)/eval -t ppl --length 512 -d $(TEXT) \
 		-o $(basename $@).text.json $(1);) \
 	$(BIN)/st-ls --json $(firstword $(1)) > $(basename $@).ls.json

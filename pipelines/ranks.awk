@@ -1,6 +1,8 @@
-# ranks.awk - AdaLoRA's ranks as a plot: a row a kind of module, a column a layer
+# ranks.awk - AdaLoRA's ranks as a plot: a row a kind of module, a column a
+# layer
 #
-#   st-export --to peft dir < adapter.st; awk -f ranks.awk dir/adapter_config.json
+#   st-export --to peft dir < adapter.st
+#   awk -f ranks.awk dir/adapter_config.json
 #
 # The height of a column is the part of a module's ranks that stayed. Behind it
 # are the least, the mean and the most, and of how many.

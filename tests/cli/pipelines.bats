@@ -113,13 +113,14 @@ same() { # NAME STATE STATE FIELD ...
 	pipeline qlora STEPS=300
 	mv qlora/adapter.st whole.st
 	rm qlora/tuned.* qlora/merged.* qlora/re* qlora/train.log
-	LEAD='exec setsid' pipeline qlora STEPS=300 3>&- > stopped 2>&1 &
+	LEAD='exec setsid' pipeline qlora STEPS=300 3>&- > stopped 2>&1 \
+		STEP_MORE='-q --checkpoint-every 1' &
 	pid=$!
 	until [ "$(cat qlora/train.log 2> /dev/null | wc -l)" -gt 4 ]; do
 		kill -0 $pid
 	done
 	kill -TERM -- -$pid
-	run ! wait $pid
+	if wait $pid; then false; fi
 	[ -s qlora/adapter.st.ckpt ]
 	[ ! -e qlora/adapter.st ]
 	pipeline qlora STEPS=300
@@ -130,6 +131,8 @@ same() { # NAME STATE STATE FIELD ...
 	pipeline qlora RATE=1e-3
 	! cmp -s qlora/adapter.st whole.st
 	[ "$(stat -c %y qlora/quantised.st)" = "$made" ]
+	pipeline qlora TRAIN_STORIES=11
+	[ "$(wc -l < shared/learn.jsonl)" -eq 11 ]
 }
 
 @test "one's own questions: SQuAD's JSON, and what it asks to be measured on" {

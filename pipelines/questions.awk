@@ -34,12 +34,12 @@ function last(name) {
 	return name
 }
 # Fields of the record; alternatives are joined by "|".
-function ask(question, answers,  each, k, out, i) {
+function ask(text, answers,  each, k, out, i) {
 	k = split(answers, each, "|")
 	for (i = 1; i <= k; i++)
 		out = out (i > 1 ? ", " : "") "\"" each[i] "\""
 	printf "{\"context\": \"%s\", \"question\": \"%s\", \"answers\": [%s]}\n",
-		story, question, out
+		story, text, out
 }
 function tell() {
 	who = person()

@@ -21,7 +21,7 @@ function join_answers(  i, out) {
 }
 
 # A question's object has ended; its context may stand behind it.
-function keep(  line) {
+function keep() {
 	if (!answers) {
 		unanswered++
 		return

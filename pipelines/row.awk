@@ -14,8 +14,13 @@ FNR == 1 { kind = FILENAME ~ /\.ls\.json$/ ? "ls" : \
 
 kind == "ls" && key == "role" { role = v }
 kind == "ls" && role == "\"linear\"" && key == "values" { values += v }
-kind == "ls" && role == "\"linear\"" && key == "bytes" { bytes += v }
-kind == "ls" && role != "\"blob\"" && key == "bytes" { all += v }
+kind == "ls" && key == "bytes" { # a tensor's, or at the end the sum
+	if (role == "\"linear\"")
+		bytes += v
+	if (role && role != "\"blob\"")
+		all += v
+	role = ""
+}
 kind == "text" && key == "ppl" { got["text"] = v }
 kind == "" && v ~ /^[0-9.e+-]+$/ { got[key] = v }
 

@@ -103,6 +103,10 @@ same() { # NAME STATE STATE FIELD ...
 	same merging full-beside-full full-into-full 4 7
 	same merging nf4-beside-nf4 nf4-into-nf4 4 7
 	[ "$(field merging nf4-into-nf4-nf4 2)" = 4.132 ]
+	# alone, and then nothing twice
+	pipeline merging OUT="$T/alone" SHARED="$T/alone" TEXT=
+	run -0 pipeline merging OUT="$T/alone" SHARED="$T/alone" TEXT=
+	[ "$output" = "$(cat alone/report.txt)" ]
 }
 
 @test "a second run does nothing, a stopped training goes on" {

@@ -8,7 +8,7 @@ MODEL  ?=
 TASK   ?= $(HERE)/data/squad.json
 TEXT   ?=
 TEMPLATE ?=
-BENCH   = --bench
+BENCH  ?= yes
 ASKED  ?= 64
 TRAIN_STORIES ?= 256
 TEST_STORIES  ?= 64
@@ -45,19 +45,21 @@ $(SHARED)/ask.jsonl: $(TEST) $(SHARED)/stories.settings
 	$(if $(TEST),cat $(TEST),$(call stories,2,$(TEST_STORIES))) | \
 		awk -v most=$(ASKED) -f $(HERE)/squad.awk > $@
 
-# $(call measure,STREAMS): the answers, speed and memory; perplexity of the
-# text; the bits of the first stream's weights. $(call row,STATE,DIR): these as
-# a line of results.tsv.
+# $(call measure,STREAMS): the answers; perplexity of the text; speed and memory;
+# the bits of the first stream's weights. $(call row,STATE,DIR): these as a line
+# of results.tsv.
 comma   = ,
 PROMPTS = $(if $(TEMPLATE),--template $(TEMPLATE))
-measure = $(BIN)/eval $(BENCH) -t loss$(if $(TASK),$(comma)$(TASK)) \
-		-d $(ASK) $(PROMPTS) --log-samples $(basename $@).answers \
-		-o $@ $(1); \
+TOLD    = $(basename $@)
+measure = $(BIN)/eval -t loss$(if $(TASK),$(comma)$(TASK)) -d $(ASK) \
+		$(PROMPTS) --log-samples $(TOLD).answers -o $@ $(1); \
 	$(if $(TEXT),$(BIN)/eval -t ppl --length 512 -d $(TEXT) \
-		-o $(basename $@).text.json $(1);) \
-	$(BIN)/st-ls --json $(firstword $(1)) > $(basename $@).ls.json
+		-o $(TOLD).text.json $(1);) \
+	$(if $(BENCH),$(BIN)/eval --bench -o $(TOLD).bench.json $(1);) \
+	$(BIN)/st-ls --json $(firstword $(1)) > $(TOLD).ls.json
 row     = awk -v state=$(1) -f $(HERE)/row.awk $(2)/$(1).json \
-	$(if $(TEXT),$(2)/$(1).text.json) $(2)/$(1).ls.json
+	$(if $(TEXT),$(2)/$(1).text.json) $(if $(BENCH),$(2)/$(1).bench.json) \
+	$(2)/$(1).ls.json
 
 MEASURED_ON = $(ASK) $(TASK) $(TEXT)
 $(SHARED)/base.json: $(SHARED)/base.st $(MEASURED_ON)

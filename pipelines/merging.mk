@@ -7,11 +7,11 @@
 # model in NF4 (qlora.mk, in QLORA). Each is asked beside either base, merged
 # into either, and merged and quantised again. Told as paper.mk is.
 NAME   = merging
+BENCH  =
 LORA  ?= $(OUT)/lora
 QLORA ?= $(OUT)/qlora
 include $(dir $(lastword $(MAKEFILE_LIST)))measure.mk
 
-BENCH  =
 FULL   = $(SHARED)/base.st
 NF4    = $(QLORA)/quantised.st
 ON_FULL = $(LORA)/adapter.st

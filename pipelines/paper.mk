@@ -18,6 +18,7 @@
 #   TASK=file    how they are asked; empty: not at all, then DATA and TEST are
 #                anything that tokenize reads, and measured is the loss
 #   TEXT=file    a text to measure perplexity on; none: it is not measured
+#   BENCH=       do not measure speed and memory
 #   TEMPLATE=x   chat template, for a model that has none
 #   RANK RATE EPOCHS STEPS
 #                of the training; STEPS instead of EPOCHS

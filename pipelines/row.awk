@@ -1,6 +1,7 @@
 # row.awk - one line of results.tsv, out of what eval and st-ls said
 #
-#   awk -v state=tuned -f row.awk tuned.json tuned.text.json tuned.ls.json
+#   awk -v state=tuned -f row.awk tuned.json tuned.text.json \
+#       tuned.bench.json tuned.ls.json
 #
 # Fields: state, bits of a linear weight, bytes of all weights, loss of the
 # answers, exact match, F1, perplexity of the text, tokens a second read and

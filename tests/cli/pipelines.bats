@@ -65,6 +65,8 @@ same() { # NAME STATE STATE FIELD ...
 	pipeline qalora
 	[ "$(states qalora)" = 'base quantised tuned merged' ]
 	same qalora tuned merged 2 4 5 6 7
+	pipeline qalora OUT="$T/rounded" GPTQ=
+	[ "$(field rounded quantised 4)" != "$(field qalora quantised 4)" ]
 }
 
 @test "ModuLoRA: any quantiser, and no merge" {
@@ -74,6 +76,15 @@ same() { # NAME STATE STATE FIELD ...
 	rm -r modulora
 	pipeline modulora QUANTISE="$BIN/quantize-nf4 -"
 	[ "$(field modulora tuned 2)" = 4.132 ]
+}
+
+@test "prompt tuning: nothing to merge" {
+	"$BIN/peft-step" --help | grep -q virtual-tokens ||
+		skip "no soft prompts here"
+	pipeline prompt
+	[ "$(states prompt)" = 'base tuned' ]
+	awk -v a="$(field prompt base 4)" -v b="$(field prompt tuned 4)" \
+		'BEGIN { exit !(b < a) }'
 }
 
 @test "AdaLoRA: the report shows where ranks stayed" {

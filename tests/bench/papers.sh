@@ -1,7 +1,8 @@
 #!/bin/bash
-# papers.sh - every paper's pipeline on one model and the same questions, and
-# the tables of docs/methods-compared.md, between its marks
+# papers.sh [page] - every paper's pipeline on one model and the same questions,
+# and the tables of docs/methods-compared.md, between its marks
 #
+# page: nothing is run; the tables have what is there.
 # MODEL (or WEFT_MODEL): the GGUF file; none: SmolLM2-135M-Instruct. STEPS: of
 # each training; ASKED: questions. PAPERS: some of the pipelines. PAGE: another
 # file to write. All is kept in $O/papers, so that a run which was stopped goes
@@ -31,14 +32,23 @@ asks=(SHARED="$out" TEXT="$out/text.txt" ASKED="$asked"
 
 # SmolLM2's weights were 4 bits in groups of 32 already, as qalora.mk makes
 # them: GPTQ has nothing to make up for there.
+run() {
+	local p
+	for p in $papers; do
+		case $p in
+		qalora) pipeline "$p" "${asks[@]}" GPTQ= ;;
+		*) pipeline "$p" "${asks[@]}" ;;
+		esac
+	done
+	pipeline merging "${asks[@]}" LORA="$out/lora" QLORA="$out/qlora"
+	pipeline guanaco STEPS=$((steps / 2))
+}
+[ "${1-}" = page ] || run
+
+there=
 for p in $papers; do
-	case $p in
-	qalora) pipeline "$p" "${asks[@]}" GPTQ= ;;
-	*) pipeline "$p" "${asks[@]}" ;;
-	esac
+	[ ! -s "$out/$p/results.tsv" ] || there="$there $p"
 done
-pipeline merging "${asks[@]}" LORA="$out/lora" QLORA="$out/qlora"
-pipeline guanaco STEPS=$((steps / 2))
 
 title() { # the paper's short name
 	sed -n '1s/.* - \([^:]*\).*/\1/p' "pipelines/$1.mk"
@@ -51,12 +61,12 @@ state() { # STATE
 	esac
 }
 
-# $1 "TITLE, STATE" and then results.tsv's fields, for each state of each.
+# "TITLE, STATE" and then results.tsv's fields, for each state of each.
 all_states() {
 	local p s rest
-	for p in $papers; do
+	for p in $there; do
 		while IFS=$'\t' read -r s rest; do
-			[ "$s" = base ] && [ "$p" != "${papers%% *}" ] && continue
+			[ "$s" = base ] && [ "$p" != "$1" ] && continue
 			if [ "$s" = base ]; then
 				printf '%s\t%s\n' "$(state base)" "$rest"
 			else
@@ -85,7 +95,7 @@ trainings() {
 	echo '| | trained parameters | tokens | s | processor s |' \
 		'tokens a processor s | MB |'
 	echo '|---|---:|---:|---:|---:|---:|---:|'
-	for p in $papers; do
+	for p in $there; do
 		"$bin/st-ls" "$out/$p/adapter.st" |
 			awk -v name="$(title "$p")" '
 			NR == FNR { if ($1 == "total") n = $4; next }
@@ -146,14 +156,18 @@ tables() {
 		printf '\n### Where AdaLoRA kept its ranks\n\n'
 		block "$out/adalora/ranks.txt"
 	fi
-	printf '\n### Where to train and where to merge\n\n'
-	merging
-	printf '\n### Guanaco\n\n'
-	block "$out/guanaco/report.txt"
+	if [ -s "$out/merging/results.tsv" ]; then
+		printf '\n### Where to train and where to merge\n\n'
+		merging
+	fi
+	if [ -s "$out/guanaco/report.txt" ]; then
+		printf '\n### Guanaco\n\n'
+		block "$out/guanaco/report.txt"
+	fi
 	echo
 }
 
-all_states > "$out/states.tsv"
+all_states $there > "$out/states.tsv"
 tables > "$out/tables"
 cat "$out/tables"
 fill_page "$page" "$out/tables"

@@ -249,22 +249,13 @@ void collection_release(struct collection *c)
 	memset(c, 0, sizeof(*c));
 }
 
-static uint64_t weight_bytes(const struct tensor_set *set)
+uint64_t collected_bytes(const struct collected *c)
 {
 	uint64_t sum = 0;
 
-	for (size_t i = 0; i < set->n; i++)
-		if (set->at[i].role != ROLE_BLOB)
-			sum += tensor_bytes(&set->at[i]);
-	return sum;
-}
-
-uint64_t collection_bytes(const struct collection *c)
-{
-	uint64_t sum = weight_bytes(&c->base.tensors);
-
-	for (size_t i = 0; i < c->nadapter; i++)
-		sum += weight_bytes(&c->adapter[i].tensors);
+	for (size_t i = 0; i < c->tensors.n; i++)
+		if (c->tensors.at[i].role != ROLE_BLOB)
+			sum += tensor_bytes(&c->tensors.at[i]);
 	return sum;
 }
 

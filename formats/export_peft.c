@@ -11,7 +11,9 @@
 #include "formats/export_dense.h"
 #include "formats/export_dir.h"
 #include "formats/peft_config.h"
+#include "formats/peft_front.h"
 #include "formats/peft_kinds.h"
+#include "formats/peft_tokens.h"
 #include "formats/safetensors.h"
 
 struct work {
@@ -27,16 +29,21 @@ struct work {
 	int seen;
 };
 
-/* "model.layers.0.mlp.up_proj.lora_A" in PEFT's words; free it. */
+/* "model.layers.0.mlp.up_proj.lora_A" in PEFT's words; param NULL: a soft
+ * prompt. Free it. */
 static int peft_name(char **name, const char *ours,
 		     const struct peft_param *param)
 {
-	size_t n = strlen(ours) - strlen(param->ours);
+	size_t n = param ? strlen(ours) - strlen(param->ours) : 0;
 
 	*name = malloc(n + 64);
 	if (!*name)
 		return err_set(E_NOMEM, "out of memory");
-	sprintf(*name, "base_model.model.%.*s%s", (int)n, ours, param->theirs);
+	if (param)
+		sprintf(*name, "base_model.model.%.*s%s", (int)n, ours,
+			param->theirs);
+	else
+		strcpy(*name, PEFT_FRONT);
 	return 0;
 }
 
@@ -59,12 +66,13 @@ static int add(struct work *w, const struct tensor *t)
 {
 	enum dtype d = w->o->dtype ? w->o->dtype : DTYPE_F32;
 	const struct peft_param *param = peft_param_ours(w->kind, t->name);
+	int flat = param && param->flat;
 	size_t vector = t->count;
 	char *name;
 	void *data;
 	int err;
 
-	if (!param)
+	if (!param && !(w->kind->front && !strcmp(t->name, w->kind->front)))
 		return err_set(E_DATA, "%s: PEFT has no name for it", t->name);
 	TRY(note_columns(w, t));
 	TRY(peft_name(&name, t->name, param));
@@ -73,8 +81,8 @@ static int add(struct work *w, const struct tensor *t)
 	      err_set(E_DATA, "the adapter has too many tensors for one file");
 	if (!err) {
 		err = safetensors_add(&w->out, name, d,
-				      param->flat ? 1 : t->rank,
-				      param->flat ? &vector : t->shape, data);
+				      flat ? 1 : t->rank,
+				      flat ? &vector : t->shape, data);
 		free(data);
 	}
 	free(name);
@@ -145,6 +153,17 @@ static int read_all(struct work *w)
 	return w->out.n ? 0 : err_set(E_DATA, "the adapter has no tensor");
 }
 
+static int write_tokens(struct work *w)
+{
+	json_t *file;
+	int err;
+
+	TRY(peft_tokens_file(&file, w->adapter));
+	err = file ? export_dir_json(&w->dir, "added_tokens.json", file) : 0;
+	json_decref(file);
+	return err;
+}
+
 static int write_texts(struct work *w)
 {
 	json_t *peft;
@@ -184,6 +203,7 @@ static int run(struct work *w, const char *dir)
 	TRY(read_all(w));
 	TRY(safetensors_finish(&w->out));
 	TRY(write_texts(w));
+	TRY(write_tokens(w));
 	return export_dir_commit(&w->dir);
 }
 

@@ -10,6 +10,9 @@ static const struct peft_kind kinds[] = {
 	{ "dora", "LORA", "use_dora", 0, ".lora_magnitude_vector" },
 	{ "qalora", "LORA", "use_qalora", 0, NULL },
 	{ "lora", "LORA", NULL, 0, NULL },
+	{ "prompt", "PROMPT_TUNING", NULL, 0, NULL, "prompt.embeddings" },
+	{ "prefix", "PREFIX_TUNING", NULL, 0, NULL, "prompt.keys_values" },
+	{ "prompt", "P_TUNING", NULL, 0, NULL, "prompt.embeddings" },
 };
 
 static const struct peft_param params[] = {
@@ -21,6 +24,8 @@ static const struct peft_param params[] = {
 	{ "ADALORA", ".lora_A", ".lora_A", 0 },
 	{ "ADALORA", ".lora_B", ".lora_B", 0 },
 	{ "ADALORA", ".lora_E", ".lora_E", 0 },
+	{ NULL, ".trainable_tokens_delta",
+	  ".token_adapter.trainable_tokens_delta", 0 },
 	{ NULL, ".weight", ".weight", 0 },
 };
 

@@ -112,6 +112,8 @@ static struct opt own[] = {
 	  "print bytes, steps and seconds a step, and end" },
 	{ "page-memory", 0, OPT_BYTES, &how.page_memory, "SIZE",
 	  "page the base through so much memory, even where all of it fits" },
+	{ "page-optimizer", 0, OPT_FLAG, &how.page_optimizer, NULL,
+	  "page the optimizer's states with the base, even where they fit" },
 	{ "log-times", 0, OPT_FLAG, &log_times, NULL,
 	  "put speed and memory into the log, which then is never the same" },
 	{ "profile", 0, OPT_FLAG, &profile, NULL,
@@ -164,6 +166,11 @@ static const struct opt_program program = {
 	"threads, kernels) is there with --log-times only. A run "
 	"that is continued cuts it back to its own step first. SIGUSR1 prints "
 	"the progress on standard error.\n\n"
+	"TOKENS. --add-token trains a token's row of the embedding (and of a "
+	"head of its own), and adds the token where the vocabulary lacks it, "
+	"as a template's <|im_start|> in a base model. The adapter carries "
+	"which tokens its base must have, and whatever reads both adds "
+	"them.\n\n"
 	"MEMORY. Every buffer is planned before the first step. When -m, or "
 	"what is free, does not hold all activations, layers are computed "
 	"twice; the result is the same bytes. --dry-run prints the plan, the "

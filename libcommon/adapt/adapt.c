@@ -11,9 +11,12 @@ static const struct adapter_kind *const kinds[] = {
 	&adapt_dora,
 	&adapt_adalora,
 	&adapt_full,
+	&adapt_tokens,
 	&adapt_embed,
 	&adapt_qalora,
 	&adapt_iec,
+	&adapt_prompt,
+	&adapt_prefix,
 };
 
 const struct adapter_kind *adapter_kind_at(size_t i)
@@ -108,6 +111,14 @@ struct adapter *adapter_set_find(const struct adapter_set *s,
 	return NULL;
 }
 
+const struct adapter *adapter_set_front(const struct adapter_set *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->at[i].kind->front)
+			return &s->at[i];
+	return NULL;
+}
+
 static size_t param_bytes(const struct adapter_param *p)
 {
 	return p->rows * p->cols * sizeof(float);
@@ -148,6 +159,13 @@ void adapter_set_clear(struct adapter_set *s)
 {
 	if (s->grads.size)
 		memset(s->grads.base, 0, s->grads.size);
+}
+
+void adapter_set_gathered(const struct adapter_set *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->at[i].kind->gathered)
+			s->at[i].kind->gathered(&s->at[i]);
 }
 
 void adapter_set_ratio(struct adapter_set *s, double ratio)
@@ -229,19 +247,6 @@ int adapter_set_settle(struct adapter_set *s, struct adapt_step *at)
 	return 0;
 }
 
-/* ---- first values ---- */
-
-void adapter_init_normal(struct adapter *a, size_t i, float deviation,
-			 uint64_t seed)
-{
-	struct adapter_param *p = &a->param[i];
-	char name[TENSOR_NAME];
-	struct rng r = rng_of(seed, adapter_param_name(name, a, i));
-
-	for (size_t k = 0; k < p->rows * p->cols; k++)
-		p->at[k] = rng_normal(r, k) * deviation;
-}
-
 /* The head's rows are labelled positions, and not a sequence's. */
 int adapter_set_by_sequence(const struct adapter_set *s)
 {
@@ -259,35 +264,6 @@ void adapter_gradient(const struct adapt_pass *p, float *g, size_t stride,
 
 	gemm_tn(p->pool, g, stride, a.at, a.stride, a.cols, b.at, b.stride,
 		b.cols, start, p->batch ? p->batch->nseq : 1);
-}
-
-static int init(struct adapter *a, const struct tensor_set *base,
-		uint64_t seed)
-{
-	char name[TENSOR_NAME + 8];
-	const struct tensor *t;
-	struct weight w;
-	int err;
-
-	if (!a->kind->needs_weight)
-		return a->kind->init(a, NULL, seed);
-	snprintf(name, sizeof(name), "%s.weight", a->module);
-	t = tensor_set_find(base, name);
-	if (!t)
-		return err_set(E_DATA, "the base has no %s", name);
-	TRY(weight_bind(&w, t));
-	TRY(tensor_set_borrow(base, t));
-	err = a->kind->init(a, &w, seed);
-	TRY(err);
-	return tensor_set_return(base, t);
-}
-
-int adapter_set_init(struct adapter_set *s, const struct tensor_set *base,
-		     uint64_t seed)
-{
-	for (size_t i = 0; i < s->n; i++)
-		TRY(init(&s->at[i], base, seed));
-	return 0;
 }
 
 /* A plain f32 tensor over p's memory; only its name is its own. */

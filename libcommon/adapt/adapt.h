@@ -11,7 +11,8 @@
  *   backward  adds to the parameters' gradients, may add terms to dx's product
  *
  * LoRA has forward and backward; a weight that is trained whole (modules_to_
- * save) has weight() and backward.
+ * save) has weight() and backward; a soft prompt, which stands before the
+ * sequences and at no weight, has front alone.
  */
 #ifndef ADAPT_ADAPT_H
 #define ADAPT_ADAPT_H
@@ -28,6 +29,38 @@ enum { ADAPT_PARAMS = 12 };
 
 struct adapter_kind;
 struct adapter_set;
+struct adapter;
+
+/* What a soft prompt has to fit. */
+struct adapter_model {
+	size_t hidden;
+	size_t layers;          /* with attention */
+	size_t keys;            /* columns of a layer's keys, and values; 0:
+				 * they differ */
+};
+
+/*
+ * A soft prompt: virtual tokens (data/samples.h) before every sequence. Rows
+ * of parameter 0 are theirs, and what they hold is views of it, or of its
+ * gradient; one without at: none.
+ */
+struct adapter_front {
+	/* The last virtual token predicts a sequence's first. */
+	int predicts;
+
+	/* E_CONFIG: it is another model's. */
+	int (*check)(const struct adapter *a,
+		     const struct adapter_model *m) MUST_CHECK;
+
+	/* (n, hidden) What the layers begin with; none: zeros. layer: 0. */
+	struct mat (*embedding)(const struct adapter *a, size_t layer,
+				int grad);
+
+	/* (n, keys) The keys (values) in a layer, counted from 0, as attention
+	 * reads them; none: what the layer itself computes. */
+	struct mat (*keys)(const struct adapter *a, size_t layer, int grad);
+	struct mat (*values)(const struct adapter *a, size_t layer, int grad);
+};
 
 struct adapter_param {
 	const char *name;       /* "lora_A": its tensor is "<module>.<name>" */
@@ -100,6 +133,13 @@ struct adapter_kind {
 	const char *mark;       /* the parameter that a stored one is known by;
 				 * its rows are the rank */
 
+	/* A kind that stands where its list in the configuration says, a list
+	 * of modules or an object by module, in the place of the kind that the
+	 * configuration names: "modules_to_save". NULL: it has none. */
+	const char *list;
+	int follows;            /* of a matrix that is also another module's
+				 * (a tied head), it stands there too */
+
 	/* Fills param[] names and shapes, scale, keep from out, in, role and o.
 	 * E_CONFIG: what does not go together, and why. */
 	int (*shape)(struct adapter *a, const struct adapter_options *o)
@@ -137,6 +177,11 @@ struct adapter_kind {
 
 	/* Used instead of the base's weight; NULL: the base's is used. */
 	const struct weight *(*weight)(const struct adapter *a);
+
+	/* All gradients of a step are in: adds to param[].grad what was kept
+	 * apart, since passes may go layer by layer and a sum's order must not
+	 * show it. NULL: nothing was. */
+	void (*gathered)(const struct adapter *a);
 
 	/* What stands at an embedding in this kind's place; NULL: itself. */
 	const struct adapter_kind *at_embed;
@@ -190,6 +235,10 @@ struct adapter_kind {
 	 * step, when gradients are still there; E_NOMEM. NULL: nothing. */
 	int (*check)(const struct adapter_set *s, uint64_t steps) MUST_CHECK;
 	int (*settle)(struct adapter_set *s, struct adapt_step *at) MUST_CHECK;
+
+	/* A soft prompt's; it has no forward and what follows from that, and
+	 * its first values come from the embedding, where it needs_weight. */
+	const struct adapter_front *front;
 	void (*release)(struct adapter *a);
 };
 
@@ -208,7 +257,11 @@ struct adapter_site {
 	enum tensor_role role;  /* linear, head or embed */
 	size_t group;           /* weights of a row that share a scale and a
 				 * zero (int storage); 0: there are none */
+	int front;              /* before the sequences: module is
+				 * ADAPTER_FRONT, the rest the embedding's */
 };
+
+#define ADAPTER_FRONT "prompt"
 
 /* All adapters of a model, in the order of its modules. */
 struct adapter_set {
@@ -227,6 +280,9 @@ int adapter_set_add(struct adapter_set *s, const struct adapter_site *site,
 struct adapter *adapter_set_find(const struct adapter_set *s,
 				 const char *module);
 
+/* The set's soft prompt. NULL: none. */
+const struct adapter *adapter_set_front(const struct adapter_set *s);
+
 /* Bytes of parameters (gradients take as many of those that are trained). */
 size_t adapter_set_bytes(const struct adapter_set *s, int trained);
 
@@ -241,6 +297,9 @@ int adapter_set_init(struct adapter_set *s, const struct tensor_set *base,
 
 /* Sets every gradient to 0. */
 void adapter_set_clear(struct adapter_set *s);
+
+/* The kinds' gathered(), when the last backward of a step is done. */
+void adapter_set_gathered(const struct adapter_set *s);
 
 /* The mean of the adapters' penalties; adds weight times its gradient. */
 int adapter_set_penalty(struct adapter_set *s, struct pool *pool,
@@ -314,6 +373,9 @@ extern const struct adapter_kind
 	adapt_full,
 	adapt_iec,
 	adapt_lora,
-	adapt_qalora;
+	adapt_prefix,
+	adapt_prompt,
+	adapt_qalora,
+	adapt_tokens;
 
 #endif

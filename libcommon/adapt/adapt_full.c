@@ -100,6 +100,7 @@ static void full_release(struct adapter *a)
 const struct adapter_kind adapt_full = {
 	.name = "full",
 	.mark = "weight",
+	.list = "modules_to_save",
 	.needs_weight = 1,
 	.shape = full_shape,
 	.init = full_init,

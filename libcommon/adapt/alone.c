@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "adapt/match.h"
+
 static int ends(const char *name, const char *end)
 {
 	size_t n = strlen(name), m = strlen(end);
@@ -54,11 +56,39 @@ static int add_whole(struct adapter_sites *s, const struct tensor *t)
 		.shape = { t->shape[0], t->shape[1] } });
 }
 
+/* Of rows of tokens nobody says how many there are besides. */
+static int add_tokens(struct adapter_sites *s, const struct tensor *t,
+		      json_t *config)
+{
+	static const char end[] = ".trainable_tokens_delta";
+	size_t len = strlen(t->name) - strlen(end), rows = 1, i;
+	char name[TENSOR_NAME + 16];
+	json_t *list = NULL, *id;
+
+	snprintf(name, sizeof(name), "%.*s", (int)len, t->name);
+	match_listed(json_object_get(config, adapt_tokens.list), name, &list);
+	json_array_foreach(list, i, id)
+		if (json_integer_value(id) >= (json_int_t)rows &&
+		    json_integer_value(id) < UINT32_MAX)
+			rows = (size_t)json_integer_value(id) + 1;
+	strcat(name, ".weight");
+	return adapter_sites_add(s, &(struct tensor){
+		.name = name, .role = ROLE_EMBED, .rank = 2,
+		.shape = { rows, tensor_cols(t) } });
+}
+
 int adapter_set_alone(struct adapter_set *s, struct adapter_sites *sites,
 		      json_t *config, const struct tensor_set *tensors)
 {
+	const struct adapter_kind *kind =
+		adapter_kind_find(json_text(config, "kind", "lora"));
+
 	if (!json_is_object(config))
 		return err_set(E_DATA, "the adapter has no configuration");
+	if (kind && kind->front)
+		return err_set(E_CONFIG, "a soft prompt has no sum with "
+			       "others; eval and generate choose one of "
+			       "several by --adapter-field");
 	for (size_t i = 0; i < tensors->n; i++) {
 		const struct tensor *t = &tensors->at[i];
 
@@ -70,6 +100,8 @@ int adapter_set_alone(struct adapter_set *s, struct adapter_sites *sites,
 			TRY(add_embed(sites, tensors, t));
 		else if (ends(t->name, ".weight"))
 			TRY(add_whole(sites, t));
+		else if (ends(t->name, ".trainable_tokens_delta"))
+			TRY(add_tokens(sites, t, config));
 	}
 	TRY(adapter_set_read(s, config, tensors, sites));
 	TRY(adapter_set_place(s, 0));

@@ -68,7 +68,7 @@ static int add_sites(struct adapter_sites *to, const struct combine *c)
 			while (n < to->n &&
 			       strcmp(to->at[n].module, s->module))
 				n++;
-			if (n < to->n)
+			if (n < to->n || s->front)
 				continue;
 			snprintf(name, sizeof(name), "%s.weight", s->module);
 			TRY(adapter_sites_add(to, &(struct tensor){
@@ -95,6 +95,8 @@ static int configure(json_t *config, const struct combine *c,
 		const char *module = sites->at[i].module;
 		size_t rank = 0;
 
+		if (sites->at[i].front)
+			continue;
 		TRY(rank_at(c, &sites->at[i], &rank));
 		most = size_max(most, rank);
 		json_array_append_new(modules, json_string(module));

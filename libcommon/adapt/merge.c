@@ -67,6 +67,22 @@ int merger_changes(const struct merger *m, const char *name)
 	return 0;
 }
 
+int merger_changes_alone(const struct merger *m, const char *name)
+{
+	for (size_t i = 0; i < m->n; i++)
+		for (size_t k = 0; k < m->at[i].tensors.n; k++) {
+			const struct tensor *t = &m->at[i].tensors.at[k];
+			const struct adapter_kind *kind;
+
+			if (!merge_stands_at(t, name))
+				continue;
+			kind = adapter_kind_marked(strrchr(t->name, '.') + 1);
+			if (!kind || !kind->follows)
+				return 1;
+		}
+	return 0;
+}
+
 enum dtype merger_dtype(const struct merger *m, const struct tensor *t)
 {
 	enum dtype was = t->node[0].dtype;

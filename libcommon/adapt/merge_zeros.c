@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "adapt/spec.h"
 #include "base/size.h"
 #include "weight/storage.h"
 
@@ -29,7 +30,7 @@ int merger_keeps_codes(const struct merger *m, const struct tensor *t)
 			const char *name = a->tensors.at[k].name;
 
 			if (merge_stands_at(&a->tensors.at[k], t->name) &&
-			    !strcmp(strrchr(name, '.') + 1, adapt_full.mark))
+			    adapter_kind_marked(strrchr(name, '.') + 1))
 				return 0;
 		}
 	}

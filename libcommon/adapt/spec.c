@@ -5,97 +5,30 @@
 #include <string.h>
 
 #include "adapt/match.h"
+#include "adapt/spec_parts.h"
 
-/* ---- sites ---- */
+/* ---- making ---- */
 
-int adapter_sites_add(struct adapter_sites *s, const struct tensor *t)
+const struct adapter_kind *adapter_kind_listed(json_t *config,
+					       const char *module)
 {
-	static const char end[] = ".weight";
-	size_t len = strlen(t->name), room = s->room ? 2 * s->room : 64;
-	struct adapter_site site = { .role = t->role };
+	const struct adapter_kind *k;
 
-	if (t->rank != 2 || len <= strlen(end) ||
-	    strcmp(t->name + len - strlen(end), end) ||
-	    (t->role != ROLE_LINEAR && t->role != ROLE_HEAD &&
-	     t->role != ROLE_EMBED))
-		return 0;
-	if (s->n == s->room) {
-		void *at = realloc(s->at, room * sizeof(*s->at));
-
-		if (!at)
-			return err_set(E_NOMEM, "out of memory");
-		s->at = at;
-		s->room = room;
-	}
-	site.out = t->shape[0];
-	site.in = t->shape[1];
-	if (t->node[0].kind == STORE_INT && site.in % t->node[0].block == 0)
-		site.group = t->node[0].block;
-	site.module = strndup(t->name, len - strlen(end));
-	if (!site.module)
-		return err_set(E_NOMEM, "out of memory");
-	s->at[s->n++] = site;
-	return 0;
+	for (size_t i = 0; (k = adapter_kind_at(i)); i++)
+		if (k->list && match_listed(json_object_get(config, k->list),
+					    module, NULL))
+			return k;
+	return NULL;
 }
 
-void adapter_sites_release(struct adapter_sites *s)
+const struct adapter_kind *adapter_kind_marked(const char *param)
 {
-	for (size_t i = 0; i < s->n; i++)
-		free((char *)s->at[i].module);
-	free(s->at);
-	memset(s, 0, sizeof(*s));
-}
+	const struct adapter_kind *k;
 
-/* ---- checking ---- */
-
-static int check_list(json_t *config, const char *key, int may_be_text)
-{
-	json_t *list = json_object_get(config, key), *entry;
-	size_t i;
-
-	if (!list || json_is_null(list) ||
-	    (may_be_text && json_is_string(list)))
-		return 0;
-	if (!json_is_array(list))
-		return err_set(E_CONFIG, "%s is no list", key);
-	json_array_foreach(list, i, entry)
-		if (!json_is_string(entry) || !*json_string_value(entry))
-			return err_set(E_CONFIG, "%s: entry %zu is no name",
-				       key, i + 1);
-	return 0;
-}
-
-static int check_patterns(json_t *config, const char *key, int whole)
-{
-	json_t *object = json_object_get(config, key), *v;
-	const char *pattern;
-
-	if (!object || json_is_null(object))
-		return 0;
-	if (!json_is_object(object))
-		return err_set(E_CONFIG, "%s is no object", key);
-	json_object_foreach(object, pattern, v)
-		if (!json_is_number(v) || (whole && !json_is_integer(v)) ||
-		    json_number_value(v) <= 0)
-			return err_set(E_CONFIG, "%s: the value of %s is no "
-				       "positive number", key, pattern);
-	return 0;
-}
-
-static int check(json_t *config)
-{
-	double rank = json_number(config, "r", 8);
-
-	if (!json_is_object(config))
-		return err_set(E_CONFIG, "the adapter's options are no object");
-	if (!(rank >= 1 && rank <= 1 << 20) || rank != (double)(long)rank)
-		return err_set(E_CONFIG, "r is %g, want a positive whole "
-			       "number", rank);
-	TRY(check_list(config, "target_modules", 1));
-	TRY(check_list(config, "exclude_modules", 1));
-	TRY(check_list(config, "modules_to_save", 0));
-	TRY(check_patterns(config, "rank_pattern", 1));
-	return check_patterns(config, "alpha_pattern", 0);
+	for (size_t i = 0; (k = adapter_kind_at(i)); i++)
+		if (k->list && !strcmp(k->mark, param))
+			return k;
+	return NULL;
 }
 
 /* The options of one module, patterns applied. */
@@ -124,20 +57,29 @@ static int options_for(struct adapter_options *o, json_t *config,
 	return 0;
 }
 
-/* ---- making ---- */
-
-static int wants(json_t *config, const struct adapter_site *s, int *whole,
-		 int *beside)
+static int wants(json_t *config, const struct adapter_site *s,
+		 const struct adapter_kind **listed, int *beside)
 {
+	const struct adapter_kind *k =
+		adapter_kind_find(json_text(config, "kind", "lora"));
 	int excluded;
 
-	TRY(match_rule(json_object_get(config, "modules_to_save"), s->module,
-		       s->role, whole));
+	*listed = NULL;
+	*beside = 0;
+	if (s->front || (k && k->front)) {
+		*beside = s->front && k && k->front;
+		return 0;
+	}
+	*listed = adapter_kind_listed(config, s->module);
 	TRY(match_rule(json_object_get(config, "target_modules"), s->module,
 		       s->role, beside));
 	TRY(match_rule(json_object_get(config, "exclude_modules"), s->module,
 		       s->role, &excluded));
-	*beside = *beside && !*whole && !excluded &&
+	if (*listed && (*listed)->follows && *beside && !excluded)
+		return err_set(E_CONFIG, "%s: some of its rows are trained "
+			       "(%s), so it can have no adapter besides",
+			       s->module, (*listed)->list);
+	*beside = *beside && !*listed && !excluded &&
 		  match_layer(json_object_get(config, "layers_to_transform"),
 				s->module);
 	return 0;
@@ -146,15 +88,16 @@ static int wants(json_t *config, const struct adapter_site *s, int *whole,
 int adapter_wanted(struct adapter_options *o, json_t *config,
 		   const struct adapter_site *site, int *yes)
 {
-	int whole, beside;
+	const struct adapter_kind *listed;
+	int beside;
 
-	TRY(wants(config, site, &whole, &beside));
-	*yes = whole || beside;
+	TRY(wants(config, site, &listed, &beside));
+	*yes = listed || beside;
 	if (!*yes)
 		return 0;
 	TRY(options_for(o, config, site->module));
-	if (whole)
-		o->kind = "full";
+	if (listed)
+		o->kind = listed->name;
 	return 0;
 }
 
@@ -168,22 +111,27 @@ static int add_site(struct adapter_set *s, json_t *config,
 	return yes ? adapter_set_add(s, site, &o) : 0;
 }
 
-static int check_saved(const struct adapter_sites *sites, json_t *saved)
+static int check_there(const struct adapter_sites *sites, const char *list,
+		       const char *name)
 {
-	json_t *entry;
+	for (size_t i = 0; i < sites->n; i++)
+		if (match_name(sites->at[i].module, name))
+			return 0;
+	return err_set(E_CONFIG, "%s: the base has no matrix %s.weight", list,
+		       name);
+}
+
+static int check_listed(const struct adapter_sites *sites, json_t *config,
+			const char *list)
+{
+	json_t *names = json_object_get(config, list), *v;
+	const char *key;
 	size_t i;
 
-	json_array_foreach(saved, i, entry) {
-		int found = 0;
-
-		for (size_t k = 0; k < sites->n; k++)
-			found |= match_name(sites->at[k].module,
-				      json_string_value(entry));
-		if (!found)
-			return err_set(E_CONFIG, "modules_to_save: the base "
-				       "has no matrix %s.weight",
-				       json_string_value(entry));
-	}
+	json_array_foreach(names, i, v)
+		TRY(check_there(sites, list, json_string_value(v)));
+	json_object_foreach(names, key, v)
+		TRY(check_there(sites, list, key));
 	return 0;
 }
 
@@ -205,7 +153,7 @@ static int name_targets(json_t *list, const struct adapter_set *s, int whole)
 		const char *module = s->at[i].module;
 		const char *dot = whole ? NULL : strrchr(module, '.');
 
-		if (s->at[i].kind != &adapt_full)
+		if (!s->at[i].kind->list)
 			name[n++] = dot ? dot + 1 : module;
 	}
 	qsort(name, n, sizeof(*name), compare_names);
@@ -261,7 +209,7 @@ static int describe_patterns(struct adapter_set *s, json_t *config)
 	for (size_t i = 0; i < s->n; i++) {
 		const struct adapter *a = &s->at[i];
 
-		if (a->kind == &adapt_full)
+		if (a->kind->list)
 			continue;
 		if ((double)a->rank != rank_of(config))
 			json_object_set_new(ranks, a->module,
@@ -270,6 +218,14 @@ static int describe_patterns(struct adapter_set *s, json_t *config)
 			json_object_set_new(alphas, a->module,
 					    number(a->alpha));
 	}
+	return 0;
+}
+
+static int describe_kinds(struct adapter_set *s, json_t *d)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->at[i].kind->describe)
+			TRY(s->at[i].kind->describe(&s->at[i], d));
 	return 0;
 }
 
@@ -287,6 +243,10 @@ static int describe(struct adapter_set *s, json_t *config,
 		json_array_clear(list);
 		TRY(name_targets(list, s, 1));
 	}
+	if (adapter_set_front(s)) {
+		json_object_del(d, "target_modules");
+		return describe_kinds(s, d);
+	}
 	json_object_set_new(d, "kind",
 			    json_string(json_text(config, "kind", "lora")));
 	json_object_set_new(d, "r", number(rank_of(config)));
@@ -299,9 +259,7 @@ static int describe(struct adapter_set *s, json_t *config,
 	json_object_del(d, "layers_to_transform");
 	if (!json_is_array(json_object_get(d, "modules_to_save")))
 		json_object_set_new(d, "modules_to_save", json_array());
-	for (size_t i = 0; i < s->n; i++)
-		if (s->at[i].kind->describe)
-			TRY(s->at[i].kind->describe(&s->at[i], d));
+	TRY(describe_kinds(s, d));
 	return describe_patterns(s, config);
 }
 
@@ -310,12 +268,13 @@ int adapter_set_make(struct adapter_set *s, json_t *config,
 {
 	size_t whole = 0;
 
-	TRY(check(config));
+	TRY(spec_check(config));
 	for (size_t i = 0; i < sites->n; i++)
 		TRY(add_site(s, config, &sites->at[i]));
 	for (size_t i = 0; i < s->n; i++)
-		whole += s->at[i].kind == &adapt_full;
-	TRY(check_saved(sites, json_object_get(config, "modules_to_save")));
+		whole += s->at[i].kind->list != NULL;
+	TRY(check_listed(sites, config, adapt_full.list));
+	TRY(check_listed(sites, config, adapt_tokens.list));
 	if (s->n == whole && !(whole && !json_array_size(json_object_get(
 						config, "target_modules"))))
 		return err_set(E_CONFIG, "no module of the base matches "
@@ -334,6 +293,18 @@ static struct tensor *param_of(const struct tensor_set *t, const char *module,
 	return tensor_set_find(t, name);
 }
 
+/* The kind with a list of its own whose mark is there; NULL: none's. */
+static const struct adapter_kind *listed_kind(const struct tensor_set *t,
+					      const char *module)
+{
+	const struct adapter_kind *k;
+
+	for (size_t i = 0; (k = adapter_kind_at(i)); i++)
+		if (k->list && param_of(t, module, k->mark))
+			return k;
+	return NULL;
+}
+
 static int read_site(struct adapter_set *s, json_t *config,
 		     const struct tensor_set *t,
 		     const struct adapter_site *site)
@@ -343,16 +314,16 @@ static int read_site(struct adapter_set *s, json_t *config,
 	const struct tensor *mark;
 
 	TRY(options_for(&o, config, site->module));
-	if (param_of(t, site->module, adapt_full.mark)) {
-		o.kind = adapt_full.name;
-		return adapter_set_add(s, site, &o);
-	}
-	kind = adapter_kind_for(o.kind, site->role);
+	kind = listed_kind(t, site->module);
+	if (!kind)
+		kind = adapter_kind_for(o.kind, site->role);
 	if (!kind)
 		return err_set(E_CONFIG, "no adapter kind \"%s\"", o.kind);
 	mark = param_of(t, site->module, kind->mark);
 	if (!mark)
 		return 0;
+	if (kind->list)
+		o.kind = kind->name;
 	o.rank = tensor_rows(mark);
 	o.cols = tensor_cols(mark);
 	return adapter_set_add(s, site, &o);
@@ -375,7 +346,7 @@ int adapter_set_read(struct adapter_set *s, json_t *config,
 		     const struct tensor_set *tensors,
 		     const struct adapter_sites *sites)
 {
-	TRY(check(config));
+	TRY(spec_check(config));
 	for (size_t i = 0; i < sites->n; i++)
 		TRY(read_site(s, config, tensors, &sites->at[i]));
 	for (size_t i = 0; i < tensors->n; i++)

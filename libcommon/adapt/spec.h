@@ -20,6 +20,15 @@
  *                      matches a module's name or its end after a dot gives
  *                      its value instead of r, alpha
  *     modules_to_save  list of names as above: trained whole
+ *     trainable_token_indices  object, by name as above: a list of the tokens
+ *                      whose rows of the embedding or the head are trained;
+ *                      where the head is tied, the embedding's are both's
+ *     added_tokens     list of {id, content}: tokens that the base's vocabulary
+ *                      lacks, and which formats/grow.h gives it
+ *
+ * A soft prompt's (adapt/soft.h) stands before the sequences and has, instead
+ * of all these but kind:
+ *     num_virtual_tokens, token_dim, num_layers, num_attention_heads
  *
  * Absent keys and null mean PEFT's defaults, but alpha is 2 r. Other keys are
  * kept as they are.
@@ -35,11 +44,20 @@ struct adapter_sites {
 	size_t n, room;
 };
 
-/* Adds "<module>.weight" matrices of linear layers, head and embedding;
- * ignores all else. The tensor need not be loaded. E_NOMEM. */
+/* Adds "<module>.weight" matrices of linear layers, head and embedding, and
+ * with the first embedding the place before the sequences; ignores all else.
+ * The tensor need not be loaded. E_NOMEM. */
 int adapter_sites_add(struct adapter_sites *s,
 		      const struct tensor *t) MUST_CHECK;
 void adapter_sites_release(struct adapter_sites *s);
+
+/* The kind of whose list the module is; NULL: it is in none. */
+const struct adapter_kind *adapter_kind_listed(json_t *config,
+					       const char *module);
+
+/* The kind with a list of its own that a parameter of this name ("weight") is
+ * the mark of; NULL: of none. */
+const struct adapter_kind *adapter_kind_marked(const char *param);
 
 /* Is there to be an adapter at this site, and with which options? E_CONFIG. */
 int adapter_wanted(struct adapter_options *o, json_t *config,

@@ -80,6 +80,7 @@ void program_free(struct program *p)
 	free(p->value);
 	free(p->state);
 	free(p->time);
+	free(p->prompt);
 	family_config_free(p->own_config);
 	family_free(p->own_family);
 	free(p);
@@ -173,7 +174,9 @@ size_t program_longest(const struct program *p)
 	for (size_t i = 0; i < p->nnode; i++)
 		if (p->node[i].op.op == &op_position)
 			n = size_min(n, p->node[i].op.module[0].weight->rows);
-	return n;
+	if (n == SIZE_MAX)
+		return n;
+	return n - size_min(n, program_front_most(p));
 }
 
 double program_flops(const struct program *p)
@@ -194,6 +197,19 @@ void program_keep_states(struct program *p)
 
 /* ---- adapters ---- */
 
+/* An adapter may stand at all uses of the tensor that it is for. */
+static struct adapter *adapter_of(const struct adapter_set *s,
+				  const struct op_module *m, size_t *used)
+{
+	struct adapter *a = s ? adapter_set_find(s, m->name) : NULL;
+
+	*used += a != NULL;
+	if (a || !s || !m->tied)
+		return a;
+	a = adapter_set_find(s, m->tied);
+	return a && a->kind->follows ? a : NULL;
+}
+
 static int adapt_node(struct node *n, const struct adapter_set *s,
 		      size_t *used)
 {
@@ -202,8 +218,7 @@ static int adapt_node(struct node *n, const struct adapter_set *s,
 
 		if (!m->name)
 			continue;
-		m->adapter = s ? adapter_set_find(s, m->name) : NULL;
-		*used += m->adapter != NULL;
+		m->adapter = adapter_of(s, m, used);
 		if (m->adapter && (m->adapter->out != m->weight->rows ||
 				   m->adapter->in != m->weight->cols))
 			return err_set(E_CONFIG, "%s: an adapter of %zu x "
@@ -232,9 +247,10 @@ static int not_there(const struct program *p, const struct adapter_set *s)
 
 int program_adapt(struct program *p, const struct adapter_set *s)
 {
-	size_t used = 0;
-	const struct adapter *a;
+	const struct adapter *a = s ? adapter_set_front(s) : NULL;
+	size_t used = a != NULL;
 
+	TRY(program_prompts(p, &a, a != NULL));
 	for (size_t i = 0; i < p->nnode; i++)
 		TRY(adapt_node(&p->node[i], s, &used));
 	TRY(adapt_node(&p->head, s, &used));

@@ -97,7 +97,9 @@ static const struct family_tensor *tensor_of(const struct builder *b)
 
 static void module_set(struct op_module *m, const struct bound *b)
 {
-	*m = (struct op_module){ b->name, &b->weight, b->bias, NULL };
+	*m = (struct op_module){
+		b->name, b->tied, &b->weight, b->bias, NULL,
+	};
 }
 
 /* A linear step with the input of the linear step above it joins its node, so

@@ -163,11 +163,10 @@ static int fill(struct work *w, const struct samples *data)
 {
 	size_t length = size_min(w->c->length, program_longest(w->program));
 	size_t left = w->c->tokens, n;
+	size_t all = data->n ? data->start[data->n] : 0;
 
-	TRY(feed_init(&w->feed, size_min(left, data->n ? data->start[data->n] :
-					       0),
-		      size_min(left, data->n + (data->n ? data->start[data->n] :
-						0) / length + 1)));
+	TRY(feed_init(&w->feed, NULL, size_min(left, all),
+		      size_min(left, data->n + all / length + 1)));
 	feed_clear(&w->feed, NULL);
 	for (size_t i = 0; i < data->n && left; i++)
 		for (size_t at = data->start[i]; at < data->start[i + 1] &&

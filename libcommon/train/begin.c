@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "arch/soft_model.h"
+
 static int starts(const struct begin *b, const struct adapter_options *o,
 		  enum tensor_role role)
 {
@@ -10,20 +12,31 @@ static int starts(const struct begin *b, const struct adapter_options *o,
 	return b->start && k && k->starts;
 }
 
-int begin_look(struct begin *b, const struct tensor *t, int *load)
+/* Does the adapter at this site want its weight? */
+static int wants(const struct begin *b, const struct adapter_site *site,
+		 struct adapter_options *o, int *yes)
 {
 	const struct adapter_kind *kind;
-	struct adapter_options o;
-	size_t n = b->sites.n;
-	int wanted;
 
-	*load = 0;
+	TRY(adapter_wanted(o, b->config, site, yes));
+	kind = *yes ? adapter_kind_for(o->kind, site->role) : NULL;
+	*yes = kind && (kind->needs_weight || starts(b, o, site->role));
+	return 0;
+}
+
+int begin_look(struct begin *b, const struct tensor *t, int *load)
+{
+	struct adapter_options o;
+
+	*load = soft_model_wants(b->config, t);
+	b->first = b->sites.n;
 	TRY(adapter_sites_add(&b->sites, t));
-	if (b->sites.n == n)
-		return 0;
-	TRY(adapter_wanted(&o, b->config, &b->sites.at[n], &wanted));
-	kind = wanted ? adapter_kind_for(o.kind, t->role) : NULL;
-	*load = kind && (kind->needs_weight || starts(b, &o, t->role));
+	for (size_t i = b->first; i < b->sites.n; i++) {
+		int wanted;
+
+		TRY(wants(b, &b->sites.at[i], &o, &wanted));
+		*load |= wanted;
+	}
 	return 0;
 }
 
@@ -58,16 +71,16 @@ static int init(struct begin *b, struct adapter *a, const struct tensor *t)
 	return a->kind->init(a, &w, b->seed);
 }
 
-int begin_take(struct begin *b, const struct tensor *t,
-	       struct tensor *changed)
+static int take_site(struct begin *b, const struct adapter_site *site,
+		     const struct tensor *t, struct tensor *changed)
 {
-	const struct adapter_site *site = &b->sites.at[b->sites.n - 1];
 	struct adapter_set one = { 0 };
 	struct adapter_options o;
 	int wanted, err;
 
-	memset(changed, 0, sizeof(*changed));
-	TRY(adapter_wanted(&o, b->config, site, &wanted));
+	TRY(wants(b, site, &o, &wanted));
+	if (!wanted)
+		return 0;
 	err = adapter_set_add(&one, site, &o);
 	if (!err)
 		err = adapter_set_place(&one, 0);
@@ -80,6 +93,17 @@ int begin_take(struct begin *b, const struct tensor *t,
 		tensor_release(changed);
 	adapter_set_release(&one);
 	return err;
+}
+
+int begin_take(struct begin *b, const struct tensor *t,
+	       struct tensor *changed)
+{
+	memset(changed, 0, sizeof(*changed));
+	if (soft_model_wants(b->config, t))
+		return soft_model(b->config, t);
+	for (size_t i = b->first; i < b->sites.n; i++)
+		TRY(take_site(b, &b->sites.at[i], t, changed));
+	return 0;
 }
 
 int begin_end(struct begin *b, struct adapter_set *s)

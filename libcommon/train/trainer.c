@@ -69,7 +69,7 @@ static int run_batch(struct trainer *t, const struct batch *b, double *nll)
 	size_t next = 0, most = t->plan.need.tokens;
 	struct batch part;
 
-	t->last.tokens += b->n;
+	t->last.tokens += b->n - b->nseq * t->options.pack.front;
 	t->last.labels += b->ntarget;
 	if (t->paging) {
 		paging_add(t->paging, b);
@@ -145,14 +145,25 @@ static int refresh(struct trainer *t)
 	return t->paging ? 0 : program_refresh(t->program, t->pool);
 }
 
+/* Moves the parameters, unless they have been, layer by layer. */
+static int move(struct trainer *t)
+{
+	if (t->plan.page_optimizer)
+		return trainer_moves_together(t) ? 0 : trainer_paged_move(t);
+	optim_step(&t->optim, t->pool, t->last.lr, t->scale);
+	return 0;
+}
+
 static int step(struct trainer *t)
 {
 	double nll, labels, start, penalty;
-	float scale;
 
+	t->last.lr = t->options.lr *
+		     schedule_factor(&t->schedule, t->state.step);
 	TRY(refresh(t));
 	TRY(accumulate(t, &nll));
 	start = os_seconds();
+	adapter_set_gathered(t->set);
 	labels = (double)size_max(t->last.labels, 1);
 	TRY(adapter_set_penalty(t->set, t->pool, labels, &penalty));
 	t->last.loss = nll / labels + penalty;
@@ -162,16 +173,14 @@ static int step(struct trainer *t)
 			       "to %zu is not finite",
 			       (unsigned long long)t->state.step + 1,
 			       t->first_sample + 1, t->last_sample + 1);
-	t->last.lr = t->options.lr *
-		     schedule_factor(&t->schedule, t->state.step);
-	scale = (float)gradient_scale(t);
-	optim_step(&t->optim, t->pool, t->last.lr, scale);
+	t->scale = (float)gradient_scale(t);
+	TRY(move(t));
 	spend(&t->time.optimizer, start);
 	t->state.step++;
 	t->steps_run++;
 	t->state.tokens += t->last.tokens;
 	t->state.place = t->data.place;
-	return settle(t, scale);
+	return settle(t, t->scale);
 }
 
 /* ---- evaluation ---- */
@@ -337,7 +346,7 @@ int trainer_new(struct trainer **trainer, struct program *p,
 		const struct trainer_calls *calls)
 {
 	struct trainer *t = calloc(1, sizeof(*t));
-	struct pack_options once = o->pack;
+	struct pack_options once;
 
 	*trainer = t;
 	if (!t)
@@ -347,7 +356,10 @@ int trainer_new(struct trainer **trainer, struct program *p,
 	t->program = p;
 	t->set = set;
 	t->pool = pool;
-	TRY(pack_init(&t->data, data, &o->pack));
+	t->options.pack.front = program_front(p, 0);
+	t->options.pack.predicts = program_predicts(p, 0);
+	once = t->options.pack;
+	TRY(pack_init(&t->data, data, &once));
 	once.shuffle = 0;
 	t->has_eval = eval != NULL;
 	if (eval && pack_init(&t->eval, eval, &once))
@@ -366,8 +378,7 @@ int trainer_start(struct trainer *t)
 		return err_set(E_NOMEM, "out of memory");
 	TRY(loss_init(&t->loss, t->program, t->pool, t->plan.need.tokens, 1));
 	TRY(trainer_pages(t));
-	return optim_init(&t->optim, t->options.optim, &t->options.move,
-			  t->set);
+	return trainer_optimizer(t);
 }
 
 void trainer_free(struct trainer *t)
@@ -379,6 +390,9 @@ void trainer_free(struct trainer *t)
 	pack_release(&t->eval);
 	loss_release(&t->loss);
 	free(t->part_start);
+	free(t->segment);
+	free(t->state_at);
+	free(t->state_bytes);
 	optim_release(&t->optim);
 	free(t);
 }

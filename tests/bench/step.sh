@@ -62,7 +62,7 @@ measure nf4 256 2 -b 4 -g 1 --compute bf16
 measure bf16 256 2 -b 4 -g 1 --compute bf16
 measure nf4 1024 2 -b 1 -g 1 --compute bf16
 # what other methods, optimizers and storages cost
-for method in dora adalora; do
+for method in dora adalora prompt prefix; do
 	measure nf4 256 2 -b 4 -g 1 --method $method
 done
 measure nf4 256 2 -b 4 -g 1 --optim adamw8bit

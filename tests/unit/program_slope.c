@@ -140,6 +140,51 @@ static void adapters_at_the_embedding_are_the_slope(void **state)
 	golden_close(&g);
 }
 
+/* Three that are in the batch. */
+static json_t *some_tokens(const struct batch *b)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < b->n && json_array_size(list) < 3; i++) {
+		size_t k = 0;
+
+		while (k < i && b->id[k] != b->id[i])
+			k++;
+		if (k == i)
+			json_array_append_new(list, json_integer(b->id[i]));
+	}
+	return list;
+}
+
+/* Some rows of an embedding that is also the head, and those of the head. */
+static void rows_of_tokens_are_the_slope(void **state)
+{
+	static const char *const on[][2] = {
+		{ "A/llama3_tied", "model.embed_tokens" },
+		{ "A/llama", "model.embed_tokens" }, { "A/llama", "lm_head" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(on) / sizeof(on[0]); i++) {
+		struct golden g;
+		struct model m;
+		struct model_batch b;
+		json_t *config;
+
+		golden_case(&g, on[i][0]);
+		model_open(&m, on[i][0], 2);
+		model_batch(&b, &g, 0, model_sequences(&g));
+		config = json_pack("{s:{s:o}}", "trainable_token_indices",
+				   on[i][1], some_tokens(&b.batch));
+		adapt_with(&m, on[i][1], "tokens", config);
+		check_slope(&m, &b, on[i][1], 2e-4f);
+		json_decref(config);
+		model_batch_release(&b);
+		model_close(&m);
+		golden_close(&g);
+	}
+}
+
 /* ---- families that are built otherwise ---- */
 
 /* llama.arch with another block. */
@@ -314,6 +359,7 @@ int main(void)
 		cmocka_unit_test(gradients_are_the_slope),
 		cmocka_unit_test(lora_at_the_head_is_the_slope),
 		cmocka_unit_test(adapters_at_the_embedding_are_the_slope),
+		cmocka_unit_test(rows_of_tokens_are_the_slope),
 		cmocka_unit_test(any_order_of_steps_has_its_slope),
 		cmocka_unit_test(a_cache_continues_as_one_pass),
 	};

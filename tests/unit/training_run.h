@@ -13,6 +13,10 @@ static inline void our_name(char *to, const char *from)
 {
 	char *end;
 
+	if (!strcmp(from, "prompt_embeddings")) {
+		snprintf(to, TENSOR_NAME, "%s", from);
+		return;
+	}
 	assert_int_equal(strncmp(from, "base_model.model.", 17), 0);
 	snprintf(to, TENSOR_NAME, "%s", from + 17);
 	end = strstr(to, ".weight");

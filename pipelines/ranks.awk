@@ -4,8 +4,9 @@
 #   st-export --to peft dir < adapter.st
 #   awk -f ranks.awk dir/adapter_config.json
 #
-# The height of a column is the part of a module's ranks that stayed. Behind it
-# are the least, the mean and the most, and of how many.
+# The height of a column is the part of a module's ranks that stayed; where none
+# did it is empty. Behind it are the least, the mean and the most, and of how
+# many.
 BEGIN { split("\xe2\x96\x81 \xe2\x96\x82 \xe2\x96\x83 \xe2\x96\x84 " \
 	      "\xe2\x96\x85 \xe2\x96\x86 \xe2\x96\x87 \xe2\x96\x88", bar, " ") }
 
@@ -43,12 +44,8 @@ END {
 		plot = ""
 		for (layer = 0; layer <= last; layer++) {
 			at = name SUBSEP layer
-			if (!(at in all)) {
-				plot = plot " "
-				continue
-			}
-			part = int((kept[at] * 8 + all[at] - 1) / all[at])
-			plot = plot (part ? bar[part] : "_")
+			part = int((kept[at] * 8 + most - 1) / most)
+			plot = plot (part ? bar[part] : " ")
 			low = kept[at] < low ? kept[at] : low
 			high = kept[at] > high ? kept[at] : high
 			sum += kept[at]

@@ -86,7 +86,7 @@ before_and_after() {
 speeds() {
 	echo '| | read/s | write/s | ms a token read | written | MB held |'
 	echo '|---|---:|---:|---:|---:|---:|'
-	awk -F '\t' '{ printf "| %s | %.0f | %.1f | %.2f | %.1f | %.0f |\n",
+	awk -F '\t' '$8 != "-" { printf "| %s | %.0f | %.1f | %.2f | %.1f | %.0f |\n",
 		$1, $8, $9, $10, $11, $12 / 1e6 }' "$out/states.tsv"
 }
 

@@ -95,7 +95,7 @@ same() { # NAME STATE STATE FIELD ...
 	awk '{ sum += $(NF - 3) } END { exit !(sum * 2 == 14 * 8) }' \
 		adalora/ranks.txt
 	tail -n 7 adalora/report.txt | cmp - adalora/ranks.txt
-	run -65 awk -f "$PIPELINES/ranks.awk" lora/adapter.st
+	run -65 awk -f "$PIPELINES/ranks.awk" text
 }
 
 @test "Guanaco: a chat, asked before and after" {

@@ -1,8 +1,9 @@
 #include "formats/inputs.h"
 
-#include "formats/grow.h"
-
 #include <stdlib.h>
+
+#include "formats/base_pages.h"
+#include "formats/grow.h"
 
 int inputs_grow(struct collection *c, const struct collected *adapter)
 {
@@ -12,7 +13,7 @@ int inputs_grow(struct collection *c, const struct collected *adapter)
 
 int inputs_collect_all(struct collection *c, char *const *operands,
 		       const char *const *extra, size_t nextra,
-		       uint64_t budget)
+		       uint64_t budget, const char *agent)
 {
 	static char input[] = "-";
 	size_t n = 0, at = 0;
@@ -30,7 +31,10 @@ int inputs_collect_all(struct collection *c, char *const *operands,
 		paths[at++] = operands[i];
 	for (size_t i = 0; i < nextra; i++)
 		paths[at++] = (char *)extra[i];
-	err = budget ? collect_paged(c, paths, budget) : collect(c, paths);
+	err = budget || agent ? collect_paged(c, paths, budget) :
+				collect(c, paths);
+	if (!err && agent)
+		err = base_pages_share(c->base.pages, agent);
 	for (size_t i = 0; !err && i < c->nadapter; i++)
 		err = inputs_grow(c, &c->adapter[i]);
 	free(paths);
@@ -38,9 +42,10 @@ int inputs_collect_all(struct collection *c, char *const *operands,
 }
 
 int inputs_collect(struct collection *c, char *const *operands,
-		   const char *extra, uint64_t budget)
+		   const char *extra, uint64_t budget, const char *agent)
 {
-	return inputs_collect_all(c, operands, &extra, extra != NULL, budget);
+	return inputs_collect_all(c, operands, &extra, extra != NULL, budget,
+				  agent);
 }
 
 int inputs_one_model(const struct collection *c,

@@ -9,15 +9,16 @@
 
 /* collect() of the operands (standard input when there are none) and after
  * them of extra, unless it is NULL; with a budget (bytes; 0: none)
- * collect_paged(). The base gets the tokens that the adapters add
- * (formats/grow.h). */
+ * or an agent (its socket; NULL: none) collect_paged(), and of the agent. The
+ * base gets the tokens that the adapters add (formats/grow.h). */
 int inputs_collect(struct collection *c, char *const *operands,
-		   const char *extra, uint64_t budget) MUST_CHECK;
+		   const char *extra, uint64_t budget,
+		   const char *agent) MUST_CHECK;
 
 /* The same with several more files. */
 int inputs_collect_all(struct collection *c, char *const *operands,
 		       const char *const *extra, size_t nextra,
-		       uint64_t budget) MUST_CHECK;
+		       uint64_t budget, const char *agent) MUST_CHECK;
 
 /* The base gets this adapter's tokens. E_DATA. */
 int inputs_grow(struct collection *c,

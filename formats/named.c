@@ -31,7 +31,8 @@ static char *name_of(const char *entry)
 }
 
 static int read_all(struct collection *c, char *const *operands,
-		    const struct opt_list *adapters, uint64_t budget)
+		    const struct opt_list *adapters, uint64_t budget,
+		    const char *agent)
 {
 	const char **file = calloc(adapters->n + 1, sizeof(*file));
 	int err = file ? 0 : err_set(E_NOMEM, "out of memory");
@@ -40,7 +41,7 @@ static int read_all(struct collection *c, char *const *operands,
 		file[i] = file_of(adapters->at[i]);
 	if (!err)
 		err = inputs_collect_all(c, operands, file, adapters->n,
-					 budget);
+					 budget, agent);
 	free(file);
 	return err;
 }
@@ -67,10 +68,10 @@ static int set_names(struct named *named, const struct opt_list *adapters)
 
 int named_collect(struct named *named, struct collection *c,
 		  char *const *operands, const struct opt_list *adapters,
-		  uint64_t budget)
+		  uint64_t budget, const char *agent)
 {
 	memset(named, 0, sizeof(*named));
-	TRY(read_all(c, operands, adapters, budget));
+	TRY(read_all(c, operands, adapters, budget, agent));
 	if (!c->base.present)
 		return err_set(E_DATA, "no base on the input");
 	named->at = c->adapter;

@@ -17,7 +17,7 @@
 
 static struct opt_list tasks, data, require, adapters;
 static struct data_options reading = DATA_OPTIONS;
-static const char *field, *per_token, *log_samples;
+static const char *agent, *field, *per_token, *log_samples;
 static int compute, bench;
 static struct {
 	const struct task *task;        /* each once, unless a file has it */
@@ -62,6 +62,8 @@ static struct opt own[] = {
 	  "mc, exact, files: a JSON object a record" },
 	{ "bench", 0, OPT_FLAG, &bench, NULL,
 	  "tokens a second, of reading and writing, and memory" },
+	{ "agent", 0, OPT_TEXT, &agent, "SOCKET",
+	  "page the base through page-agent, which others share" },
 	{ "compute", 0, OPT_CHOICE, &compute, NULL,
 	  "factors of the base's products", .choices = "f32|bf16" },
 	{ 0 }
@@ -332,7 +334,7 @@ static int open_session(struct session *s, char **operands)
 {
 	TRY(family_bring(opt_common.arch));
 	TRY(named_collect(&s->named, &s->in, operands, &adapters,
-			  opt_common.memory));
+			  opt_common.memory, agent));
 	TRY(model_open(&s->model, &s->in.base.tensors, NULL, NULL));
 	TRY(open_adapters(s));
 	program_compute(s->model.program, compute);

@@ -14,7 +14,7 @@
 #include "infer/answer.h"
 #include "tools/adapters.h"
 
-static const char *chat_template, *prompt, *prompt_file, *data, *field;
+static const char *agent, *chat_template, *prompt, *prompt_file, *data, *field;
 static struct opt_list adapters;
 static const char *system_text, *variables;
 static int chat, compute, show_ids;
@@ -60,6 +60,8 @@ static struct opt own[] = {
 	  .alias = "chat-template-kwargs" },
 	{ "ids", 0, OPT_FLAG, &show_ids, NULL,
 	  "print token ids instead of text, the stop token too" },
+	{ "agent", 0, OPT_TEXT, &agent, "SOCKET",
+	  "page the base through page-agent, which others share" },
 	{ "compute", 0, OPT_CHOICE, &compute, NULL,
 	  "factors of the base's products", .choices = "f32|bf16" },
 	{ 0 }
@@ -245,7 +247,7 @@ static int open_model(struct session *s, char **operands)
 {
 	TRY(family_bring(opt_common.arch));
 	TRY(named_collect(&s->named, &s->in, operands, &adapters,
-			  opt_common.memory));
+			  opt_common.memory, agent));
 	TRY(model_open(&s->model, &s->in.base.tensors, NULL, NULL));
 	TRY(open_adapters(s));
 	program_compute(s->model.program, compute);

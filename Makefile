@@ -135,6 +135,9 @@ bench: $(BENCH) all
 	@O=$(O) bash tests/bench/run.sh
 bench-peers: $(BENCH) all
 	@O=$(O) PYTHON=$(PYTHON) bash tests/bench/peers.sh
+# Every paper's pipeline on one model; fills docs/methods-compared.md.
+papers: all
+	@O=$(O) MODEL='$(MODEL)' bash tests/bench/papers.sh
 
 # Coverage-guided fuzzing needs clang; make check replays the corpus. Kernels
 # read no file, and take a quarter of an hour with sanitizers.
@@ -162,7 +165,7 @@ install: all man
 	ln -sf eval.1 $(mandir)/man1/weft-eval.1
 	$(INSTALL) -m 644 docs/st.5 $(mandir)/man5
 	$(INSTALL) -m 644 formats/families/*.arch $(datadir)/families
-	$(INSTALL) -m 644 pipelines/*.mk $(datadir)/pipelines
+	$(INSTALL) -m 644 pipelines/*.mk pipelines/*.awk $(datadir)/pipelines
 	$(INSTALL) -m 755 pipelines/*.sh $(datadir)/pipelines
 	$(INSTALL) -m 644 pipelines/*.service $(datadir)/pipelines
 	$(INSTALL) -m 644 pipelines/data/* $(datadir)/pipelines/data
@@ -175,16 +178,15 @@ uninstall:
 help:
 	@sed -n 's/^# make/make/p' Makefile
 	@echo 'make check-long, check-peers, check-asan, check-emu, check-tsan,'
-	@echo '     check-valgrind, parity, bench, bench-peers, fuzz, fuzz-run, man,'
-	@echo '     uninstall, clean'
+	@echo '     check-valgrind, parity, bench, bench-peers, papers, fuzz,'
+	@echo '     fuzz-run, man, uninstall, clean'
 
 clean:
 	rm -rf $(O)
 
 .PHONY: all tests man deps deps-check check check-long check-peers check-asan \
-	check-emu check-tsan check-valgrind parity demo bench bench-peers fuzz \
-	fuzz-programs fuzz-run install uninstall \
-	help clean
+	check-emu check-tsan check-valgrind parity demo bench bench-peers \
+	papers fuzz fuzz-programs fuzz-run install uninstall help clean
 .SECONDARY:
 .DELETE_ON_ERROR:
 -include $(shell find $(O) -name '*.d' 2>/dev/null)

@@ -249,6 +249,16 @@ void collection_release(struct collection *c)
 	memset(c, 0, sizeof(*c));
 }
 
+uint64_t collected_bytes(const struct collected *c)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < c->tensors.n; i++)
+		if (c->tensors.at[i].role != ROLE_BLOB)
+			sum += tensor_bytes(&c->tensors.at[i]);
+	return sum;
+}
+
 const char *collection_file(const struct collected *c, const char *name,
 			    size_t *size)
 {

@@ -47,6 +47,9 @@ int collect_paged(struct collection *c, char *const *paths,
 int collect_decoded(struct collection *c, char *const *paths) MUST_CHECK;
 void collection_release(struct collection *c);
 
+/* Stored bytes of its weights; side files do not count. */
+uint64_t collected_bytes(const struct collected *c);
+
 /* A side file of the base ("config.json"), borrowed; NULL: not there. */
 const char *collection_file(const struct collected *c, const char *name,
 			    size_t *size);

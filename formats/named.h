@@ -18,7 +18,8 @@ struct named {
  * A base and all adapters, of the operands (standard input when there are none)
  * and of -A's entries. An entry that is no file is NAME=FILE; without a name
  * it has the file's, up to the dot. budget, agent: as inputs_collect()'s.
- * E_DATA: no base; several adapters that were not all given by -A. E_USAGE: two of a name.
+ * E_DATA: no base; several adapters that were not all given by -A. E_USAGE: two
+ * of a name.
  */
 int named_collect(struct named *named, struct collection *c,
 		  char *const *operands, const struct opt_list *adapters,

@@ -8,7 +8,7 @@
 # has to know it. The adapter is not merged: that would need quantising again.
 NAME      = modulora
 BITS     ?= 3
-QUANTISE ?= $(BIN)/quantize-int --bits $(BITS) --gptq -d $(DATA) -
+QUANTISE ?= $(BIN)/quantize-int --bits $(BITS) --gptq -d $(LEARN) -
 METHOD    = --method lora --alpha 32
 MERGE     = no
 include $(dir $(lastword $(MAKEFILE_LIST)))paper.mk

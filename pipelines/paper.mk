@@ -1,66 +1,66 @@
-# paper.mk - what the pipelines of the papers share: a model is imported,
-# quantised, measured, fine-tuned, measured again, and, where the method has a
-# merge, merged with proof and measured a third time
+# paper.mk - what the pipelines of the papers share: a model is quantised,
+# fine-tuned and merged with proof, and measured before and after each
 #
-# A pipeline sets NAME, QUANTISE (a filter, base in, base out), METHOD (options
-# of peft-step) and MERGE (options of merge-adapter; no: none), and includes
-# this. A second run does nothing, since nothing changed.
-include $(dir $(lastword $(MAKEFILE_LIST)))common.mk
+# A pipeline sets NAME, QUANTISE (a filter, base in, base out; none: the model
+# is trained on as it is), METHOD (options of peft-step) and MERGE (options of
+# merge-adapter; no: the method has none), and includes this. What it can be
+# told:
+#
+#   OUT=dir      all that it writes; a second run does what is not done yet,
+#                and a training that was stopped goes on
+#   MODEL=path   GGUF file or Hugging Face directory; none:
+#                SmolLM2-135M-Instruct
+#   DATA=file TEST=file
+#                questions to learn from and to be asked, as SQuAD's JSON or as
+#                JSON lines with context, question, answers; none: invented
+#                stories, TRAIN_STORIES and TEST_STORIES of them
+#   ASKED=n      questions that are asked at most
+#   TASK=file    how they are asked; empty: not at all, then DATA and TEST are
+#                anything that tokenize reads, and measured is the loss
+#   TEXT=file    a text to measure perplexity on; none: it is not measured
+#   BENCH=       do not measure speed and memory
+#   TEMPLATE=x   chat template, for a model that has none
+#   RANK RATE EPOCHS STEPS
+#                of the training; STEPS instead of EPOCHS
+#   STEP_MORE    more options for peft-step that do not count as a change
+#   SHARED=dir   for what depends on no method; several pipelines may share it
+include $(dir $(lastword $(MAKEFILE_LIST)))measure.mk
 
-OUT    ?= $(NAME)
-MODEL  ?=
-DATA   ?= $(ROOT)/pipelines/data/weft-train.jsonl
-TEST   ?= $(ROOT)/pipelines/data/weft-test.jsonl
 RANK   ?= 8
-RATE   ?= 1e-3
-EPOCHS ?= 3
-MERGED  = $(if $(filter no,$(MERGE)),,yes)
-
-all: $(OUT)/report.txt
-	@cat $<
-
-$(OUT):
-	mkdir -p $@
-
-$(OUT)/base.st: | $(OUT)
-	@model='$(MODEL)'; \
-	[ "$$model" ] || model=$$(sh $(ROOT)/pipelines/model.sh $(OUT)); \
-	$(BIN)/st-import -o $@ "$$model"
+RATE   ?= 2e-3
+EPOCHS ?= 2
+STEPS  ?=
+ROWS   ?= -b 1 -g 1 --length 512
+LONG    = $(if $(STEPS),-n $(STEPS),--epochs $(EPOCHS))
+FROZEN  = $(if $(QUANTISE),$(OUT)/quantised.st,$(SHARED)/base.st)
+STATES  = $(if $(QUANTISE),quantised) tuned $(if $(filter no,$(MERGE)),,merged)
 
 $(eval $(call stamp,quantise,$(QUANTISE)))
-$(eval $(call stamp,train,$(METHOD) r=$(RANK) lr=$(RATE) epochs=$(EPOCHS)))
+$(eval $(call stamp,train,$(METHOD) r=$(RANK) lr=$(RATE) $(LONG) $(ROWS)))
 $(eval $(call stamp,merge,$(MERGE)))
 
-$(OUT)/quantised.st: $(OUT)/base.st $(OUT)/quantise.settings
+$(OUT)/quantised.st: $(SHARED)/base.st $(LEARN) $(OUT)/quantise.settings
 	$(QUANTISE) < $< > $@
 
-$(OUT)/adapter.st: $(OUT)/quantised.st $(DATA) $(OUT)/train.settings
-	$(BIN)/peft-step $(METHOD) -r $(RANK) --learning-rate $(RATE) \
-		--epochs $(EPOCHS) -g 1 --length 512 --log $(OUT)/train.jsonl \
-		--resume $@.ckpt -d $(DATA) -o $@ $<
+$(OUT)/adapter.st: $(FROZEN) $(LEARN) $(OUT)/train.settings
+	$(BIN)/peft-step $(METHOD) $(if $(RANK),-r $(RANK)) \
+		--learning-rate $(RATE) $(LONG) $(ROWS) \
+		--log $(OUT)/train.log --log-times \
+		--checkpoint-every 20 --resume $@.ckpt $(STEP_MORE) \
+		$(PROMPTS) -d $(LEARN) -o $@ $<
 
-$(OUT)/merged.st: $(OUT)/quantised.st $(OUT)/adapter.st $(OUT)/merge.settings
+$(OUT)/merged.st: $(FROZEN) $(OUT)/adapter.st $(OUT)/merge.settings
 	$(BIN)/merge-adapter $(MERGE) --verify 64 -o $@ $(wordlist 1,2,$^) \
 		2> $(OUT)/verify.txt || { cat $(OUT)/verify.txt; exit 1; }
 
-# ---- the same questions, before and after ----
+$(OUT)/tuned.json: $(FROZEN) $(OUT)/adapter.st $(MEASURED_ON)
+	$(call measure,$(wordlist 1,2,$^))
 
-$(OUT)/%.json: $(OUT)/%.st $(TEST)
-	$(BIN)/eval -t loss -d $(TEST) -o $@ $<
-$(OUT)/tuned.json: $(OUT)/quantised.st $(OUT)/adapter.st $(TEST)
-	$(BIN)/eval -t loss -d $(TEST) -o $@ $(wordlist 1,2,$^)
+$(OUT)/results.tsv: $(SHARED)/base.json $(STATES:%=$(OUT)/%.json)
+	@{ $(call row,base,$(SHARED)); \
+	$(foreach s,$(STATES),$(call row,$(s),$(OUT));) } > $@
 
-# $(call row,WORDS,STREAM,JSON)
-row = printf '%-34s %6.1f MB  loss %s\n' '$(1)' \
-	"$$(stat -c %s $(OUT)/$(2) | awk '{ print $$1 / 1e6 }')" \
-	"$$(sed -n 's/.*"loss": \([0-9.]*\).*/\1/p' $(OUT)/$(3) | cut -c1-6)"
-
-$(OUT)/report.txt: $(OUT)/base.json $(OUT)/quantised.json $(OUT)/tuned.json \
-		$(if $(MERGED),$(OUT)/merged.json)
-	@{ $(call row,the model,base.st,base.json); \
-	$(call row,quantised,quantised.st,quantised.json); \
-	$(call row,with the adapter (its size),adapter.st,tuned.json); \
-	$(if $(MERGED),$(call row,merged,merged.st,merged.json);\
-	cat $(OUT)/verify.txt;) } > $@
-
-.PHONY: all FORCE
+$(OUT)/report.txt: $(OUT)/results.tsv
+	@awk -f $(HERE)/report.awk $< $(OUT)/train.log > $@
+	@cat $(wildcard $(OUT)/verify.txt) /dev/null >> $@
+	@$(REPORT_MORE)

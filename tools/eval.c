@@ -11,13 +11,14 @@
 #include "formats/data_options.h"
 #include "infer/model.h"
 #include "infer/require.h"
+#include "infer/speed.h"
 #include "infer/task.h"
 #include "tools/adapters.h"
 
 static struct opt_list tasks, data, require, adapters;
 static struct data_options reading = DATA_OPTIONS;
 static const char *agent, *field, *per_token, *log_samples;
-static int compute;
+static int compute, bench;
 static struct {
 	const struct task *task;        /* each once, unless a file has it */
 	char *description;              /* that file; or NULL */
@@ -59,6 +60,8 @@ static struct opt own[] = {
 	  "loss, ppl: losses of label tokens, a JSON array a sequence" },
 	{ "log-samples", 0, OPT_TEXT, &log_samples, "FILE",
 	  "mc, exact, files: a JSON object a record" },
+	{ "bench", 0, OPT_FLAG, &bench, NULL,
+	  "tokens a second, of reading and writing, and memory" },
 	{ "agent", 0, OPT_TEXT, &agent, "SOCKET",
 	  "page the base through page-agent, which others share" },
 	{ "compute", 0, OPT_CHOICE, &compute, NULL,
@@ -100,7 +103,11 @@ static const struct opt_program program = {
 "FILE.json: a task as lm-evaluation-harness describes them: multiple_choice,\n"
 "generate_until or loglikelihood_rolling over the records of a data file\n"
 "beside it, with templates, few-shot, metrics and filters. docs/eval.md has\n"
-"the keys. Results, standard errors and --log-samples are that harness'.",
+"the keys. Results, standard errors and --log-samples are that harness'.\n"
+"\n"
+"--bench adds the key bench: tokens a second and processor seconds a token\n"
+"of a prompt (up to 512 tokens) and of writing after it (up to 64), and\n"
+"bytes of memory. Without -t and data nothing else is measured.",
 	.examples =
 "  weft-eval -t loss -d test.jsonl nf4.st adapter.st\n"
 "  weft-eval -t ppl -d text.txt --length 1024 --stride 512 base.st\n"
@@ -123,6 +130,7 @@ struct session {
 	struct model model;
 	struct pool *pool;
 	struct json_lines per_token, log;
+	uint64_t adapter_bytes; /* of what stands beside the base */
 };
 
 static int read_samples(struct session *s, const char *path,
@@ -180,6 +188,22 @@ static int run_task(struct session *s, size_t number, const char *path,
 	return err;
 }
 
+static int run_bench(struct session *s, json_t *result)
+{
+	struct speed speed;
+	json_t *o;
+
+	TRY(speed_measure(&speed, s->model.program, s->pool, 3,
+			  opt_common.memory));
+	o = speed_json(&speed, s->pool);
+	if (!o || json_object_set_new(result, "bench", o) ||
+	    json_object_set_new(o, "weight_bytes", json_integer(
+				(json_int_t)(collected_bytes(&s->in.base) +
+					     s->adapter_bytes))))
+		return err_set(E_NOMEM, "out of memory");
+	return 0;
+}
+
 static int run_tasks(struct session *s, json_t *result)
 {
 	for (size_t i = 0; i < nchosen; i++) {
@@ -188,7 +212,7 @@ static int run_tasks(struct session *s, json_t *result)
 
 		TRY(run_task(s, i, path, result));
 	}
-	return 0;
+	return bench ? run_bench(s, result) : 0;
 }
 
 /* All tasks with one adapter after the other. */
@@ -204,6 +228,7 @@ static int run_each(struct session *s, json_t *result)
 		if (json_object_set_new(all, s->named.name[i], one))
 			return err_set(E_NOMEM, "out of memory");
 		TRY(adapters_use(&s->model, &s->named, i));
+		s->adapter_bytes = collected_bytes(&s->named.at[i]);
 		TRY(run_tasks(s, one));
 	}
 	return 0;
@@ -278,7 +303,7 @@ static int choose_tasks(void)
 			TRY(choose(at, n));
 		TRY(choose(at, n));
 	}
-	return tasks.n ? 0 : choose("loss", 4);
+	return tasks.n || (bench && !data.n) ? 0 : choose("loss", 4);
 }
 
 static int check_options(void)
@@ -296,6 +321,8 @@ static int check_options(void)
  * run_each(). */
 static int open_adapters(struct session *s)
 {
+	for (size_t i = 0; i < s->named.n; i++)
+		s->adapter_bytes += collected_bytes(&s->named.at[i]);
 	if (!field)
 		return s->named.n == 1 ?
 		       adapters_use(&s->model, &s->named, 0) : 0;
@@ -315,6 +342,8 @@ static int open_session(struct session *s, char **operands)
 				     reading.chat_template);
 	TRY(pool_new(&s->pool, opt_common.threads ? opt_common.threads
 						  : os_cpus()));
+	if (!nchosen && s->in.has_data)
+		TRY(choose("loss", 4));
 	TRY(json_lines_open(&s->per_token, per_token, 1));
 	return json_lines_open(&s->log, log_samples, 1);
 }

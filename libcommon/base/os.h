@@ -30,6 +30,9 @@ void os_pages_free(void *pages, size_t bytes);
 /* Seconds on a clock that only goes forward. */
 double os_seconds(void);
 
+/* Seconds that processors have spent on this process, all threads added. */
+double os_cpu_seconds(void);
+
 /* After a read (or write) that failed with errno: 1 if it is to be tried again,
  * because a signal came, or because somebody made the pipe that we were handed
  * non-blocking; then this waits until it is ready. */

@@ -94,12 +94,22 @@ void os_pages_free(void *pages, size_t bytes)
 		munmap(pages, bytes);
 }
 
-double os_seconds(void)
+static double clock_seconds(clockid_t which)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(which, &t);
 	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+double os_seconds(void)
+{
+	return clock_seconds(CLOCK_MONOTONIC);
+}
+
+double os_cpu_seconds(void)
+{
+	return clock_seconds(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 int os_retry(int fd, int writing)

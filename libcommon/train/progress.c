@@ -9,6 +9,7 @@
 void progress_start(struct progress *p, const struct trainer *t)
 {
 	p->start = os_seconds();
+	p->cpu = os_cpu_seconds();
 	p->step = t->state.step;
 	p->tokens = t->state.tokens;
 }
@@ -46,6 +47,8 @@ int progress_log(const struct progress *p, const struct trainer *t,
 			progress_tokens_per_second(p, t))) ||
 	    json_object_set_new(line, "elapsed", json_real(
 			os_seconds() - p->start)) ||
+	    json_object_set_new(line, "cpu_seconds", json_real(
+			os_cpu_seconds() - p->cpu)) ||
 	    json_object_set_new(line, "memory_bytes", json_integer(
 			(json_int_t)os_memory_used())) ||
 	    json_object_set_new(line, "threads", json_integer(

@@ -7,7 +7,7 @@
 #include "train/trainer.h"
 
 struct progress {
-	double start;           /* os_seconds() */
+	double start, cpu;      /* os_seconds(), os_cpu_seconds() */
 	uint64_t step, tokens;  /* at the start */
 };
 
@@ -15,8 +15,9 @@ struct progress {
 void progress_start(struct progress *p, const struct trainer *t);
 
 /* Adds what the same run may have otherwise: tokens_per_second, elapsed,
- * memory_bytes, threads, kernels; and with a base in pages page_loads,
- * page_read_bytes, page_written_bytes, page_stall_seconds, so far. E_NOMEM. */
+ * cpu_seconds, memory_bytes, threads, kernels; and with a base in pages
+ * page_loads, page_read_bytes, page_written_bytes, page_stall_seconds, so far.
+ * E_NOMEM. */
 int progress_log(const struct progress *p, const struct trainer *t,
 		 json_t *line) MUST_CHECK;
 

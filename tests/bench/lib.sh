@@ -58,3 +58,25 @@ product_parameters() { # BASE.st
 		}
 		END { printf "%.0f\n", sum + (head ? head : tied) }'
 }
+
+# The day, the processor, how many, how much memory.
+machine() {
+	echo "$(date -u +%F), $(grep -m 1 'model name' /proc/cpuinfo |
+		sed 's/.*: //'), $(nproc) processors, $(awk '/^MemTotal/ {
+		printf "%.0f GB", $2 / 1e6 }' /proc/meminfo)"
+}
+
+# Puts TABLES between the marks of PAGE.
+fill_page() { # PAGE TABLES
+	awk -v file="$2" '
+		/^<!-- tables -->/ {
+			print
+			while ((getline line < file) > 0)
+				print line
+			skip = 1
+		}
+		/^<!-- end of tables -->/ { skip = 0 }
+		!skip && !/^<!-- tables -->/' "$1" > "$2.page"
+	cat "$2.page" > "$1"
+	rm "$2.page"
+}

@@ -142,9 +142,7 @@ table() { # group: best and median over the turns, ratios to the first row
 }
 
 tables() {
-	echo "$(date -u +%F), $(grep -m 1 'model name' /proc/cpuinfo |
-		sed 's/.*: //'), $(nproc) processors, $(awk '/^MemTotal/ {
-		printf "%.0f GB", $2 / 1e6 }' /proc/meminfo)." \
+	echo "$(machine)." \
 		"Peak: $peak GFLOP/s on two threads." \
 		"\`TURNS=$turns STEPS=$steps RECORDS=$records make bench-peers\`."
 	"$PYTHON" -c 'import importlib.metadata as m
@@ -164,11 +162,5 @@ print("Peers: " + ", ".join(f"{n} {m.version(n)}" for n in ("torch",
 }
 
 tables > "$tmp/tables"
-awk -v file="$tmp/tables" '
-	/^<!-- tables -->/ { print; while ((getline line < file) > 0) print line
-		skip = 1 }
-	/^<!-- end of tables -->/ { skip = 0 }
-	!skip || /^<!-- end/ { if (!/^<!-- tables -->/) print }' \
-	"$page" > "$tmp/page"
-cat "$tmp/page" > "$page"
+fill_page "$page" "$tmp/tables"
 cat "$tmp/tables"

@@ -72,6 +72,26 @@ refuses() { # STATUS WORDS PROGRAM ARG ...
 	refuses 65 'tokenizer' eval -t loss,mc -d "$data" "$T/base.st"
 }
 
+@test "--bench tells speeds and memory, alone or beside a task" {
+	"$BIN/eval" --bench "$T/base.st" > "$T/got"
+	jq -e '.bench | keys == ["decode_cpu_seconds", "decode_per_second",
+		"decode_per_second_median", "decode_tokens", "memory_bytes",
+		"prompt_cpu_seconds", "prompt_per_second",
+		"prompt_per_second_median", "prompt_tokens", "threads",
+		"weight_bytes"] and all(.[]; . > 0 and . < 1e18)' "$T/got"
+	[ "$(jq -c keys "$T/got")" = '["bench"]' ]
+	# An adapter counts too; and nothing that is measured changes.
+	"$BIN/peft-step" -q -n 1 -r 4 -d "$data" -o "$T/a.st" "$T/base.st"
+	"$BIN/eval" --bench -j1 "$T/base.st" "$T/a.st" > "$T/tuned"
+	jq -e --slurpfile b "$T/got" '.bench.threads == 1 and
+		.bench.weight_bytes > $b[0].bench.weight_bytes' "$T/tuned"
+	"$BIN/eval" --bench -d "$data" --require 'loss<100' "$T/base.st" |
+		jq -e --slurpfile w "$T/want.json" 'del(.bench) == $w[0]'
+	"$BIN/eval" --bench "$T/base.st" "$T/data.st" |
+		jq -e --slurpfile w "$T/want.json" 'del(.bench) == $w[0]'
+	refuses 71 'the plan takes' eval --bench -m 100k "$T/base.st"
+}
+
 @test "-m bounds the plan, and names it" {
 	refuses 71 'the plan takes' eval -m 100k -d "$data" "$T/base.st"
 	"$BIN/eval" -m 100M -d "$data" "$T/base.st" | cmp - "$T/want.json"

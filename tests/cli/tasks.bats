@@ -2,18 +2,11 @@
 # tasks.bats - described tasks on a command line: few-shot, results, samples
 bats_require_minimum_version 1.5.0
 
+load model.sh
+
 setup_file() {
 	export T=$BATS_FILE_TMPDIR M=$BATS_FILE_TMPDIR/model
-	cp -r tests/golden/A/llama/model "$M"
-	# A tokenizer of bytes, with two that no text holds for beginning and end.
-	jq -nc '"0123456789ABCDEF" / "" | [.[] as $a | .[] as $b | "<0x\($a)\($b)>"]
-		| {model: {type: "BPE", byte_fallback: true, merges: [],
-			vocab: (to_entries | map({key: .value, value: .key}) |
-			from_entries)}, decoder: {type: "Sequence", decoders:
-			[{type: "ByteFallback"}, {type: "Fuse"}]}}' \
-		> "$M/tokenizer.json"
-	echo '{"bos_token": "<0x01>", "eos_token": "<0x00>"}' \
-		> "$M/tokenizer_config.json"
+	byte_model "$M"
 	mkdir -p "$T/tasks"
 	jq -nc 'range(6) | {q: "\(.) and 1", wrong: "\(. + 3)", right: "\(. + 1)",
 		gold: (. % 2), text: ("a word. " * (. + 1))}' > "$T/tasks/docs.jsonl"

@@ -83,7 +83,8 @@ $(O)/man/%.1: $(O)/bin/%
 	@mkdir -p $(@D)
 	$< --man > $@
 
-tests: $(TOOL) $(UNIT) $(FUZZ)
+# The generator of large bases is tested too.
+tests: $(TOOL) $(UNIT) $(FUZZ) $(O)/bench/large
 man: $(MAN)
 
 deps:
@@ -134,6 +135,9 @@ bench: $(BENCH) all
 	@O=$(O) bash tests/bench/run.sh
 bench-peers: $(BENCH) all
 	@O=$(O) PYTHON=$(PYTHON) bash tests/bench/peers.sh
+# Bases of 7B to 65B shape under a budget: disk, and an hour for the largest.
+bench-large: $(BENCH) all
+	@O=$(O) bash tests/bench/large.sh
 
 # Coverage-guided fuzzing needs clang; make check replays the corpus.
 fuzz:
@@ -167,13 +171,14 @@ uninstall:
 help:
 	@sed -n 's/^# make/make/p' Makefile
 	@echo 'make check-long, check-peers, check-asan, check-emu, check-tsan,'
-	@echo '     check-valgrind, parity, bench, bench-peers, fuzz, man, uninstall, clean'
+	@echo '     check-valgrind, parity, bench, bench-peers, bench-large, fuzz, man, uninstall, clean'
 
 clean:
 	rm -rf $(O)
 
 .PHONY: all tests man deps deps-check check check-long check-peers check-asan \
-	check-emu check-tsan check-valgrind parity demo bench bench-peers fuzz \
+	check-emu check-tsan check-valgrind parity demo bench bench-peers \
+	bench-large fuzz \
 	fuzz-programs install uninstall \
 	help clean
 .SECONDARY:

@@ -164,11 +164,5 @@ print("Peers: " + ", ".join(f"{n} {m.version(n)}" for n in ("torch",
 }
 
 tables > "$tmp/tables"
-awk -v file="$tmp/tables" '
-	/^<!-- tables -->/ { print; while ((getline line < file) > 0) print line
-		skip = 1 }
-	/^<!-- end of tables -->/ { skip = 0 }
-	!skip || /^<!-- end/ { if (!/^<!-- tables -->/) print }' \
-	"$page" > "$tmp/page"
-cat "$tmp/page" > "$page"
+between_marks tables "$tmp/tables" "$page"
 cat "$tmp/tables"

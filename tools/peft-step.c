@@ -40,7 +40,9 @@ static int read_inputs(struct work *w, char *const *operands)
 	struct train_files files = {
 		.adapter = adapter, .resume = resume, .fresh = fresh,
 		.eval = { eval_data.at, eval_data.n, NULL, 0 },
-		.split = reading.split, .budget = opt_common.memory,
+		.split = reading.split, .page = opt_common.memory ||
+					 how.page_memory,
+		.budget = opt_common.memory,
 	};
 	struct dataset_stats stats = { 0 };
 	char text[DATA_COUNTS];

@@ -46,6 +46,10 @@ struct pager {
 	struct transfer *transfer;      /* (npage) one for each page */
 	struct transfer *first, **last; /* with pieces to start, in order */
 	struct way way[PAGER_WAYS];
+	size_t capacity;
+	size_t *spare, nspare;          /* (npage) pages that were dropped and
+					 * still have their memory */
+	size_t spare_bytes;
 	int err;                        /* the first, and its message */
 	char message[MESSAGE];
 	int open;                       /* the caller's: a step is */
@@ -180,15 +184,72 @@ static void queue(struct pager *p, size_t page, int store)
 	p->last = &t->next;
 }
 
+/* ---- memory ---- */
+
+/* Takes spare number i off the list. */
+static const struct pager_page *spare_take(struct pager *p, size_t i)
+{
+	const struct pager_page *at = &p->page[p->spare[i]];
+
+	p->spare_bytes -= at->bytes;
+	p->nspare--;
+	memmove(p->spare + i, p->spare + i + 1,
+		(p->nspare - i) * sizeof(*p->spare));
+	return at;
+}
+
+/* The spare to use for a page: its own, so that none is at its address, else
+ * one of its size; nspare: none. */
+static size_t spare_for(const struct pager *p, const struct pager_page *to)
+{
+	size_t best = p->nspare;
+
+	for (size_t i = 0; i < p->nspare; i++) {
+		if (&p->page[p->spare[i]] == to)
+			return i;
+		if (p->page[p->spare[i]].bytes == to->bytes)
+			best = i;
+	}
+	return best;
+}
+
+/* Memory for a page: that of a dropped one, or new memory, for which others are
+ * let go. */
+static int take(struct pager *p, const struct pager_page *to)
+{
+	const struct pager_page *from;
+	size_t i = spare_for(p, to);
+
+	if (i < p->nspare) {
+		from = spare_take(p, i);
+		if (from == to ||
+		    !space_move(to->at, from->at, to->bytes))
+			return 0;
+		TRY(space_drop(from->at, from->bytes));
+	}
+	while (p->nspare && pages_used(p->pages) + p->spare_bytes >
+				    p->capacity) {
+		from = spare_take(p, 0);
+		TRY(space_drop(from->at, from->bytes));
+	}
+	return space_take(to->at, to->bytes);
+}
+
+static void keep_spare(struct pager *p, size_t page)
+{
+	p->spare[p->nspare++] = page;
+	p->spare_bytes += p->page[page].bytes;
+}
+
 static void move(struct pager *p, enum page_move how, size_t page)
 {
 	const struct pager_page *at = &p->page[page];
 	int err = 0;
 
 	if (how == MOVE_LOAD || how == MOVE_NEW)
-		err = space_take(at->at, at->bytes);
+		err = take(p, at);
 	else if (how == MOVE_DROP)
-		err = space_drop(at->at, at->bytes);
+		keep_spare(p, page);
 	if (err)
 		fail(p, err, err_text());
 	if (how == MOVE_LOAD && err)
@@ -419,7 +480,9 @@ static int make(struct pager *p, const struct pager_page *pages, size_t n,
 {
 	p->page = malloc((n + 1) * sizeof(*p->page));
 	p->transfer = calloc(n + 1, sizeof(*p->transfer));
-	if (!p->page || !p->transfer)
+	p->spare = calloc(n + 1, sizeof(*p->spare));
+	p->capacity = capacity;
+	if (!p->page || !p->transfer || !p->spare)
 		return err_set(E_NOMEM, "out of memory");
 	if (n)
 		memcpy(p->page, pages, n * sizeof(*pages));
@@ -464,6 +527,7 @@ void pager_free(struct pager *p)
 		free(p->way[i].scratch);
 	pages_free(p->pages);
 	free(p->transfer);
+	free(p->spare);
 	free(p->page);
 	free(p);
 }

@@ -42,6 +42,9 @@ struct trainer_options {
 	size_t stop_after;      /* stop when this step is done; 0: do not */
 	size_t filter_every;    /* steps; 0: calls.filter is never called */
 	uint64_t budget;        /* bytes for everything; 0: what is free */
+	uint64_t page_memory;   /* of it, for the pages of a base that is not in
+				 * memory; 0: what the plan leaves, if not all
+				 * fits */
 };
 
 /* What a run has come to. */
@@ -62,6 +65,8 @@ struct train_plan {
 	double tokens_per_step;
 	struct pack_most most;
 	size_t capacity;        /* bytes for pages; 0: the base is held */
+	uint64_t paged, least;  /* bytes of the base's pages, and of pages that
+				 * a plan that failed wanted at least */
 };
 
 struct trainer;

@@ -119,6 +119,7 @@ static uint64_t to_come(const struct bytes_plan *b)
 
 struct limit {
 	uint64_t budget, free;
+	uint64_t most;          /* budget, or else what is free and in use */
 };
 
 /* What is there already (weights, adapter, data) does not need what is free. */
@@ -180,7 +181,8 @@ static int fits_paged(struct trainer *t, const struct limit *l)
 		t->calls.base->page, t->calls.base->n, 0, t->options.accumulate,
 		&plan->most,
 	};
-	uint64_t pages = page_bytes(t), *weights, rest, least;
+	uint64_t pages = plan->paged = page_bytes(t), *weights;
+	uint64_t rest, left, least;
 
 	cost(t, &plan->need);
 	weights = &plan->bytes.by[BYTES_WEIGHTS];
@@ -189,12 +191,14 @@ static int fits_paged(struct trainer *t, const struct limit *l)
 	rest = total(&plan->bytes);
 	least = paging_least(t->program, t->pool, &plan->need, &o);
 	pages += paging_spill_bytes(t->program, t->pool, &plan->need, &o);
-	if (rest > l->budget || l->budget - rest < least) {
-		*weights += least; /* for the message */
+	left = t->options.page_memory;
+	if (!left && l->most > rest)
+		left = l->most - rest;
+	if (left < least || left > l->most || rest > l->most - left) {
+		*weights += plan->least = least; /* for the message */
 		return 0;
 	}
-	plan->capacity = (size_t)(l->budget - rest < pages ? l->budget - rest :
-							     pages);
+	plan->capacity = (size_t)(left < pages ? left : pages);
 	*weights += plan->capacity;
 	return 1;
 }
@@ -207,7 +211,7 @@ static int fit_paged(struct trainer *t, const struct limit *l, size_t least)
 	size_t most = size_max(least, size_min(4 * GOOD_ROWS,
 					       t->plan.most.tokens));
 
-	if (!t->calls.base || !l->budget)
+	if (!t->calls.base)
 		return 0;
 	need->visits = 1;
 	need->recompute = program_layers(t->program);
@@ -220,11 +224,22 @@ static int fit_paged(struct trainer *t, const struct limit *l, size_t least)
 	return 1;
 }
 
+static struct limit limit_of(const struct trainer *t)
+{
+	struct limit l = { t->options.budget, os_memory_free(), UINT64_MAX };
+
+	if (l.budget)
+		l.most = l.budget;
+	else if (l.free)
+		l.most = l.free + os_memory_used();
+	return l;
+}
+
 /* A batch in parts costs little while these are not small; then layers are
  * computed twice; at last, parts are as small as a sequence. */
 static int fit(struct trainer *t)
 {
-	struct limit l = { t->options.budget, os_memory_free() };
+	struct limit l = limit_of(t);
 	size_t whole = t->plan.most.tokens, good, least = whole;
 	struct program_need *need = &t->plan.need;
 
@@ -236,16 +251,24 @@ static int fit(struct trainer *t)
 		.rows = loss_rows(program_vocab(t->program)),
 		.train = 1,
 	};
-	if (fits_cut(t, &l, good) || fits_recomputed(t, &l, 1))
+	if (!t->options.page_memory) {
+		if (fits_cut(t, &l, good) || fits_recomputed(t, &l, 1))
+			return 0;
+		need->tokens = least;
+		if (fits_recomputed(t, &l, 0))
+			return 0;
+	}
+	if (fit_paged(t, &l, least))
 		return 0;
-	need->tokens = least;
-	if (fits_recomputed(t, &l, 0) || fit_paged(t, &l, least))
-		return 0;
+	if (t->options.page_memory &&
+	    (!l.budget || total(&t->plan.bytes) <= l.budget))
+		return err_set(E_NOMEM, "--page-memory: two layers in a row "
+			       "and what they pass on take %llu KiB",
+			       (unsigned long long)(t->plan.least >> 10) + 1);
 	return err_set(E_NOMEM, "the least plan takes %llu MiB, there are %llu;"
 		       " shorter rows (--length) or fewer (-b) take less",
 		       (unsigned long long)(total(&t->plan.bytes) >> 20) + 1,
-		       (unsigned long long)((l.budget ? l.budget :
-							       l.free) >> 20));
+		       (unsigned long long)(l.most >> 20));
 }
 
 int trainer_make_plan(struct trainer *t)

@@ -173,7 +173,8 @@ row() { # SHAPE BUDGET TOKENS
 	after=$(product_rate "$1" "$3")
 	products=$(calc "$(products "$3" "$(planned recomputed)") * 2 /
 		($before + $after)")
-	bytes=$(calc "$(planned page_reads) / 1e9")
+	bytes=$(calc "2 * ($(planned paged) - $(planned page_capacity)) / 1e9")
+	[ "${bytes#-}" = "$bytes" ] || bytes=0
 	read -r seconds first last got stalled fine <<< "$(log_numbers)"
 	echo "$name|$seconds|$products|$(calc "$bytes / ${disk[1]}")|$got|$bytes|$(
 		calc "$stalled / $seconds")|$(cat "$tmp/mb")|$(

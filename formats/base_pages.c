@@ -356,7 +356,11 @@ static int ready(void *ctx)
 {
 	struct base_pages *b = ctx;
 
-	return spill_all(b);
+	TRY(spill_all(b));
+	for (size_t i = 0; i < b->npage; i++)
+		if (b->page[i].here)
+			TRY(drop(b, &b->page[i]));
+	return 0;
 }
 
 const struct page_owner *base_pages_owner(struct base_pages *b)

@@ -65,8 +65,8 @@ void program_compute(struct program *p, int bf16);
 int program_adapt(struct program *p, const struct adapter_set *s) MUST_CHECK;
 
 /* What adapters take for constant, computed anew (adapter_kind's refresh).
- * program_adapt() does it too, unless the base may be away; who trains does it when parameters moved.
- * E_NOMEM. */
+ * program_adapt() does it too, unless the base may be away; who trains does it
+ * when parameters moved. E_NOMEM. */
 int program_refresh(struct program *p, struct pool *pool) MUST_CHECK;
 
 const struct tensor_set *program_base(const struct program *p);
@@ -147,6 +147,7 @@ void program_backward(struct program *p, const struct program_pass *pass,
 typedef int program_tensor_fn(void *ctx, const struct tensor *t);
 
 size_t program_segments(const struct program *p);
+size_t program_module_segment(const struct program *p, const char *module);
 int program_segment_tensors(const struct program *p, size_t segment,
 			    program_tensor_fn *fn, void *ctx) MUST_CHECK;
 

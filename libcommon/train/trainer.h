@@ -45,6 +45,7 @@ struct trainer_options {
 	uint64_t page_memory;   /* of it, for the pages of a base that is not in
 				 * memory; 0: what the plan leaves, if not all
 				 * fits */
+	int page_optimizer;     /* its states too, even if they fit */
 };
 
 /* What a run has come to. */
@@ -65,6 +66,7 @@ struct train_plan {
 	double tokens_per_step;
 	struct pack_most most;
 	size_t capacity;        /* bytes for pages; 0: the base is held */
+	int page_optimizer;     /* its states are in pages */
 	uint64_t paged, least;  /* bytes of the base's pages, and of pages that
 				 * a plan that failed wanted at least */
 };
@@ -84,9 +86,6 @@ struct trainer_calls {
 	int (*best)(void *ctx, const struct trainer *t);
 	int (*stopping)(void *ctx);             /* 1: end after this step */
 	void (*progress)(void *ctx, const struct trainer *t);
-
-	/* The base's pages, where it is not in memory; NULL: it is. */
-	const struct page_owner *base;
 };
 
 /* What the last step showed. */
@@ -119,6 +118,10 @@ struct trainer {
 	struct loss loss;
 	size_t *part_start;             /* batch_part()'s */
 	struct paging *paging;          /* NULL: the base is held */
+	size_t *segment;                /* (set->n) of each adapter */
+	void **state_at;                /* (segments) its optimizer states, ... */
+	size_t *state_bytes;            /* ... and what they take */
+	float scale;                    /* of the gradients of this step */
 	struct optim optim;
 	struct train_state state;
 	struct train_step last;
@@ -175,6 +178,20 @@ int trainer_estimate(struct trainer *t, double *seconds) MUST_CHECK;
 
 int trainer_make_plan(struct trainer *t) MUST_CHECK;
 
+struct train_limit {
+	uint64_t budget, free;
+	uint64_t most;          /* budget, or else what is free and in use */
+};
+
+/* What plan.need takes, into plan.bytes. */
+void trainer_cost(struct trainer *t);
+uint64_t trainer_total(const struct bytes_plan *b);
+
+/* Plans for a base that comes and goes, with parts of at least so many tokens;
+ * 0: it does not fit, or all of the base is in memory. */
+int trainer_fit_paged(struct trainer *t, const struct train_limit *l,
+		      size_t least);
+
 /* The loss of a part after its forward; with train, t->loss.dlast too. Adds to
  * *nll. E_DATA: it is not finite. */
 int trainer_loss(struct trainer *t, const struct batch *b, struct mat last,
@@ -186,5 +203,13 @@ int trainer_pages(struct trainer *t) MUST_CHECK;
 /* ... and with a pager, batches by layers: their loss, and with train their
  * gradients. Whoever has batches adds them, and runs them when it is full. */
 int trainer_paged_run(struct trainer *t, int train, double *nll) MUST_CHECK;
+
+/* Are parameters moved in trainer_paged_run(), layer by layer? Else, with
+ * states in pages, it is time. */
+int trainer_moves_together(const struct trainer *t);
+int trainer_paged_move(struct trainer *t) MUST_CHECK;
+
+/* The optimizer and its states. */
+int trainer_optimizer(struct trainer *t) MUST_CHECK;
 
 #endif

@@ -81,8 +81,9 @@ static void count_tokens(struct trainer *t)
 				  (double)t->options.accumulate;
 }
 
-static void cost(struct trainer *t, struct program_need *need)
+void trainer_cost(struct trainer *t)
 {
+	struct program_need *need = &t->plan.need;
 	struct train_plan *plan = &t->plan;
 	uint64_t *by = plan->bytes.by;
 
@@ -92,8 +93,9 @@ static void cost(struct trainer *t, struct program_need *need)
 			     adapter_set_bytes(t->set, 1);
 	for (size_t i = 0; i < t->set->n; i++)
 		by[BYTES_ADAPTER] += t->set->at[i].own_bytes;
-	by[BYTES_OPTIMIZER] += optim_bytes(t->options.optim,
-					   &t->options.move, t->set);
+	if (!plan->page_optimizer)
+		by[BYTES_OPTIMIZER] += optim_bytes(t->options.optim,
+						   &t->options.move, t->set);
 	by[BYTES_WORKSPACE] += loss_bytes(t->program, need->tokens, 1) +
 			       pack_bytes(&plan->most) *
 			       (t->has_eval ? 2 : 1) +
@@ -102,7 +104,7 @@ static void cost(struct trainer *t, struct program_need *need)
 			 (t->has_eval ? samples_bytes(t->eval.samples) : 0);
 }
 
-static uint64_t total(const struct bytes_plan *b)
+uint64_t trainer_total(const struct bytes_plan *b)
 {
 	uint64_t sum = 0;
 
@@ -113,27 +115,22 @@ static uint64_t total(const struct bytes_plan *b)
 
 static uint64_t to_come(const struct bytes_plan *b)
 {
-	return total(b) - b->by[BYTES_WEIGHTS] - b->by[BYTES_ADAPTER] -
+	return trainer_total(b) - b->by[BYTES_WEIGHTS] - b->by[BYTES_ADAPTER] -
 	       b->by[BYTES_DATA];
 }
 
-struct limit {
-	uint64_t budget, free;
-	uint64_t most;          /* budget, or else what is free and in use */
-};
-
 /* What is there already (weights, adapter, data) does not need what is free. */
-static int fits(struct trainer *t, const struct limit *l)
+static int fits(struct trainer *t, const struct train_limit *l)
 {
 	const struct bytes_plan *b = &t->plan.bytes;
 
-	cost(t, &t->plan.need);
-	return l->budget ? total(b) <= l->budget :
+	trainer_cost(t);
+	return l->budget ? trainer_total(b) <= l->budget :
 			   !l->free || to_come(b) <= l->free;
 }
 
 /* With the fewest recomputed layers, from least on. */
-static int fits_recomputed(struct trainer *t, const struct limit *l,
+static int fits_recomputed(struct trainer *t, const struct train_limit *l,
 			   size_t least)
 {
 	size_t layers = program_layers(t->program);
@@ -147,7 +144,7 @@ static int fits_recomputed(struct trainer *t, const struct limit *l,
 }
 
 /* In the fewest parts of a batch, of at least so many tokens. */
-static int fits_cut(struct trainer *t, const struct limit *l, size_t least)
+static int fits_cut(struct trainer *t, const struct train_limit *l, size_t least)
 {
 	size_t whole = t->plan.most.tokens, *at_once = &t->plan.need.tokens;
 
@@ -163,70 +160,9 @@ static int fits_cut(struct trainer *t, const struct limit *l, size_t least)
 /* Rows with which a product is still at its full speed, nearly. */
 enum { GOOD_ROWS = 256 };
 
-/* Bytes of the base that are in its pages. */
-static uint64_t page_bytes(const struct trainer *t)
+static struct train_limit limit_of(const struct trainer *t)
 {
-	uint64_t sum = 0;
-
-	for (size_t i = 0; i < t->calls.base->n; i++)
-		sum += t->calls.base->page[i].bytes;
-	return sum;
-}
-
-/* With a base that comes and goes: what the rest leaves is for pages. */
-static int fits_paged(struct trainer *t, const struct limit *l)
-{
-	struct train_plan *plan = &t->plan;
-	struct paging_options o = {
-		t->calls.base->page, t->calls.base->n, 0, t->options.accumulate,
-		&plan->most,
-	};
-	uint64_t pages = plan->paged = page_bytes(t), *weights;
-	uint64_t rest, left, least;
-
-	cost(t, &plan->need);
-	weights = &plan->bytes.by[BYTES_WEIGHTS];
-	*weights -= pages < *weights ? pages : *weights;
-	plan->bytes.by[BYTES_WORKSPACE] += paging_bytes(&o);
-	rest = total(&plan->bytes);
-	least = paging_least(t->program, t->pool, &plan->need, &o);
-	pages += paging_spill_bytes(t->program, t->pool, &plan->need, &o);
-	left = t->options.page_memory;
-	if (!left && l->most > rest)
-		left = l->most - rest;
-	if (left < least || left > l->most || rest > l->most - left) {
-		*weights += plan->least = least; /* for the message */
-		return 0;
-	}
-	plan->capacity = (size_t)(left < pages ? left : pages);
-	*weights += plan->capacity;
-	return 1;
-}
-
-/* In parts as large as there is room for; but no larger than is good for
- * speed, since pages want the memory. */
-static int fit_paged(struct trainer *t, const struct limit *l, size_t least)
-{
-	struct program_need *need = &t->plan.need;
-	size_t most = size_max(least, size_min(4 * GOOD_ROWS,
-					       t->plan.most.tokens));
-
-	if (!t->calls.base)
-		return 0;
-	need->visits = 1;
-	need->recompute = program_layers(t->program);
-	need->tokens = most;
-	for (size_t parts = 1; !fits_paged(t, l); parts++) {
-		if (need->tokens == least)
-			return 0;
-		need->tokens = size_max(size_ceil(most, parts + 1), least);
-	}
-	return 1;
-}
-
-static struct limit limit_of(const struct trainer *t)
-{
-	struct limit l = { t->options.budget, os_memory_free(), UINT64_MAX };
+	struct train_limit l = { t->options.budget, os_memory_free(), UINT64_MAX };
 
 	if (l.budget)
 		l.most = l.budget;
@@ -239,7 +175,7 @@ static struct limit limit_of(const struct trainer *t)
  * computed twice; at last, parts are as small as a sequence. */
 static int fit(struct trainer *t)
 {
-	struct limit l = limit_of(t);
+	struct train_limit l = limit_of(t);
 	size_t whole = t->plan.most.tokens, good, least = whole;
 	struct program_need *need = &t->plan.need;
 
@@ -258,16 +194,16 @@ static int fit(struct trainer *t)
 		if (fits_recomputed(t, &l, 0))
 			return 0;
 	}
-	if (fit_paged(t, &l, least))
+	if (trainer_fit_paged(t, &l, least))
 		return 0;
 	if (t->options.page_memory &&
-	    (!l.budget || total(&t->plan.bytes) <= l.budget))
+	    (!l.budget || trainer_total(&t->plan.bytes) <= l.budget))
 		return err_set(E_NOMEM, "--page-memory: two layers in a row "
 			       "and what they pass on take %llu KiB",
 			       (unsigned long long)(t->plan.least >> 10) + 1);
 	return err_set(E_NOMEM, "the least plan takes %llu MiB, there are %llu;"
 		       " shorter rows (--length) or fewer (-b) take less",
-		       (unsigned long long)(total(&t->plan.bytes) >> 20) + 1,
+		       (unsigned long long)(trainer_total(&t->plan.bytes) >> 20) + 1,
 		       (unsigned long long)(l.most >> 20));
 }
 

@@ -9,8 +9,9 @@
 #
 # Beside each row stands what bounds it, measured in the same run: the plan's
 # products (with what is computed twice) at the rate of one layer by itself, and
-# the least that has to be read, 2(N - C), at the disk's rate. It fails if a
-# loss is not finite or does not fall. Writes the tables of docs/performance.md,
+# the least that has to be read at the disk's rate: 2(N - C) for N bytes of the
+# base and a capacity of C, and what was put away in between. It fails if a loss
+# is not finite or does not fall. Writes the tables of docs/performance.md,
 # between their marks (PAGE: another file).
 #
 # DIR (default: TMPDIR, or /tmp) needs room for the largest base: 4, 7, 17 and
@@ -116,7 +117,8 @@ quantise() { # SHAPE
 
 # GFLOP/s of the products in a layer of this shape.
 product_rate() { # SHAPE TOKENS
-	"$bench/layers" -j "$(nproc)" -s 3 -t "$2" "${1^^}" | awk 'NR == 2 { print $5 }'
+	"$bench/layers" -j "$(nproc)" -s 3 -t "$2" "${1^^}" |
+		awk 'NR == 2 { print $5 }'
 }
 
 train() { # BUDGET TOKENS [option ...]
@@ -142,15 +144,17 @@ planned() { # NAME
 		"$tmp/plan"
 }
 
-# Of the log: seconds a step, first and last loss, GB read a step, seconds of a
-# step that it stood still, and whether the losses are what they should be.
-# Differences of steps, where there are two: the first one finds nothing read.
+# Of the log: seconds a step, first and last loss, GB read and written a step,
+# seconds of a step that it stood still, and whether the losses are what they
+# should be. Differences of steps, where there are two: the first one finds
+# nothing read.
 log_numbers() {
 	jq -s -r 'map(select(.loss)) | . as $l | (length - 1) as $n |
 		def each(f): if $n == 0 then .[0] | f
 			else ((.[-1] | f) - (.[0] | f)) / $n end;
 		[each(.elapsed), .[0].loss, .[-1].loss,
 		 each(.page_read_bytes // 0) / 1e9,
+		 each(.page_written_bytes // 0) / 1e9,
 		 each(.page_stall_seconds // 0),
 		 (all(.loss | . > 0 and . < 100)) and
 		 ($n == 0 or .[-1].loss < .[0].loss)] | map(tostring) |
@@ -158,8 +162,8 @@ log_numbers() {
 }
 
 row() { # SHAPE BUDGET TOKENS
-	local name="$1|$2|$3" before after products bytes
-	local seconds first last got stalled fine
+	local name="$1|$2|$3" before after products least
+	local seconds first last got put stalled fine
 	if ! train "$2" "$3" --dry-run > "$tmp/plan" 2> "$tmp/err"; then
 		echo "$name|$(tail -n 1 "$tmp/err")" |
 			tee -a "$tmp/steps" >&2
@@ -173,11 +177,12 @@ row() { # SHAPE BUDGET TOKENS
 	after=$(product_rate "$1" "$3")
 	products=$(calc "$(products "$3" "$(planned recomputed)") * 2 /
 		($before + $after)")
-	bytes=$(calc "2 * ($(planned paged) - $(planned page_capacity)) / 1e9")
-	[ "${bytes#-}" = "$bytes" ] || bytes=0
-	read -r seconds first last got stalled fine <<< "$(log_numbers)"
-	echo "$name|$seconds|$products|$(calc "$bytes / ${disk[1]}")|$got|$bytes|$(
-		calc "$stalled / $seconds")|$(cat "$tmp/mb")|$(
+	read -r seconds first last got put stalled fine <<< "$(log_numbers)"
+	least=$(calc "2 * ($(planned paged) - $(planned page_capacity)) / 1e9")
+	[ "${least#-}" = "$least" ] || least=0
+	least=$(calc "$least + $put")
+	echo "$name|$seconds|$products|$(calc "$least / ${disk[1]}")|$got|$least|$(
+		)$put|$(calc "$stalled / $seconds")|$(cat "$tmp/mb")|$(
 		cat "$tmp/mb.mapped")|$first|$last" | tee -a "$tmp/steps" >&2
 	[ "$fine" = true ] || { say "large.sh: $name: the loss"; exit 1; }
 }
@@ -205,15 +210,17 @@ tables() {
 		"$tmp/bases"
 	printf '\n### Steps of training under a budget\n\n'
 	echo '| base | budget | tokens | s a step | products, s | reading, s |' \
-		'ratio | read, GB | least, GB | stalled | MB | mapped, MB |' \
-		'loss, first | last |'
-	echo '|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|'
-	awk -F '|' 'NF < 6 { printf "| %s | %s | %s | %s | | | | | | | | | |" \
-		" |\n", $1, $2, $3, $4; next }
+		'ratio | read, GB | least, GB | written | stalled | MB |' \
+		'mapped, MB | loss, first | last |'
+	echo '|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|'\
+'---:|---:|'
+	awk -F '|' 'NF < 6 { printf "| %s | %s | %s | %s |" \
+		" | | | | | | | | | | |\n", $1, $2, $3, $4; next }
 	{ bound = $5 > $6 ? $5 : $6
 	  printf "| %s | %s | %d | %.1f | %.1f | %.1f | %.2f | %.2f | %.2f |" \
-		" %.1f %% | %d | %d | %.3f | %.3f |\n", $1, $2, $3, $4, $5,
-		$6, $4 / bound, $7, $8, 100 * $9, $10, $11, $12, $13 }' \
+		" %.2f | %.1f %% | %d | %d | %.3f | %.3f |\n", $1, $2, $3, $4,
+		$5, $6, $4 / bound, $7, $8, $9, 100 * $10, $11, $12, $13,
+		$14 }' \
 		"$tmp/steps"
 	echo
 }

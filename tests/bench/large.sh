@@ -10,9 +10,9 @@
 # Beside each row stands what bounds it, measured in the same run: the plan's
 # products (with what is computed twice) at the rate of one layer by itself, and
 # the least that has to be read at the disk's rate: 2(N - C) for N bytes of the
-# base and a capacity of C, and what was put away in between. It fails if a loss
-# is not finite or does not fall. Writes the tables of docs/performance.md,
-# between their marks (PAGE: another file).
+# base and a capacity of C, and what a step carries, which takes the place of as
+# much of the base. It fails if a loss is not finite or does not fall. Writes
+# the tables of docs/performance.md, between their marks (PAGE: another file).
 #
 # DIR (default: TMPDIR, or /tmp) needs room for the largest base: 4, 7, 17 and
 # 34 GB; an hour for 65b. All of it is removed at the end, also after Ctrl-C.
@@ -178,9 +178,10 @@ row() { # SHAPE BUDGET TOKENS
 	products=$(calc "$(products "$3" "$(planned recomputed)") * 2 /
 		($before + $after)")
 	read -r seconds first last got put stalled fine <<< "$(log_numbers)"
-	least=$(calc "2 * ($(planned paged) - $(planned page_capacity)) / 1e9")
-	[ "${least#-}" = "$least" ] || least=0
-	least=$(calc "$least + $put")
+	least=$(awk '{ v[$1] = $2 }
+		END { s = 2 * (v["paged"] - v["page_capacity"])
+			print ((s > 0 ? s : 0) + v["carried"]) / 1e9 }' \
+		"$tmp/plan")
 	echo "$name|$seconds|$products|$(calc "$least / ${disk[1]}")|$got|$least|$(
 		)$put|$(calc "$stalled / $seconds")|$(cat "$tmp/mb")|$(
 		cat "$tmp/mb.mapped")|$first|$last" | tee -a "$tmp/steps" >&2

@@ -5,7 +5,8 @@
 # noise goes through quantize-nf4 to a file, and then takes STEPS (3) optimizer
 # steps of peft-step on a batch that repeats, for each of TOKENS (64 512) and
 # BUDGETS (4G 8G 16G). OPTIONS: more of them for peft-step. LAYERS: so many of
-# the shape's, to try things out.
+# the shape's, to try things out. BASES: a folder; what is there as 65b.st is not
+# made anew.
 #
 # Beside each row stands what bounds it, measured in the same run: the plan's
 # products (with what is computed twice) at the rate of one layer by itself, and
@@ -97,7 +98,11 @@ batch() { # TOKENS: a sequence of noise, once a step
 
 quantise() { # SHAPE
 	local start end few=$((layers < 4 ? layers : 4)) alone
-	mapfile -t disk < <(disk_rates)
+	if [ -n "${BASES-}" ] && [ -e "$BASES/$1.st" ]; then
+		ln -s "$(realpath "$BASES/$1.st")" "$tmp/base.st"
+		return
+	fi
+	check_room
 	start=$(now)
 	"$bench/large" --shape "$1" --layers $few > /dev/null
 	end=$(now)
@@ -200,8 +205,7 @@ machine() {
 		"\`$how${LAYERS:+ LAYERS=$LAYERS} make bench-large\`."
 }
 
-tables() {
-	machine
+quantised() {
 	printf '\n### Quantising: the generator through quantize-nf4 to a file\n\n'
 	echo '| base | bf16, GB | NF4, GB | s | GB/s | generator alone |' \
 		'disk: writing, GB/s | reading | MB |'
@@ -209,6 +213,11 @@ tables() {
 	awk -F '|' '{ printf "| %s | %.1f | %.1f | %.0f | %.2f | %.2f | %.2f" \
 		" | %.2f | %d |\n", $1, $2, $3, $4, $2 / $4, $5, $6, $7, $8 }' \
 		"$tmp/bases"
+}
+
+tables() {
+	machine
+	[ ! -s "$tmp/bases" ] || quantised
 	printf '\n### Steps of training under a budget\n\n'
 	echo '| base | budget | tokens | s a step | products, s | reading, s |' \
 		'ratio | read, GB | least, GB | written | stalled | MB |' \
@@ -233,7 +242,7 @@ for length in $lengths; do
 done
 for shape in $shapes; do
 	choose "$shape"
-	check_room
+	mapfile -t disk < <(disk_rates)
 	quantise "$shape"
 	for length in $lengths; do
 		for budget in $budgets; do

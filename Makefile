@@ -37,7 +37,8 @@ ISA_avx512     = $(ISA_avx2) -mavx512f -mavx512bw -mavx512vl -mavx512dq
 ISA_avx512bf16 = $(ISA_avx512) -mavx512bf16
 isa            = $(ISA_$(lastword $(subst _, ,$(notdir $(basename $(1))))))
 # Inner loops are worth more of the compiler's time than the rest.
-opt            = $(if $(findstring libcommon/kernel/,$(1)),-O3)
+KERNEL         = -O3
+opt            = $(if $(findstring libcommon/kernel/,$(1)),$(KERNEL))
 ifdef EMU512
 INC            = -Itests/emu512 -DEMU512 -Wno-psabi
 ISA_avx512     = $(ISA_avx2)
@@ -139,12 +140,18 @@ bench-peers: $(BENCH) all
 bench-large: $(BENCH) all
 	@O=$(O) bash tests/bench/large.sh
 
-# Coverage-guided fuzzing needs clang; make check replays the corpus.
+# Coverage-guided fuzzing needs clang; make check replays the corpus. Kernels
+# read no file, and take a quarter of an hour with sanitizers.
 fuzz:
-	$(MAKE) O=$(O)-fuzz CC=clang HARDEN= CFLAGS='-O1 -g -DFUZZING \
-		-fsanitize=fuzzer-no-link,address,undefined' \
+	$(MAKE) O=$(O)-fuzz CC=clang HARDEN= KERNEL='-O1 -fno-sanitize=all' \
+		CFLAGS='-O1 -g -DFUZZING \
+		-fsanitize=fuzzer-no-link,address,undefined \
+		-fno-sanitize-recover=undefined' \
 		FUZZ_LINK=-fsanitize=fuzzer fuzz-programs
 fuzz-programs: $(FUZZ)
+RUNS = 10000000
+fuzz-run: fuzz
+	O=$(O)-fuzz bash tests/fuzz/run.sh $(RUNS)
 
 INSTALL = install
 bindir  = $(DESTDIR)$(PREFIX)/bin
@@ -172,15 +179,15 @@ uninstall:
 help:
 	@sed -n 's/^# make/make/p' Makefile
 	@echo 'make check-long, check-peers, check-asan, check-emu, check-tsan,'
-	@echo '     check-valgrind, parity, bench, bench-peers, bench-large, fuzz, man, uninstall, clean'
+	@echo '     check-valgrind, parity, bench, bench-peers, bench-large, fuzz,'
+	@echo '     fuzz-run, man, uninstall, clean'
 
 clean:
 	rm -rf $(O)
 
 .PHONY: all tests man deps deps-check check check-long check-peers check-asan \
 	check-emu check-tsan check-valgrind parity demo bench bench-peers \
-	bench-large fuzz \
-	fuzz-programs install uninstall \
+	bench-large fuzz fuzz-programs fuzz-run install uninstall \
 	help clean
 .SECONDARY:
 .DELETE_ON_ERROR:

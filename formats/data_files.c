@@ -10,7 +10,8 @@
 
 static int add(void *ctx, const struct dataset_sample *s)
 {
-	return samples_add(ctx, s->id, s->label, s->n);
+	TRY(samples_add(ctx, s->id, s->label, s->n));
+	return samples_prompt(ctx, (uint32_t)s->prompt);
 }
 
 /* Is it a tensor stream? Only a file can be looked at and read again. */
@@ -48,6 +49,10 @@ static int open_stream(struct data_source *s)
 {
 	char *const paths[] = { (char *)s->path, NULL };
 
+	if (s->o.field)
+		return err_set(E_DATA, "%s: the samples of a stream have no "
+			       "field to choose an adapter by; records do",
+			       s->path);
 	TRY(collect(&s->stream, paths));
 	return s->stream.has_data ? 0 :
 	       err_set(E_DATA, "%s: no data in the stream", s->path);

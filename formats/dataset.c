@@ -172,6 +172,7 @@ int reading_emit(struct reading *r)
 	r->sample = (struct dataset_sample){
 		.id = r->ids.at, .label = r->label, .n = n,
 		.text = r->text.n ? r->text.at : NULL, .number = r->number,
+		.prompt = r->prompt,
 	};
 	r->ready = 1;
 	return 0;
@@ -190,6 +191,7 @@ static const struct dataset_kind *kind_of(json_t *record)
 /* The first record says what kind all are of. */
 static int read_record(struct reading *r, json_t *record)
 {
+	TRY(by_field_number(&r->prompt, r->o->field, record));
 	TRY(columns_apply(&r->columns, record));
 	if (!r->kind) {
 		r->kind = kind_of(record);
@@ -257,6 +259,9 @@ static int start(struct reading *r, const char *path)
 	TRY(choose_form(r, path));
 	if (r->form)
 		return r->form->open(&r->records, &r->in);
+	if (r->o->field)
+		return err_set(E_DATA, "text has no field to choose an adapter "
+			       "by; records have");
 	return r->t ? 0 : err_set(E_DATA, "text needs a tokenizer, and the "
 				  "base has none");
 }

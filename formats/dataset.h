@@ -12,6 +12,7 @@
 #include "formats/chat.h"
 #include "formats/data_gate.h"
 #include "formats/tokenizer.h"
+#include "data/by_field.h"
 #include "data/samples.h"
 
 /* What a file is written in; DATASET_ANY: by its name and its beginning. */
@@ -32,6 +33,7 @@ struct dataset_options {
 	const char *columns;            /* "prompt=question,completion=answer":
 					 * our field=theirs; or NULL */
 	struct data_gate *gate;         /* NULL: no shares are judged */
+	const struct by_field *field;   /* a sample's soft prompt; NULL: none */
 	int again;                      /* the file was read before: it repeats
 					 * itself, and that is meant */
 };
@@ -42,6 +44,7 @@ struct dataset_sample {
 	size_t n;
 	const char *text;       /* rendered, for --show; or NULL */
 	size_t number;          /* from 1, for messages */
+	size_t prompt;          /* of the options' field */
 };
 
 struct reading;

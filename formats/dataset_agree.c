@@ -37,8 +37,9 @@ static int check_marks(const struct chat *c, const struct tokenizer *t,
 		if (tokenizer_id(t, mark) < 0)
 			return err_set(E_DATA, "the template %s writes '%s', "
 				       "which is no token of this tokenizer: "
-				       "choose another with --template",
-				       chat_name(c), mark);
+				       "choose another with --template, or "
+				       "add it with --add-token '%s'",
+				       chat_name(c), mark, mark);
 	}
 	return 0;
 }
@@ -56,7 +57,8 @@ int dataset_agree(const struct chat *c, const struct tokenizer *t)
 	if (tokenizer_id(t, end) < 0)
 		return err_set(E_DATA, "the template %s ends a turn with '%s',"
 			       " which is no token of this tokenizer: choose "
-			       "another with --template", chat_name(c), end);
+			       "another with --template, or add it with "
+			       "--add-token '%s'", chat_name(c), end, end);
 	turn = json_pack("[{s:s,s:s},{s:s,s:s}]", "role", "user", "content",
 			 "a", "role", "assistant", "content", "b");
 	if (!turn)

@@ -88,6 +88,7 @@ static int says_anything(json_t *messages, size_t from)
 
 		if (is_learned(m) &&
 		    (!json_is_string(content) ||
+		     json_object_get(m, "tool_calls") ||
 		     !dataset_blank(json_string_value(content),
 				    json_string_length(content))))
 			return 1;

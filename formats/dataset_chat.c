@@ -44,6 +44,9 @@ static int content_text(struct text *out, json_t *content, size_t number)
 	return 0;
 }
 
+/* The role of a message that is a call: the assistant's, of its own kind. */
+#define CALL "call"
+
 static const char *role_of(const char *name)
 {
 	/* clang-format off */
@@ -52,6 +55,8 @@ static const char *role_of(const char *name)
 		{ "chatgpt", "assistant" }, { "bot", "assistant" },
 		{ "model", "assistant" }, { "ai", "assistant" },
 		{ "observation", "tool" }, { "tool_response", "tool" },
+		{ "function_response", "tool" }, { "function", "tool" },
+		{ "function_call", CALL }, { "tool_call", CALL },
 	};
 	/* clang-format on */
 
@@ -88,7 +93,8 @@ static int get_train(json_t *m, int *train, size_t number)
 static int add_others(json_t *to, json_t *m)
 {
 	static const char *const known[] = { "role", "content", "from", "value",
-					     "train", "training", "weight" };
+					     "train", "training", "weight",
+					     "tool_calls", "function_call" };
 	const char *key;
 	json_t *value;
 
@@ -105,6 +111,44 @@ static int add_others(json_t *to, json_t *m)
 	return 0;
 }
 
+/* What the last message of list says besides its text. */
+static int complete(struct reading *r, json_t *list, json_t *m, json_t *calls,
+		    int train)
+{
+	json_t *to = json_array_get(list, json_array_size(list) - 1);
+
+	if (chat_takes_any(r->chat))
+		TRY(add_others(to, m));
+	if ((calls && json_object_set(to, "tool_calls", calls)) ||
+	    (!train && json_object_set_new(to, "train", json_false())))
+		return err_set(E_NOMEM, "no memory for a record");
+	return 0;
+}
+
+static int append_role(struct reading *r, json_t *list, json_t *m,
+		       const char *role, json_t *content, json_t *calls)
+{
+	size_t number = json_array_size(list) + 1;
+	struct text text = { 0 };
+	int err = 0, train;
+
+	if (calls && !chat_uses(r->chat, "tool_calls"))
+		return err_set(E_DATA, "message %zu calls tools, which the "
+			       "template %s does not render", number,
+			       chat_name(r->chat));
+	TRY(get_train(m, &train, number));
+	if (content && (!json_is_null(content) || !calls))
+		err = content_text(&text, content, number);
+	else if (!calls)
+		err = err_set(E_DATA, "message %zu has no content", number);
+	if (!err)
+		err = append(list, role, text.at ? text.at : "", text.n);
+	if (!err)
+		err = complete(r, list, m, calls, train);
+	text_release(&text);
+	return err;
+}
+
 /* Appends message m, in whichever spelling, to list. */
 static int append_one(struct reading *r, json_t *list, json_t *m, size_t number)
 {
@@ -113,32 +157,19 @@ static int append_one(struct reading *r, json_t *list, json_t *m, size_t number)
 				     json_text(m, "from", NULL));
 	json_t *content = json_object_get(m, columns_from(names, "content",
 							  "content"));
-	struct text text = { 0 };
-	int err = 0, train;
+	json_t *calls;
+	int is_call, err;
 
 	if (!content)
 		content = json_object_get(m, "value");
 	if (!role)
 		return err_set(E_DATA, "message %zu has no role", number);
-	if (json_array_size(json_object_get(m, "tool_calls")) &&
-	    !chat_uses(r->chat, "tool_calls"))
-		return err_set(E_DATA, "message %zu calls tools, which the "
-			       "template %s does not render", number,
-			       chat_name(r->chat));
-	TRY(get_train(m, &train, number));
-	if (!json_is_null(content) || !json_object_get(m, "tool_calls"))
-		err = content_text(&text, content, number);
-	if (!err)
-		err = append(list, role_of(role), text.at ? text.at : "",
-			     text.n);
-	if (!err && chat_takes_any(r->chat))
-		err = add_others(json_array_get(list, json_array_size(list) -
-						1), m);
-	if (!err && !train &&
-	    json_object_set_new(json_array_get(list, json_array_size(list) - 1),
-				"train", json_false()))
-		err = err_set(E_NOMEM, "no memory for a record");
-	text_release(&text);
+	role = role_of(role);
+	is_call = !strcmp(role, CALL);
+	TRY(dataset_calls(&calls, m, is_call ? content : NULL, number));
+	err = is_call ? append_role(r, list, m, "assistant", NULL, calls) :
+			append_role(r, list, m, role, content, calls);
+	json_decref(calls);
 	return err;
 }
 
@@ -152,25 +183,12 @@ static int append_all(struct reading *r, json_t *list, json_t *from)
 	return 0;
 }
 
-/* The record's tools, a list, which may be written as a text. */
 static int set_tools(struct reading *r, json_t *record)
 {
-	json_t *tools = json_incref(json_object_get(record, "tools"));
+	json_t *tools;
 
-	if (json_is_string(tools) && json_string_length(tools)) {
-		json_t *text = tools;
-		int err = json_parse(&tools, json_string_value(text),
-				     json_string_length(text));
-
-		json_decref(text);
-		if (err)
-			return err_at(err, "tools");
-	}
-	if (!json_array_size(tools)) {
-		json_decref(tools);
-		return chat_set(r->chat, "tools", NULL);
-	}
-	if (!chat_uses(r->chat, "tools")) {
+	TRY(dataset_tools(&tools, record));
+	if (tools && !chat_uses(r->chat, "tools")) {
 		json_decref(tools);
 		return err_set(E_DATA, "it has tools, which the template %s "
 			       "does not render", chat_name(r->chat));

@@ -2,7 +2,9 @@
  * A text with spans that carry loss, as ids and labels. The ids are those of
  * the whole text. Where a span begins among them is found by encoding what
  * stands before it: its ids are the first of the whole's, and where they part
- * (a token that reaches over the border) the label begins behind that.
+ * (line feeds at the border are other tokens with what follows, or a token
+ * reaches over the border) lengths say which of the whole's are as long. A
+ * token that reaches over a border carries no loss.
  * Text is encoded in parts that begin with an added token, since nothing
  * reaches over those: so a long conversation takes time in its length.
  */
@@ -22,37 +24,40 @@ static size_t part_end(const struct reading *r, size_t from, size_t span)
 	return r->text.n;
 }
 
-/* How many of the ids from base on are those of text[from, to). */
+/* How many of the ids from base on are those of text[from, to), in *n, and how
+ * many there are with one that reaches over its end, in *over. */
 static int count_before(struct reading *r, size_t from, size_t to, int special,
-			size_t base, size_t *n, int *whole)
+			size_t base, size_t *n, size_t *over)
 {
 	const struct ids *ids = &r->ids;
+	size_t want = 0, have = 0, i;
 
 	r->part.n = 0;
 	TRY(tokenizer_encode(r->t, r->text.at + from, to - from, special,
 			     &r->part));
-	for (*n = 0; *n < r->part.n && base + *n < ids->n; (*n)++)
-		if (ids->at[base + *n] != r->part.at[*n])
+	for (i = 0; i < r->part.n && base + i < ids->n; i++)
+		if (ids->at[base + i] != r->part.at[i])
 			break;
-	*whole = *n == r->part.n;
+	for (size_t k = i; k < r->part.n; k++)
+		want += tokenizer_length(r->t, r->part.at[k]);
+	for (; have < want && base + i < ids->n; i++)
+		have += tokenizer_length(r->t, ids->at[base + i]);
+	*over = i;
+	*n = i - (have > want);
 	return 0;
 }
 
 static int mark(struct reading *r, size_t from, size_t base, int special,
 		const struct span *s)
 {
-	size_t first, end;
-	int whole;
+	size_t first, end = r->ids.n - base, unused;
 
 	if (r->o->train_on_prompt)
 		return 0;
-	TRY(count_before(r, from, s->start, special, base, &first, &whole));
-	if (!whole)
-		first++;
-	end = r->ids.n - base;
+	TRY(count_before(r, from, s->start, special, base, &unused, &first));
 	if (s->end < r->text.n)
 		TRY(count_before(r, from, s->end, special, base, &end,
-				 &whole));
+				 &unused));
 	for (size_t i = base + first; i < base + end && i < r->ids.n; i++)
 		r->label[i] = (int32_t)r->ids.at[i];
 	return 0;

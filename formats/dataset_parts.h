@@ -91,6 +91,7 @@ struct reading {
 	struct span *span;      /* (nspan) of it that carry loss, in order */
 	size_t nspan, span_room;
 	int64_t stop;           /* what ends an answer; -1: nothing */
+	size_t prompt;          /* the record's soft prompt */
 	int empty;              /* there is nothing to learn but an end */
 	struct ids part;        /* where reading_tokenise() works */
 };
@@ -118,6 +119,14 @@ int dataset_read_alpaca(struct reading *r, json_t *record) MUST_CHECK;
 /* Renders messages and tokenises them; from: the first whose answer counts. */
 int dataset_read_talk(struct reading *r, json_t *messages,
 		      size_t from) MUST_CHECK;
+
+/* The calls of tools of message m, a new reference; NULL: it makes none. value:
+ * what a message that is a call says; or NULL. E_DATA: no call. */
+int dataset_calls(json_t **calls, json_t *m, json_t *value,
+		  size_t number) MUST_CHECK;
+
+/* The record's tools, a new reference; NULL: it has none. E_DATA. */
+int dataset_tools(json_t **tools, json_t *record) MUST_CHECK;
 
 /* Is there nothing but white space? */
 int dataset_blank(const char *text, size_t n);

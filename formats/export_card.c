@@ -24,24 +24,32 @@ static void put_yaml(FILE *f, const char *key, json_t *text)
 	free(json);
 }
 
+/* A soft prompt? It has this key, and no rank. */
+static const char tokens[] = "num_virtual_tokens";
+
 static void put_head(FILE *f, json_t *peft)
 {
 	json_t *base = json_object_get(peft, "base_model_name_or_path");
+	int front = json_object_get(peft, tokens) != NULL;
 
 	fputs("---\n", f);
 	if (json_is_string(base))
 		put_yaml(f, "base_model", base);
-	fputs("library_name: peft\npipeline_tag: text-generation\n"
-	      "tags:\n- lora\n---\n\n# LoRA adapter\n\n", f);
+	fprintf(f, "library_name: peft\npipeline_tag: text-generation\n"
+		"%s---\n\n# %s\n\n", front ? "" : "tags:\n- lora\n",
+		front ? "Soft prompt" : "LoRA adapter");
+	fputs(front ? "A soft prompt" : "An adapter", f);
 	if (json_is_string(base)) {
-		fputs("An adapter for ", f);
+		fputs(" for ", f);
 		put_cell(f, json_string_value(base));
-		fputs(": rank ", f);
-	} else {
-		fputs("An adapter: rank ", f);
 	}
-	fprintf(f, "%.0f, alpha %g, at", json_number(peft, "r", 0),
-		json_number(peft, "lora_alpha", 0));
+	if (front)
+		fprintf(f, ": %.0f virtual tokens", json_number(peft, tokens,
+								0));
+	else
+		fprintf(f, ": rank %.0f, alpha %g, at",
+			json_number(peft, "r", 0),
+			json_number(peft, "lora_alpha", 0));
 }
 
 static void put_modules(FILE *f, json_t *peft)

@@ -11,7 +11,9 @@
 #include "formats/export_dense.h"
 #include "formats/export_dir.h"
 #include "formats/peft_config.h"
+#include "formats/peft_front.h"
 #include "formats/peft_kinds.h"
+#include "formats/peft_tokens.h"
 #include "formats/safetensors.h"
 
 struct work {
@@ -27,16 +29,26 @@ struct work {
 	int seen;
 };
 
-/* "model.layers.0.mlp.up_proj.lora_A" in PEFT's words; free it. */
+/* "model.layers.0.mlp.up_proj.lora_A" in PEFT's words; param NULL: a soft
+ * prompt. A bias is its module's own where no adapter stands. Free it. */
 static int peft_name(char **name, const char *ours,
-		     const struct peft_param *param)
+		     const struct peft_param *param, json_t *columns)
 {
-	size_t n = strlen(ours) - strlen(param->ours);
+	size_t n = param ? strlen(ours) - strlen(param->ours) : 0;
+	const char *theirs = param ? param->theirs : NULL;
+
+	if (param && !strcmp(param->ours, ".bias") &&
+	    !json_object_getn(columns, ours, n))
+		theirs = param->ours;
 
 	*name = malloc(n + 64);
 	if (!*name)
 		return err_set(E_NOMEM, "out of memory");
-	sprintf(*name, "base_model.model.%.*s%s", (int)n, ours, param->theirs);
+	if (param)
+		sprintf(*name, "base_model.model.%.*s%s", (int)n, ours,
+			theirs);
+	else
+		strcpy(*name, PEFT_FRONT);
 	return 0;
 }
 
@@ -59,22 +71,23 @@ static int add(struct work *w, const struct tensor *t)
 {
 	enum dtype d = w->o->dtype ? w->o->dtype : DTYPE_F32;
 	const struct peft_param *param = peft_param_ours(w->kind, t->name);
+	int flat = param && param->flat;
 	size_t vector = t->count;
 	char *name;
 	void *data;
 	int err;
 
-	if (!param)
+	if (!param && !(w->kind->front && !strcmp(t->name, w->kind->front)))
 		return err_set(E_DATA, "%s: PEFT has no name for it", t->name);
 	TRY(note_columns(w, t));
-	TRY(peft_name(&name, t->name, param));
+	TRY(peft_name(&name, t->name, param, w->columns));
 	err = safetensors_fits(&w->out, name) ?
 	      export_dense(&data, t, d) :
 	      err_set(E_DATA, "the adapter has too many tensors for one file");
 	if (!err) {
 		err = safetensors_add(&w->out, name, d,
-				      param->flat ? 1 : t->rank,
-				      param->flat ? &vector : t->shape, data);
+				      flat ? 1 : t->rank,
+				      flat ? &vector : t->shape, data);
 		free(data);
 	}
 	free(name);
@@ -93,10 +106,49 @@ static int add_cut(struct work *w)
 	return 0;
 }
 
+static const char *first_module(json_t *rule)
+{
+	return json_string_value(json_array_get(
+		json_object_get(rule, "target_modules"), 0));
+}
+
+/* A recipe's adapter has rules where modules differ in more than ranks and
+ * alphas. */
+static int check_rules(json_t *rules)
+{
+	json_t *first = json_array_get(rules, 0), *rule = first;
+	const char *kind = json_text(first, "kind", "lora");
+	const char *other = kind;
+	size_t i;
+
+	if (!rules)
+		return 0;
+	json_array_foreach(rules, i, rule) {
+		other = json_text(rule, "kind", "lora");
+		if (strcmp(kind, other))
+			break;
+	}
+	if (!rule)
+		rule = json_array_get(rules, 1);
+	if (!first_module(first) || !first_module(rule))
+		return err_set(E_DATA, "the adapter's rules name no modules");
+	if (strcmp(kind, other))
+		return err_set(E_DATA, "%.200s is of the kind %.40s, %.200s "
+			       "of %.40s: PEFT has one kind for all; "
+			       "merge-adapter can merge it",
+			       first_module(rule), other, first_module(first),
+			       kind);
+	return err_set(E_DATA, "%.200s has other options than %.200s, and not "
+		       "in rank and alpha alone: PEFT has them once for all; "
+		       "merge-adapter can merge it", first_module(rule),
+		       first_module(first));
+}
+
 static int take_config(struct work *w, json_t *adapter)
 {
 	const char *name = json_text(adapter, "kind", "lora");
 
+	TRY(check_rules(json_object_get(adapter, "rules")));
 	json_decref(w->adapter);
 	w->adapter = json_deep_copy(adapter);
 	w->kind = peft_kind_find(name);
@@ -145,6 +197,17 @@ static int read_all(struct work *w)
 	return w->out.n ? 0 : err_set(E_DATA, "the adapter has no tensor");
 }
 
+static int write_tokens(struct work *w)
+{
+	json_t *file;
+	int err;
+
+	TRY(peft_tokens_file(&file, w->adapter));
+	err = file ? export_dir_json(&w->dir, "added_tokens.json", file) : 0;
+	json_decref(file);
+	return err;
+}
+
 static int write_texts(struct work *w)
 {
 	json_t *peft;
@@ -184,6 +247,7 @@ static int run(struct work *w, const char *dir)
 	TRY(read_all(w));
 	TRY(safetensors_finish(&w->out));
 	TRY(write_texts(w));
+	TRY(write_tokens(w));
 	return export_dir_commit(&w->dir);
 }
 

@@ -1,4 +1,4 @@
-/* A PEFT adapter directory (LoRA) as an adapter stream */
+/* A PEFT adapter directory as an adapter stream */
 #include "formats/source.h"
 
 #include <stdio.h>
@@ -10,7 +10,9 @@
 #include "formats/foreign.h"
 #include "formats/hf_names.h"
 #include "formats/peft_config.h"
+#include "formats/peft_front.h"
 #include "formats/peft_kinds.h"
+#include "formats/peft_tokens.h"
 #include "formats/safetensors.h"
 
 static const char prefix[] = "base_model.model.";
@@ -40,6 +42,11 @@ static int is_weight(const struct peft_param *param)
 	return !strcmp(param->ours, ".weight");
 }
 
+static int is_bias(const struct peft_param *param)
+{
+	return !strcmp(param->ours, ".bias");
+}
+
 /*
  * Our name of a tensor: module in place of name, *param its parameter.
  * NULL: the tensor is not needed. E_DATA: it is none of a LoRA adapter's.
@@ -53,10 +60,12 @@ static int split(char *name, const struct peft_kind *kind,
 	*param = peft_param_theirs(kind, name);
 	if (*param)
 		cut(name, (*param)->theirs);
-	if (!*param || strstr(name, ".lora_"))
+	if (!*param || strstr(name, ".lora_") ||
+	    (!strcmp((*param)->ours, ".lora_B_bias") && (!kind->also ||
+				strcmp(kind->also, (*param)->ours))))
 		return err_set(E_DATA, "%s: adapters with this tensor are not "
 			       "read yet", name);
-	if (is_weight(*param))
+	if (is_weight(*param) || is_bias(*param))
 		cut(name, ".modules_to_save");
 	return 0;
 }
@@ -66,6 +75,29 @@ static int is_pruned(const struct peft_kind *kind,
 		     const struct safetensors_entry *e)
 {
 	return !strcmp(kind->type, "ADALORA") && !e->bytes;
+}
+
+/* A soft prompt is one tensor. */
+static int fill_front(struct foreign *f, const struct safetensors *s,
+		      size_t file, json_t *peft)
+{
+	const struct safetensors_entry *e = s->entry;
+	struct foreign_item *item;
+
+	if (s->n != 1 || strcmp(e->name, PEFT_FRONT))
+		return err_set(E_DATA, "%zu tensors, of which %s is the first; "
+			       "want " PEFT_FRONT " alone", s->n,
+			       s->n ? e->name : "none");
+	if (!dtype_is_float(e->dtype) || e->rank != 2 || !e->bytes)
+		return err_set(E_DATA, "%s: is no matrix of a float type",
+			       e->name);
+	TRY(peft_front_read(f->meta, peft, e->shape[0], e->shape[1]));
+	TRY(foreign_add(f, peft_kind_of(peft)->front, ROLE_ADAPTER, DTYPE_F32,
+			e->rank, e->shape, &item));
+	item->file = file;
+	item->at = e->at;
+	item->from = e->dtype;
+	return 0;
 }
 
 static int add_tensor(struct foreign *f, const struct safetensors_entry *e,
@@ -92,8 +124,14 @@ static int add_tensor(struct foreign *f, const struct safetensors_entry *e,
 	if (is_weight(param) && !peft_is_saved(saved, module))
 		return err_set(E_DATA, "%s: is not in modules_to_save",
 			       e->name);
+	if (is_bias(param) && !peft_is_saved(saved, module) &&
+	    !strcmp(json_text(peft, "bias", "none"), "none"))
+		return err_set(E_DATA, "%s: \"bias\" says that none is "
+			       "trained", e->name);
 	snprintf(name, sizeof(name), "%s.weight", module);
 	TRY(hf_name_find(&place, NULL, name, 2));
+	if (peft_tokens_is_copy(peft, param->ours, place.role))
+		return 0;
 	snprintf(name, sizeof(name), "%s%s", module, param->ours);
 	TRY(foreign_add(f, name, ROLE_ADAPTER, DTYPE_F32, e->rank, e->shape,
 			&item));
@@ -167,9 +205,10 @@ static int check_pairs(const struct foreign *f, const struct peft_kind *kind)
 }
 
 /* What the tensors add to the configuration: each module's own numbers. */
-static int add_config(struct foreign *f, json_t *peft)
+static int add_config(struct foreign *f, json_t *peft, json_t *added)
 {
 	struct peft_config c;
+	json_t *tokens = json_object();
 	int err = peft_config_begin(&c, peft);
 
 	for (size_t i = 0; i < f->n && !err; i++) {
@@ -179,24 +218,33 @@ static int add_config(struct foreign *f, json_t *peft)
 		strcpy(module, t->name);
 		if (cut(module, ".lora_A") || cut(module, ".lora_embedding_A"))
 			err = peft_config_module(&c, module, t->shape[0]);
+		else if (cut(module, ".trainable_tokens_delta"))
+			err = peft_tokens_module(tokens, peft, module,
+						 t->shape[0]);
 	}
 	if (!err)
 		err = peft_config_end(&c, f->meta);
+	if (!err)
+		err = peft_tokens_read(json_object_get(f->meta, "adapter"),
+				       tokens, added);
+	json_decref(tokens);
 	peft_config_release(&c);
 	return err;
 }
 
 static int fill(struct foreign *f, const struct safetensors *s, size_t file,
-		json_t *peft)
+		json_t *peft, json_t *added)
 {
 	TRY(peft_config_check(peft));
+	if (peft_kind_of(peft)->front)
+		return fill_front(f, s, file, peft);
 	for (size_t i = 0; i < s->n; i++)
 		TRY(add_tensor(f, &s->entry[i], file, peft));
 	if (!f->n)
 		return err_set(E_DATA, "there is no tensor in it");
 	TRY(foreign_sort(f));
 	TRY(check_pairs(f, peft_kind_of(peft)));
-	return add_config(f, peft);
+	return add_config(f, peft, added);
 }
 
 static int open_tensors(struct file *file, const char *dir)
@@ -215,12 +263,14 @@ static int open_dir(void **self, const char *path, struct io_in *in)
 	struct safetensors s = { 0 };
 	struct foreign *f = NULL;
 	struct file file = { 0 };
-	json_t *peft = NULL;
+	json_t *peft = NULL, *added = NULL;
 	size_t index = 0;
 	int err;
 
 	(void)in;
 	err = foreign_json(&peft, path, "adapter_config.json");
+	if (!err && foreign_has(path, "added_tokens.json"))
+		err = foreign_json(&added, path, "added_tokens.json");
 	if (!err)
 		err = open_tensors(&file, path);
 	if (!err)
@@ -230,10 +280,11 @@ static int open_dir(void **self, const char *path, struct io_in *in)
 	if (!err)
 		err = foreign_take(f, &file, &index);
 	if (!err)
-		err = fill(f, &s, index, peft);
+		err = fill(f, &s, index, peft, added);
 	file_close(&file);
 	safetensors_release(&s);
 	json_decref(peft);
+	json_decref(added);
 	if (err)
 		foreign_close(f);
 	else

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "base/digest.h"
-#include "formats/sink.h"
 
 struct gather_base {
 	char *path[2];          /* ends with NULL; borrowed */
@@ -297,6 +296,35 @@ int gather_is_foreign(const struct collected *adapter,
 		if (names_base(record, hex, &same))
 			foreign = !same;
 	return foreign;
+}
+
+static int keep_records(const struct collected *a, struct sink *to)
+{
+	json_t *record;
+	size_t i;
+
+	json_array_foreach(a->provenance, i, record)
+		TRY(sink_keep(to, record));
+	return 0;
+}
+
+int gather_provenance(const struct gather *g, struct sink *to,
+		      const struct opt_program *p, const struct item *item)
+{
+	struct input_digest *in = calloc(g->nadapter + 1, sizeof(*in));
+	int err = in ? 0 : err_set(E_NOMEM, "out of memory");
+
+	for (size_t i = 0; !err && i < g->nadapter; i++) {
+		in[i + 1] = g->input[i];
+		err = keep_records(&g->adapter[i], to);
+	}
+	if (!err) {
+		in[0].kind = item->stream;
+		memcpy(in[0].digest, item->digest, sizeof(in[0].digest));
+		err = sink_provenance(to, p, in, g->nadapter + 1);
+	}
+	free(in);
+	return err;
 }
 
 void gather_release(struct gather *g)

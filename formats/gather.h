@@ -13,6 +13,7 @@
 
 #include "base/opt.h"
 #include "formats/collect.h"
+#include "formats/sink.h"
 
 struct gather_base;
 
@@ -39,6 +40,12 @@ int gather_next(struct gather *g, struct source **from,
  * one of this digest? An imported adapter says nothing. */
 int gather_is_foreign(const struct collected *adapter,
 		      const unsigned char digest[16]);
+
+/* What the adapters were made by, and that p made something of them and of the
+ * base that ends with item. */
+int gather_provenance(const struct gather *g, struct sink *to,
+		      const struct opt_program *p,
+		      const struct item *item) MUST_CHECK;
 
 void gather_release(struct gather *g);
 

@@ -3,9 +3,17 @@
 #include <stdlib.h>
 
 #include "formats/base_pages.h"
+#include "formats/grow.h"
 
-int inputs_collect(struct collection *c, char *const *operands,
-		   const char *extra, uint64_t budget, const char *agent)
+int inputs_grow(struct collection *c, const struct collected *adapter)
+{
+	return grow_base(&c->base,
+			 json_path(adapter->meta, "adapter.added_tokens"));
+}
+
+int inputs_collect_all(struct collection *c, char *const *operands,
+		       const char *const *extra, size_t nextra,
+		       uint64_t budget, const char *agent)
 {
 	static char input[] = "-";
 	size_t n = 0, at = 0;
@@ -14,21 +22,30 @@ int inputs_collect(struct collection *c, char *const *operands,
 
 	while (operands[n])
 		n++;
-	paths = calloc(n + 3, sizeof(*paths));
+	paths = calloc(n + nextra + 2, sizeof(*paths));
 	if (!paths)
 		return err_set(E_NOMEM, "out of memory");
-	if (!n && extra)
+	if (!n && nextra)
 		paths[at++] = input;
 	for (size_t i = 0; i < n; i++)
 		paths[at++] = operands[i];
-	if (extra)
-		paths[at++] = (char *)extra;
+	for (size_t i = 0; i < nextra; i++)
+		paths[at++] = (char *)extra[i];
 	err = budget || agent ? collect_paged(c, paths, budget) :
 				collect(c, paths);
 	if (!err && agent)
 		err = base_pages_share(c->base.pages, agent);
+	for (size_t i = 0; !err && i < c->nadapter; i++)
+		err = inputs_grow(c, &c->adapter[i]);
 	free(paths);
 	return err;
+}
+
+int inputs_collect(struct collection *c, char *const *operands,
+		   const char *extra, uint64_t budget, const char *agent)
+{
+	return inputs_collect_all(c, operands, &extra, extra != NULL, budget,
+				  agent);
 }
 
 int inputs_one_model(const struct collection *c,

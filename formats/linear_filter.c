@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/regex.h"
 #include "weight/plain.h"
 #include "weight/storage.h"
@@ -17,6 +18,11 @@ static int left_alone(const struct work *w, const char *name, int *yes)
 	size_t start, end;
 
 	*yes = 0;
+	if (w->f->wanted) {
+		TRY(w->f->wanted(w->f->ctx, name, yes));
+		*yes = !*yes;
+		return 0;
+	}
 	if (!w->skip)
 		return 0;
 	return regex_search(w->skip, name, strlen(name), 0, yes, &start, &end);
@@ -55,12 +61,39 @@ static int change(void *ctx, struct source *from, const struct item *item,
 	return err;
 }
 
+int linear_filter_config(const struct linear_filter *f, struct source *from,
+			 const struct item *item)
+{
+	const struct tensor *t = item->kind == ITEM_TENSOR ? item->tensor :
+							     NULL;
+	json_t *config;
+	int err;
+
+	if (!f->config || !t || t->role != ROLE_BLOB ||
+	    strcmp(t->name, "file/config.json"))
+		return 0;
+	TRY(source_load(from));
+	err = json_parse(&config, t->part[0].data, t->part[0].bytes);
+	if (err)
+		return err_at(err, "config.json");
+	err = f->config(f->ctx, config);
+	json_decref(config);
+	return err;
+}
+
+static int look(void *ctx, struct source *from, const struct item *item)
+{
+	const struct work *w = ctx;
+
+	return linear_filter_config(w->f, from, item);
+}
+
 int linear_filter_run(struct linear_filter *f, const struct opt_program *p,
 		      char *const *operands, struct pool *pool)
 {
 	struct work w = { f };
 	struct filter all = { .kind = STREAM_BASE, .tensor = change, .ctx = &w,
-			      .required = 1 };
+			      .look = look, .required = 1 };
 	int err;
 
 	if (f->skip)
@@ -74,6 +107,9 @@ const char *linear_filter_text(const struct linear_filter *f, char *buf)
 {
 	if (!f->linear)
 		return "the base has no linear weight: nothing was quantised";
+	if (f->wanted && !f->done)
+		return "the recipe gives no weight to this program: nothing "
+		       "was quantised";
 	if (f->skip && f->done == f->linear && !opt_common.quiet) {
 		snprintf(buf, 200, "--skip %.100s: no linear weight has that "
 			 "in its name", f->skip);

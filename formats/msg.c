@@ -54,13 +54,19 @@ const struct msg_value *msg_root(const struct msg *m)
 	return (const struct msg_value *)&m->unpacked.data;
 }
 
+/* msgpack-c may leave an empty text's pointer NULL. */
+static const char *text_of(const msgpack_object *o)
+{
+	return o->via.str.size ? o->via.str.ptr : "";
+}
+
 int msg_is(const struct msg_value *v, const char *text)
 {
 	const msgpack_object *o = object(v);
 
 	return o && o->type == MSGPACK_OBJECT_STR &&
 	       o->via.str.size == strlen(text) &&
-	       !memcmp(o->via.str.ptr, text, o->via.str.size);
+	       !memcmp(text_of(o), text, o->via.str.size);
 }
 
 const struct msg_value *msg_find(const struct msg_value *v, const char *key)
@@ -137,7 +143,7 @@ int msg_text(const struct msg_value *v, char *buf, size_t room)
 
 	if (!o || o->type != MSGPACK_OBJECT_STR || o->via.str.size >= room)
 		return 1;
-	memcpy(buf, o->via.str.ptr, o->via.str.size);
+	memcpy(buf, text_of(o), o->via.str.size);
 	buf[o->via.str.size] = 0;
 	return 0;
 }
@@ -161,8 +167,8 @@ static json_t *json_of_map(const msgpack_object_map *m)
 	json_t *j = json_object();
 
 	for (uint32_t i = 0; j && i < m->size; i++) {
-		const msgpack_object_str *k = &m->ptr[i].key.via.str;
-		char *key = strndup(k->ptr, k->size);
+		const msgpack_object *k = &m->ptr[i].key;
+		char *key = strndup(text_of(k), k->via.str.size);
 
 		if (!key || json_object_set_new(j, key,
 						json_of(&m->ptr[i].val))) {
@@ -212,7 +218,7 @@ static json_t *json_of(const msgpack_object *o)
 	case MSGPACK_OBJECT_FLOAT64:
 		return json_real(o->via.f64);
 	case MSGPACK_OBJECT_STR:
-		return json_stringn(o->via.str.ptr, o->via.str.size);
+		return json_stringn(text_of(o), o->via.str.size);
 	case MSGPACK_OBJECT_ARRAY:
 		return json_of_array(&o->via.array);
 	case MSGPACK_OBJECT_MAP:
@@ -250,7 +256,8 @@ static int append(void *ctx, const char *at, size_t n)
 		o->at = more;
 		o->room = room;
 	}
-	memcpy(o->at + o->n, at, n);
+	if (n)
+		memcpy(o->at + o->n, at, n);
 	o->n += n;
 	return 0;
 }

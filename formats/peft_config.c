@@ -7,6 +7,7 @@
 
 #include "base/regex.h"
 #include "base/size.h"
+#include "formats/peft_front.h"
 #include "formats/peft_kinds.h"
 
 /* Keys that say nothing about what an adapter computes, and those that are
@@ -23,7 +24,7 @@ static const char *const harmless[] = {
 	"peft_version",
 	"qalora_group_size", "r", "rank_pattern", "revision",
 	"runtime_config", "target_modules", "target_r", "task_type", "tfinal",
-	"tinit", "total_step", "use_rslora",
+	"tinit", "total_step", "trainable_token_indices", "use_rslora",
 };
 
 static int is_set(json_t *v)
@@ -107,12 +108,16 @@ int peft_config_check(json_t *peft)
 	json_t *v;
 
 	if (!json_is_object(peft) || !peft_kind_of(peft))
-		return err_set(E_DATA, "peft_type: %.40s is not read yet, want "
-			       "LORA or ADALORA",
+		return err_set(E_DATA, "peft_type: %.40s is not read, want "
+			       "LORA, ADALORA, PROMPT_TUNING, P_TUNING or "
+			       "PREFIX_TUNING",
 			       json_text(peft, "peft_type", "(none)"));
+	if (peft_kind_of(peft)->front)
+		return peft_front_check(peft);
 	bias = json_text(peft, "bias", "none");
-	if (strcmp(bias, "none"))
-		return err_set(E_DATA, "bias: %.40s is not read yet", bias);
+	if (strcmp(bias, "none") && strcmp(bias, "all") &&
+	    strcmp(bias, "lora_only"))
+		return err_set(E_DATA, "bias: %.40s is not known here", bias);
 	json_object_foreach(peft, key, v)
 		if (!is_harmless(key) && is_set(v))
 			return err_set(E_DATA, "%s: is not known here, and "
@@ -306,7 +311,7 @@ int peft_config_end(struct peft_config *c, json_t *meta)
 	TRY(put(o, "alpha_pattern", json_incref(c->alphas)));
 	TRY(put(o, "modules_to_save",
 		json_is_array(saved) ? sorted(saved) : json_array()));
-	TRY(put(o, "bias", json_string("none")));
+	TRY(put(o, "bias", json_string(json_text(c->peft, "bias", "none"))));
 	return put(o, "base_model_name_or_path",
 		   json_is_string(base) ? json_incref(base) : json_null());
 }

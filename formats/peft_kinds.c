@@ -9,7 +9,11 @@ static const struct peft_kind kinds[] = {
 	{ "adalora", "ADALORA", NULL, 1, ".lora_E" },
 	{ "dora", "LORA", "use_dora", 0, ".lora_magnitude_vector" },
 	{ "qalora", "LORA", "use_qalora", 0, NULL },
+	{ "lora_bias", "LORA", "lora_bias", 0, ".lora_B_bias" },
 	{ "lora", "LORA", NULL, 0, NULL },
+	{ "prompt", "PROMPT_TUNING", NULL, 0, NULL, "prompt.embeddings" },
+	{ "prefix", "PREFIX_TUNING", NULL, 0, NULL, "prompt.keys_values" },
+	{ "prompt", "P_TUNING", NULL, 0, NULL, "prompt.embeddings" },
 };
 
 static const struct peft_param params[] = {
@@ -21,6 +25,11 @@ static const struct peft_param params[] = {
 	{ "ADALORA", ".lora_A", ".lora_A", 0 },
 	{ "ADALORA", ".lora_B", ".lora_B", 0 },
 	{ "ADALORA", ".lora_E", ".lora_E", 0 },
+	{ NULL, ".trainable_tokens_delta",
+	  ".token_adapter.trainable_tokens_delta", 0 },
+	{ "LORA", ".lora_B_bias", ".lora_B.bias", 1 },
+	{ NULL, ".bias", ".base_layer.bias", 1 },
+	{ NULL, ".bias", ".bias", 1 },
 	{ NULL, ".weight", ".weight", 0 },
 };
 

@@ -13,6 +13,8 @@ struct peft_kind {
 	const char *flag;       /* "use_dora"; NULL: none */
 	int cut;                /* what was pruned is not in the file */
 	const char *also;       /* what stands beside lora_A; NULL: no more */
+	const char *front;      /* a soft prompt's only tensor, in our words;
+				 * NULL: it is none */
 };
 
 /* A parameter's ending: ".lora_A" is ".lora_A.weight". */

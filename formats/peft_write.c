@@ -1,6 +1,8 @@
 #include "formats/peft_config.h"
 
+#include "formats/peft_front.h"
 #include "formats/peft_kinds.h"
+#include "formats/peft_tokens.h"
 
 #include <string.h>
 
@@ -115,11 +117,13 @@ int peft_config_write(json_t **peft, json_t *adapter, const char *base,
 			       "written for PEFT");
 	name = base ? json_string(base) :
 	       json_is_string(name) ? json_incref(name) : json_null();
+	if (kind->front)
+		return peft_front_write(peft, kind, adapter, name);
 	*peft = json_pack(
-		"{so sn so ss so sb sb sn sn so so so ss so so sn so ss sb so}",
+		"{so sn so so so sb sb sn sn so so so ss so so sn so ss sb so}",
 		"alpha_pattern", take(adapter, "alpha_pattern", json_object()),
 		"auto_mapping", "base_model_name_or_path", name, "bias",
-		"none", "fan_in_fan_out",
+		take(adapter, "bias", json_string("none")), "fan_in_fan_out",
 		take(adapter, "fan_in_fan_out", json_false()),
 		"inference_mode", 1, "init_lora_weights", 1, "layers_pattern",
 		"layers_to_transform", "lora_alpha",
@@ -135,5 +139,6 @@ int peft_config_write(json_t **peft, json_t *adapter, const char *base,
 		take(adapter, "rslora", json_false()));
 	if (!*peft)
 		return err_set(E_NOMEM, "out of memory");
+	TRY(peft_tokens_write(*peft, adapter));
 	return add_own(kind, *peft, adapter, columns);
 }

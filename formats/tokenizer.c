@@ -5,23 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct tokenizer {
-	struct vocab vocab;
-	const struct model_kind *kind;
-	void *model;
-	struct added_set added;
-	struct steps normalizers, cuts, posts, decoders;
-	size_t nid;             /* largest id + 1 */
-	int64_t bos, eos;
-	char *bos_text, *eos_text, *template;
-	json_t *templates;      /* a list of {name, template} */
-	json_t *special;        /* key: text */
-
-	/* Where encode and decode work. */
-	struct text clean, part, spare;
-	struct pieces pieces;
-};
-
 static const struct model_kind *const models[] = { &model_bpe, NULL };
 
 static int model_parse(struct tokenizer *t, json_t *root)
@@ -40,86 +23,6 @@ static int model_parse(struct tokenizer *t, json_t *root)
 		return err_set(E_DATA, "a model of type '%s' is not known",
 			       type);
 	return t->kind->init(&t->model, &t->vocab, spec);
-}
-
-/* "bos_token": "<s>" or {"content": "<s>"}; *id stays -1 without it. */
-static int named_id(const struct tokenizer *t, json_t *config, const char *key,
-		    int64_t *id, char **text)
-{
-	json_t *value = json_object_get(config, key);
-	const char *name = json_is_object(value) ?
-			   json_text(value, "content", NULL) :
-			   json_string_value(value);
-
-	if (!name)
-		return 0;
-	*id = tokenizer_id(t, name);
-	if (*id < 0)
-		return err_set(E_DATA, "%s '%s' is not in the vocabulary", key,
-			       name);
-	*text = strdup(name);
-	return *text ? 0 : err_set(E_NOMEM, "no memory for %s", key);
-}
-
-/* All of the config's *_token, which templates may name. */
-static int special_parse(struct tokenizer *t, json_t *config)
-{
-	json_t *value;
-	const char *key;
-
-	json_object_foreach(config, key, value) {
-		size_t n = strlen(key);
-
-		if (json_is_object(value))
-			value = json_object_get(value, "content");
-		if (n > 6 && !strcmp(key + n - 6, "_token") &&
-		    json_is_string(value) &&
-		    json_object_set(t->special, key, value))
-			return err_set(E_NOMEM, "no memory for %s", key);
-	}
-	return 0;
-}
-
-/* A text, or a list of {name, template} of which "default" counts. */
-static int template_parse(struct tokenizer *t, json_t *config)
-{
-	json_t *value = json_object_get(config, "chat_template"), *entry;
-	const char *text = json_string_value(value);
-	size_t i;
-
-	json_array_foreach(value, i, entry)
-		if (!strcmp(json_text(entry, "name", ""), "default"))
-			text = json_text(entry, "template", NULL);
-	if (json_is_array(value))
-		t->templates = json_incref(value);
-	if (!text)
-		return 0;
-	t->template = strdup(text);
-	return t->template ? 0 : err_set(E_NOMEM, "no memory for a template");
-}
-
-static int config_parse(struct tokenizer *t, const char *config, size_t size)
-{
-	json_t *root;
-	int err;
-
-	t->bos = t->eos = -1;
-	t->special = json_object();
-	if (!t->special)
-		return err_set(E_NOMEM, "no memory for a tokenizer");
-	if (!config)
-		return 0;
-	TRY(json_parse(&root, config, size));
-	err = named_id(t, root, "bos_token", &t->bos, &t->bos_text);
-	if (!err)
-		err = named_id(t, root, "eos_token", &t->eos,
-			       &t->eos_text);
-	if (!err)
-		err = special_parse(t, root);
-	if (!err)
-		err = template_parse(t, root);
-	json_decref(root);
-	return err;
 }
 
 static int parse(struct tokenizer *t, json_t *root)
@@ -156,7 +59,7 @@ int tokenizer_new(struct tokenizer **out, const char *json, size_t size,
 	if (err) {
 		err = err_at(err, "tokenizer.json");
 	} else {
-		err = config_parse(t, config, config_size);
+		err = tokenizer_configure(t, config, config_size);
 		if (err)
 			err = err_at(err, "tokenizer_config.json");
 	}
@@ -337,6 +240,29 @@ size_t tokenizer_token_size(const struct tokenizer *t, const char *text,
 				NULL;
 
 	return a ? a->content.n : 0;
+}
+
+/* A token of byte fallback, <0xE2>, is one byte. */
+static int is_byte(const char *text, size_t n)
+{
+	static const char hex[] = "0123456789ABCDEF";
+
+	return n == 6 && !memcmp(text, "<0x", 3) && text[5] == '>' &&
+	       memchr(hex, text[3], 16) && memchr(hex, text[4], 16);
+}
+
+size_t tokenizer_length(const struct tokenizer *t, uint32_t id)
+{
+	const struct added *a = added_find(&t->added, id);
+	const struct vocab *v = &t->vocab;
+	const struct span *s = id < v->n ? &v->at[id] : NULL;
+
+	if (a)
+		return a->text.n;
+	if (!s || !v->present[id])
+		return 0;
+	return is_byte(v->text.at + s->start, s->end - s->start) ? 1 :
+	       s->end - s->start;
 }
 
 size_t tokenizer_vocab(const struct tokenizer *t)

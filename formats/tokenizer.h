@@ -48,6 +48,9 @@ int tokenizer_token_at(const struct tokenizer *t, const char *text,
 size_t tokenizer_token_size(const struct tokenizer *t, const char *text,
 			    size_t size);
 size_t tokenizer_vocab(const struct tokenizer *t);      /* largest id + 1 */
+/* Bytes of the normalised text, in the model's own alphabet, that a token
+ * stands for: two encodings of one text have the same sum. */
+size_t tokenizer_length(const struct tokenizer *t, uint32_t id);
 
 /* Ids from tokenizer_config.json; -1: none. */
 int64_t tokenizer_bos(const struct tokenizer *t);

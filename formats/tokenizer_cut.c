@@ -157,7 +157,7 @@ static int punctuation_init(struct step *s, json_t *spec)
 
 static int punctuation(const struct step *s, struct pieces *p)
 {
-	return cut_class(p, (enum behavior)s->mode, unicode_is_punctuation);
+	return cut_class(p, (enum behavior)s->mode, unicode9_is_punctuation);
 }
 
 static int whitespace_split(const struct step *s, struct pieces *p)
@@ -170,7 +170,7 @@ static int bert(const struct step *s, struct pieces *p)
 {
 	(void)s;
 	TRY(cut_class(p, REMOVED, unicode_is_space));
-	return cut_class(p, ISOLATED, unicode_is_punctuation);
+	return cut_class(p, ISOLATED, unicode9_is_punctuation);
 }
 
 static int whitespace_init(struct step *s, json_t *spec)

@@ -2,6 +2,7 @@
 
 #include "base/io.h"
 #include "formats/gguf_files.h"
+#include "formats/grow.h"
 #include "formats/source.h"
 #include "formats/text.h"
 
@@ -23,12 +24,37 @@ struct files {
 	size_t size[NFILE];
 };
 
-static int make(struct tokenizer **t, const struct files *f)
+/* tokenizer.json with more tokens. */
+static int add_tokens(struct files *f, const struct opt_list *tokens)
+{
+	struct text json = { 0 };
+	struct grow_choice c;
+	int err = grow_choose(&c, tokens, f->at[JSON], f->size[JSON]);
+
+	if (!err)
+		err = text_add(&json, f->at[JSON], f->size[JSON]);
+	if (!err)
+		err = grow_tokenizer(&json, c.added);
+	grow_choice_release(&c);
+	if (err) {
+		text_release(&json);
+		return err;
+	}
+	free(f->at[JSON]);
+	f->at[JSON] = json.at;
+	f->size[JSON] = json.n;
+	return 0;
+}
+
+static int make(struct tokenizer **t, struct files *f,
+		const struct opt_list *more)
 {
 	int err;
 
 	if (!f->at[JSON])
 		return err_set(E_DATA, "there is no tokenizer.json");
+	if (more && more->n)
+		TRY(add_tokens(f, more));
 	TRY(tokenizer_new(t, f->at[JSON], f->size[JSON], f->at[CONFIG],
 			  f->size[CONFIG]));
 	if (!f->at[TEMPLATE])
@@ -176,14 +202,15 @@ static int read_files(struct files *f, const char *path)
 	return json ? read_folder(f, path, n, path + n) : read_base(f, path);
 }
 
-int tokenizer_open(struct tokenizer **t, const char *path)
+int tokenizer_open(struct tokenizer **t, const char *path,
+		   const struct opt_list *more)
 {
 	struct files f = { { 0 } };
 	int err = read_files(&f, path);
 
 	*t = NULL;
 	if (!err) {
-		err = make(t, &f);
+		err = make(t, &f, more);
 		if (err)
 			err = err_at(err, "%s", path);
 	}

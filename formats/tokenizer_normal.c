@@ -58,8 +58,8 @@ static int replace(const struct step *s, const struct text *from,
 			 struct text *to)                               \
 	{                                                               \
 		(void)s;                                                \
-		return unicode_normalize(to, UNICODE_##UPPER, from->at, \
-					 from->n);                      \
+		return unicode9_normalize(to, UNICODE_##UPPER,          \
+					  from->at, from->n);           \
 	}
 
 FORM(nfc, NFC)
@@ -110,7 +110,7 @@ static int strip_accents(const struct step *s, const struct text *from,
 	(void)s;
 	for (size_t i = 0, n; i < from->n; i += n) {
 		n = unicode_get(from->at + i, from->n - i, &c);
-		if (!unicode_is_mark(c))
+		if (!unicode9_is_mark(c))
 			TRY(text_add(to, from->at + i, n));
 	}
 	return 0;

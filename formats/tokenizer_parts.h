@@ -178,6 +178,29 @@ const struct added *added_at(const struct added_set *a, int normalized,
 /* By id; NULL: none. */
 const struct added *added_find(const struct added_set *a, uint32_t id);
 
+/* ---- the whole ---- */
+
+struct tokenizer {
+	struct vocab vocab;
+	const struct model_kind *kind;
+	void *model;
+	struct added_set added;
+	struct steps normalizers, cuts, posts, decoders;
+	size_t nid;             /* largest id + 1 */
+	int64_t bos, eos;
+	char *bos_text, *eos_text, *template;
+	json_t *templates;      /* a list of {name, template} */
+	json_t *special;        /* key: text */
+
+	/* Where encode and decode work. */
+	struct text clean, part, spare;
+	struct pieces pieces;
+};
+
+/* Reads a tokenizer_config.json; config NULL: there is none. E_DATA. */
+int tokenizer_configure(struct tokenizer *t, const char *config,
+			size_t size) MUST_CHECK;
+
 /* Runs the normalizers over text; spare is room to work in. */
 int steps_normalize(const struct steps *s, struct text *text,
 		    struct text *spare) MUST_CHECK;

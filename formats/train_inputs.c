@@ -6,6 +6,7 @@
 #include "base/os.h"
 #include "data/split.h"
 #include "formats/base_text.h"
+#include "formats/grow.h"
 
 /* The state that an adapter was left in by a run that is not finished. */
 static json_t *unfinished(const struct collected *c)
@@ -41,6 +42,20 @@ static int check_same(const struct train_inputs *t, const char *key,
 	return 0;
 }
 
+/* The base gets the tokens that the adapter, or the one to come, has. */
+static int add_tokens(struct train_inputs *t, const struct opt_list *tokens)
+{
+	t->tokens = json_object();
+	if (!t->tokens)
+		return err_set(E_NOMEM, "out of memory");
+	if (t->adapter)
+		return inputs_grow(&t->in, t->adapter);
+	if (tokens)
+		TRY(grow_train_all(t->tokens, tokens, &t->in.base.tensors));
+	return grow_base(&t->in.base,
+			 json_object_get(t->tokens, "added_tokens"));
+}
+
 int train_inputs_read(struct train_inputs *t, char *const *operands,
 		      const struct train_files *files)
 {
@@ -54,6 +69,7 @@ int train_inputs_read(struct train_inputs *t, char *const *operands,
 		t->state = unfinished(t->adapter);
 	if (t->adapter && !json_object_get(t->adapter->meta, "adapter"))
 		return err_set(E_DATA, "an adapter without its configuration");
+	TRY(add_tokens(t, files->tokens));
 	return t->state ? check_same(t, "base", "the base",
 				     t->in.base.digest) : 0;
 }
@@ -101,6 +117,7 @@ void train_inputs_release(struct train_inputs *t)
 	collection_release(&t->saved);
 	samples_release(&t->data);
 	samples_release(&t->eval);
+	json_decref(t->tokens);
 }
 
 static int set_digest(json_t *state, const char *key,

@@ -15,6 +15,8 @@ struct train_inputs {
 	const struct collected *adapter; /* to train; NULL: a new one */
 	json_t *state;                  /* its "train" meta, where the run that
 					 * left it goes on; or NULL. Borrowed */
+	json_t *tokens;                 /* what --add-token adds to the
+					 * configuration of a new adapter */
 	struct samples data, eval;
 	unsigned char data_digest[DIGEST_SIZE], eval_digest[DIGEST_SIZE];
 };
@@ -22,6 +24,7 @@ struct train_inputs {
 struct train_files {
 	const char *adapter;            /* beside the operands, or NULL */
 	const char *resume;             /* a checkpoint, if it is there */
+	const struct opt_list *tokens;  /* to add with a new adapter, or NULL */
 	int fresh;                      /* an unfinished adapter's weights only;
 					 * says nothing of a checkpoint */
 	struct data_files data, eval;

@@ -47,6 +47,13 @@ enum unicode_form { UNICODE_NFC, UNICODE_NFD, UNICODE_NFKC, UNICODE_NFKD };
 int unicode_normalize(struct text *out, enum unicode_form form,
 		      const char *text, size_t size) MUST_CHECK;
 
+/* The same as the tokenizers package has them, by tables of Unicode 9
+ * (unicode9.c). */
+int unicode9_is_punctuation(uint32_t c);
+int unicode9_is_mark(uint32_t c);
+int unicode9_normalize(struct text *out, enum unicode_form form,
+		       const char *text, size_t size) MUST_CHECK;
+
 /* Appends text in lower case, character by character. */
 int unicode_lower(struct text *out, const char *text, size_t size) MUST_CHECK;
 

@@ -3,20 +3,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/io.h"
+#include "base/json_lines.h"
 #include "base/opt.h"
 #include "base/os.h"
 #include "base/sig.h"
 #include "formats/base_text.h"
 #include "formats/data_options.h"
-#include "formats/inputs.h"
 #include "infer/model.h"
 #include "infer/require.h"
 #include "infer/task.h"
+#include "tools/adapters.h"
 
-static struct opt_list tasks, data, require;
+static struct opt_list tasks, data, require, adapters;
 static struct data_options reading = DATA_OPTIONS;
-static const char *adapter, *agent, *per_token, *log_samples;
+static const char *agent, *field, *per_token, *log_samples;
 static int compute;
 static struct {
 	const struct task *task;        /* each once, unless a file has it */
@@ -32,8 +32,10 @@ static struct opt own[] = {
 	  "be repeated (loss)" },
 	{ "data", 'd', OPT_LIST, &data, "FILE",
 	  "the task's data, one for each -t; the last serves those left" },
-	{ "adapter", 'A', OPT_TEXT, &adapter, "FILE",
-	  "adapter stream or PEFT directory; as an operand" },
+	{ "adapter", 'A', OPT_LIST, &adapters, "[NAME=]FILE",
+	  "adapter stream or PEFT directory; as an operand; may be repeated" },
+	{ "adapter-field", 0, OPT_TEXT, &field, "NAME",
+	  "several soft prompts: this field of a record names its own" },
 	{ "num-fewshot", 'f', OPT_COUNT, &how.fewshot, "N",
 	  "mc, files: show N records solved before each other" },
 	{ "limit", 'L', OPT_COUNT, &how.limit, "N",
@@ -73,6 +75,12 @@ static const struct opt_program program = {
 "A shell has a builtin of this name, which would swallow the stream: call\n"
 "the program by its path, or as weft-eval.\n"
 "\n"
+"Several adapters (-A NAME=FILE -A NAME=FILE) are measured one after the\n"
+"other, on one base: the answer is then {\"adapters\": {NAME: {...}}}, and\n"
+"what --require says must hold for each. Soft prompts can be measured in one\n"
+"run with --adapter-field: a record is asked with the one that its field\n"
+"names, in one batch with others, to the same bits as alone.\n"
+"\n"
 "loss: the mean loss in nats over the label tokens of the data (-d, or a\n"
 "data stream on the input), with ppl = exp(loss) and the number of tokens.\n"
 "All that tokenize(1) reads is read here.\n"
@@ -104,50 +112,17 @@ static const struct opt_program program = {
 	.without = "log level raw",
 };
 
-/* ---- lines of --per-token and --log-samples ---- */
-
-struct lines {
-	struct io_out out;
-	const char *path;
-};
-
-static int write_line(void *ctx, json_t *o)
-{
-	struct lines *l = ctx;
-	char *text;
-	int err;
-
-	TRY(json_print(&text, o, 0));
-	err = io_out_write(&l->out, text, strlen(text));
-	free(text);
-	return err ? err : io_out_write(&l->out, "\n", 1);
-}
-
-static int lines_open(struct lines *l, const char *path)
-{
-	l->path = path;
-	return path ? io_out_open(&l->out, path, 0) : 0;
-}
-
-static int lines_end(struct lines *l, int err)
-{
-	if (!l->path)
-		return err;
-	if (!err)
-		return io_out_commit(&l->out);
-	io_out_abandon(&l->out);
-	return err;
-}
-
 /* ---- the run ---- */
 
 struct session {
 	struct collection in;
+	struct named named;
+	struct by_field field;
 	struct text_codec *text;
 	int text_err;           /* why there is none */
 	struct model model;
 	struct pool *pool;
-	struct lines per_token, log;
+	struct json_lines per_token, log;
 };
 
 static int read_samples(struct session *s, const char *path,
@@ -159,7 +134,7 @@ static int read_samples(struct session *s, const char *path,
 		.chat_variables = reading.chat_variables,
 		.train_on_prompt = reading.train_on_prompt,
 		.format = reading.format, .columns = reading.columns,
-		.length = how.window,
+		.length = how.window, .field = how.field,
 	};
 	struct dataset_stats stats = { 0 };
 
@@ -173,13 +148,13 @@ static int run_task(struct session *s, size_t number, const char *path,
 	const struct task *t = chosen[number].task;
 	struct task_options o = how;
 	struct samples own_samples = { 0 };
-	struct lines *lines = t->wants_samples || !strcmp(t->name, "ppl")
+	struct json_lines *lines = t->wants_samples || !strcmp(t->name, "ppl")
 				      ? &s->per_token : &s->log;
 	struct task_run run = {
 		.options = &o, .text = s->text, .samples = &own_samples,
 		.program = s->model.program, .pool = s->pool,
 		.result = result, .ctx = lines,
-		.sample = lines->path ? write_line : NULL,
+		.sample = lines->on ? json_lines_add : NULL,
 	};
 	int err = 0;
 
@@ -190,6 +165,9 @@ static int run_task(struct session *s, size_t number, const char *path,
 	o.most_given = opt_given(&program, "max-new-tokens");
 	if (!path && !o.description && !(t->wants_samples && s->in.has_data))
 		return err_set(E_DATA, "no data for task %s: use -d", t->name);
+	if (!path && !o.description && how.field)
+		return err_set(E_USAGE, "--adapter-field: the samples of a "
+			       "stream have no fields; use -d");
 	if (!t->wants_samples && s->text_err)
 		return s->text_err;
 	if (!path && t->wants_samples)
@@ -210,6 +188,37 @@ static int run_tasks(struct session *s, json_t *result)
 
 		TRY(run_task(s, i, path, result));
 	}
+	return 0;
+}
+
+/* All tasks with one adapter after the other. */
+static int run_each(struct session *s, json_t *result)
+{
+	json_t *all = json_object();
+
+	if (json_object_set_new(result, "adapters", all))
+		return err_set(E_NOMEM, "out of memory");
+	for (size_t i = 0; i < s->named.n; i++) {
+		json_t *one = json_object();
+
+		if (json_object_set_new(all, s->named.name[i], one))
+			return err_set(E_NOMEM, "out of memory");
+		TRY(adapters_use(&s->model, &s->named, i));
+		TRY(run_tasks(s, one));
+	}
+	return 0;
+}
+
+static int check_required(json_t *result)
+{
+	json_t *all = json_object_get(result, "adapters"), *one;
+	const char *name;
+
+	json_object_foreach(all, name, one)
+		if (check_required(one))
+			return err_at(E_NO, "%s", name);
+	for (size_t i = 0; !all && i < require.n; i++)
+		TRY(require_check(result, require.at[i]));
 	return 0;
 }
 
@@ -283,44 +292,31 @@ static int check_options(void)
 	return 0;
 }
 
+/* Chosen by a field of the records; or the only one. Several are for
+ * run_each(). */
+static int open_adapters(struct session *s)
+{
+	if (!field)
+		return s->named.n == 1 ?
+		       adapters_use(&s->model, &s->named, 0) : 0;
+	how.field = &s->field;
+	return adapters_by_field(&s->model, &s->named, &s->field, field);
+}
+
 static int open_session(struct session *s, char **operands)
 {
-	const struct collected *a;
-
 	TRY(family_bring(opt_common.arch));
-	TRY(inputs_collect(&s->in, operands, adapter, opt_common.memory,
-			   agent));
-	TRY(inputs_one_model(&s->in, &a));
-	TRY(model_open(&s->model, &s->in.base.tensors, a ? &a->tensors : NULL,
-		       a ? json_object_get(a->meta, "adapter") : NULL));
+	TRY(named_collect(&s->named, &s->in, operands, &adapters,
+			  opt_common.memory, agent));
+	TRY(model_open(&s->model, &s->in.base.tensors, NULL, NULL));
+	TRY(open_adapters(s));
 	program_compute(s->model.program, compute);
 	s->text_err = base_text_open(&s->text, &s->in.base,
 				     reading.chat_template);
 	TRY(pool_new(&s->pool, opt_common.threads ? opt_common.threads
 						  : os_cpus()));
-	TRY(lines_open(&s->per_token, per_token));
-	return lines_open(&s->log, log_samples);
-}
-
-static int print(json_t *result)
-{
-	struct io_out out;
-	char *text;
-	int err;
-
-	TRY(json_print(&text, result, 1));
-	err = io_out_open(&out, opt_common.output, 0);
-	if (!err) {
-		err = io_out_write(&out, text, strlen(text));
-		if (!err)
-			err = io_out_write(&out, "\n", 1);
-		if (err)
-			io_out_abandon(&out);
-		else
-			err = io_out_commit(&out);
-	}
-	free(text);
-	return err;
+	TRY(json_lines_open(&s->per_token, per_token, 1));
+	return json_lines_open(&s->log, log_samples, 1);
 }
 
 static int run(char **operands)
@@ -332,16 +328,18 @@ static int run(char **operands)
 	if (!err)
 		err = open_session(&s, operands);
 	if (!err)
-		err = run_tasks(&s, result);
-	err = lines_end(&s.per_token, err);
-	err = lines_end(&s.log, err);
+		err = s.named.n > 1 && !field ? run_each(&s, result) :
+						run_tasks(&s, result);
+	err = json_lines_end(&s.per_token, err);
+	err = json_lines_end(&s.log, err);
 	if (!err)
-		err = print(result);
-	for (size_t i = 0; i < require.n && !err; i++)
-		err = require_check(result, require.at[i]);
+		err = json_write(opt_common.output, result);
+	if (!err)
+		err = check_required(result);
 	json_decref(result);
 	model_release(&s.model);
 	base_text_free(s.text);
+	named_release(&s.named);
 	collection_release(&s.in);
 	pool_free(s.pool);
 	return err;

@@ -4,20 +4,21 @@
 #include <string.h>
 
 #include "base/io.h"
+#include "base/json_lines.h"
 #include "base/opt.h"
 #include "base/os.h"
 #include "base/sig.h"
 #include "base/size.h"
 #include "formats/base_text.h"
 #include "formats/chat.h"
-#include "formats/inputs.h"
-#include "infer/model.h"
-#include "infer/task.h"
+#include "infer/answer.h"
+#include "tools/adapters.h"
 
-static const char *adapter, *agent, *chat_template, *prompt, *prompt_file;
+static const char *agent, *chat_template, *prompt, *prompt_file, *data, *field;
+static struct opt_list adapters;
 static const char *system_text, *variables;
 static int chat, compute, show_ids;
-static size_t most = 128;
+static size_t most = 128, at_once = 8;
 static struct sampling how = {
 	.temperature = 0, .top_p = 1, .repetition_penalty = 1, .seed = 42,
 };
@@ -26,6 +27,11 @@ static struct opt own[] = {
 	{ "prompt", 'p', OPT_TEXT, &prompt, "TEXT", "what to write on from" },
 	{ "prompt-file", 'f', OPT_TEXT, &prompt_file, "FILE",
 	  "the prompt is the file's text", .alias = "file" },
+	{ "data", 'd', OPT_TEXT, &data, "FILE",
+	  "write for each record, {\"prompt\"} or {\"messages\"}, of a JSON "
+	  "lines file" },
+	{ "batch-size", 'b', OPT_COUNT, &at_once, "N",
+	  "with --data: records that are written for at once" },
 	{ "chat", 0, OPT_FLAG, &chat, NULL,
 	  "the prompt is a user's message, in the model's chat template" },
 	{ "system", 0, OPT_TEXT, &system_text, "TEXT",
@@ -42,8 +48,10 @@ static struct opt own[] = {
 	  "divide the logits of tokens that were there; 1: off",
 	  .alias = "repeat-penalty" },
 	{ "seed", 0, OPT_SEED, &how.seed, "N", "of the draws" },
-	{ "adapter", 'A', OPT_TEXT, &adapter, "FILE",
-	  "adapter stream or PEFT directory; as an operand" },
+	{ "adapter", 'A', OPT_LIST, &adapters, "[NAME=]FILE",
+	  "adapter stream or PEFT directory; as an operand; may be repeated" },
+	{ "adapter-field", 0, OPT_TEXT, &field, "NAME",
+	  "several soft prompts: this field of a record names its own" },
 	{ "template", 0, OPT_TEXT, &chat_template, "NAME",
 	  "chat template instead of the model's: a name, or FILE.jinja",
 	  .alias = "chat-template" },
@@ -62,17 +70,25 @@ static struct opt own[] = {
 static const struct opt_program program = {
 	.name = "generate",
 	.brief = "write on from a prompt",
-	.usage = "-p PROMPT [option ...] [base [adapter]]",
+	.usage = "{-p PROMPT | -d FILE} [option ...] [base [adapter]]",
 	.about =
 "Reads a base, and an adapter where there is one, and prints what the model\n"
 "writes after the prompt, and nothing else. It ends at the model's end of\n"
 "text or turn, or after --max-new-tokens.\n"
 "\n"
+"With --data it writes for each record of a file and prints the record with\n"
+"\"completion\" added, a JSON object a line. -b records are written for at\n"
+"once, which changes no text. Each may have its own soft prompt: -A NAME=FILE\n"
+"for each, and --adapter-field names the field of a record that names it.\n"
+"\n"
 "The same seed gives the same text, on any machine and with any number of\n"
 "threads.",
 	.examples =
 "  generate --chat -p 'Who are you?' nf4.st adapter.st\n"
-"  generate -p 'Once upon a time' -n 40 --temperature 0.8 --top-p 0.95 base.st",
+"  generate -p 'Once upon a time' -n 40 --temperature 0.8 --top-p 0.95 "
+"base.st\n"
+"  generate -d asked.jsonl -A sum=sum.st -A name=name.st \\\n"
+"      --adapter-field task base.st > answered.jsonl",
 	.see = "eval(1), peft-step(1)",
 	.own = own,
 	.shared = opt_shared,
@@ -81,6 +97,8 @@ static const struct opt_program program = {
 
 struct session {
 	struct collection in;
+	struct named named;
+	struct by_field field;
 	struct text_codec *text;
 	struct model model;
 	struct pool *pool;
@@ -213,16 +231,25 @@ static int write_on(struct session *s, const struct text_ids *ids)
 	return err;
 }
 
+static int open_adapters(struct session *s)
+{
+	if (field)
+		return adapters_by_field(&s->model, &s->named, &s->field,
+					 field);
+	if (s->named.n > 1)
+		return err_set(E_USAGE, "%zu adapters: --adapter-field says "
+			       "by which field of --data's records one is "
+			       "chosen", s->named.n);
+	return s->named.n ? adapters_use(&s->model, &s->named, 0) : 0;
+}
+
 static int open_model(struct session *s, char **operands)
 {
-	const struct collected *a;
-
 	TRY(family_bring(opt_common.arch));
-	TRY(inputs_collect(&s->in, operands, adapter, opt_common.memory,
-			   agent));
-	TRY(inputs_one_model(&s->in, &a));
-	TRY(model_open(&s->model, &s->in.base.tensors, a ? &a->tensors : NULL,
-		       a ? json_object_get(a->meta, "adapter") : NULL));
+	TRY(named_collect(&s->named, &s->in, operands, &adapters,
+			  opt_common.memory, agent));
+	TRY(model_open(&s->model, &s->in.base.tensors, NULL, NULL));
+	TRY(open_adapters(s));
 	program_compute(s->model.program, compute);
 	TRY(base_text_open(&s->text, &s->in.base, chat_template));
 	return base_text_chat(s->text) ?
@@ -231,17 +258,55 @@ static int open_model(struct session *s, char **operands)
 
 static int check_options(void)
 {
-	if (!prompt == !prompt_file)
-		return err_set(E_USAGE, "want -p PROMPT or --prompt-file");
+	if (!prompt + !prompt_file + !data != 2)
+		return err_set(E_USAGE, "want one of -p PROMPT, --prompt-file "
+			       "and --data");
+	if (field && !data)
+		return err_set(E_USAGE, "--adapter-field is for --data");
+	if (data && show_ids)
+		return err_set(E_USAGE, "--ids is not for --data");
 	if (system_text && !chat)
 		return err_set(E_USAGE, "--system is for --chat");
 	return sampling_check(&how);
 }
 
+static int answer_prompt(struct session *s)
+{
+	struct text_ids ids = { 0 };
+	int err = read_prompt(s, &ids);
+
+	if (!err)
+		err = io_out_open(&s->out, opt_common.output, 0);
+	if (!err) {
+		err = write_on(s, &ids);
+		if (err)
+			io_out_abandon(&s->out);
+		else
+			err = io_out_commit(&s->out);
+	}
+	free(ids.at);
+	return err;
+}
+
+static int answer_data(struct session *s)
+{
+	const struct answer_options o = {
+		.data = data, .field = field ? &s->field : NULL, .how = how,
+		.most = most, .at_once = at_once, .system = system_text,
+		.chat = chat, .memory = opt_common.memory,
+	};
+	struct json_lines lines;
+	int err;
+
+	TRY(json_lines_open(&lines, opt_common.output, 0));
+	err = answer_all(s->model.program, s->pool, s->text, &o,
+			 json_lines_add, &lines);
+	return json_lines_end(&lines, err);
+}
+
 static int run(char **operands)
 {
 	struct session s = { 0 };
-	struct text_ids ids = { 0 };
 	int err = check_options();
 
 	if (!err)
@@ -250,21 +315,12 @@ static int run(char **operands)
 		err = pool_new(&s.pool, opt_common.threads
 				? opt_common.threads : os_cpus());
 	if (!err)
-		err = read_prompt(&s, &ids);
-	if (!err)
-		err = io_out_open(&s.out, opt_common.output, 0);
-	if (!err) {
-		err = write_on(&s, &ids);
-		if (err)
-			io_out_abandon(&s.out);
-		else
-			err = io_out_commit(&s.out);
-	}
-	free(ids.at);
+		err = data ? answer_data(&s) : answer_prompt(&s);
 	free(s.id);
 	free(s.prompt_text);
 	model_release(&s.model);
 	base_text_free(s.text);
+	named_release(&s.named);
 	collection_release(&s.in);
 	pool_free(s.pool);
 	return err;

@@ -10,8 +10,11 @@
 #include "base/par.h"
 #include "base/sig.h"
 #include "formats/collect.h"
+#include "formats/grow.h"
 #include "formats/sink.h"
+#include "formats/soft_text.h"
 #include "train/begin.h"
+#include "train/recipe.h"
 
 static struct adapter_choice choice = ADAPTER_CHOICE;
 static const char *from;
@@ -51,6 +54,9 @@ static const struct opt_program program = {
 	"--modules-to-save trains a module's own weight (embed_tokens, "
 	"lm_head, a linear layer); a copy of it in f32 travels in the "
 	"adapter.\n\n"
+	"--add-token trains a token's row of the embedding (and of a head of "
+	"its own); one that the vocabulary lacks is added by whatever reads "
+	"base and adapter together. The base is passed on as it is.\n\n"
 	"METHODS. --method dora trains each row's length apart from its "
 	"direction, --method adalora lets modules lose ranks while they are "
 	"trained (adalora-prune(1)). --init gaussian draws A from a normal "
@@ -63,6 +69,16 @@ static const struct opt_program program = {
 	"a scale, so that the update merges into the zeros and the base stays "
 	"as small as it is. --method iec adds IR-QLoRA's elastic connection: "
 	"means of the inputs beside A, and its outputs, repeated, beside B.\n\n"
+	"SOFT PROMPTS. --method prompt makes --virtual-tokens rows that stand "
+	"before every text as if they were embeddings of tokens; they begin as "
+	"rows of the vocabulary that are drawn, as the tokens of "
+	"--prompt-init-text, or (--prompt-init random) uniform within 0.5. "
+	"--method prefix makes as many keys and values for every layer's "
+	"attention, near zero at first. They have no rank, and stand at no "
+	"module.\n\n"
+	"With --recipe a file gives each module its own method and options: "
+	"docs/methods.md has the form. It tells the quantisers their part "
+	"too.\n\n"
 	"With --from the adapter is an old one's copy, without the state of "
 	"its training: its next training is a new one. The options that say "
 	"what the adapter is are then errors.\n\n"
@@ -88,6 +104,11 @@ struct work {
 	struct begin begin;
 	struct adapter_set set;
 	struct collection old;          /* --from */
+	struct collected files;         /* the base's, for a prompt's text */
+	int has_text;
+	struct grow_choice tokens;      /* --add-token */
+	struct grow grow;
+	size_t vocab;
 	struct source *in;
 	struct sink *out;
 	struct pool *pool;
@@ -96,18 +117,95 @@ struct work {
 
 /* ---- the inputs ---- */
 
+/* Side files, of which the tokenizer is wanted; then, before the first weight,
+ * the tokens of the text that a soft prompt begins as. */
+static int read_text(struct work *w, const struct item *item)
+{
+	struct tensor copy;
+	int err;
+
+	if (!choice.prompt_text || w->has_text)
+		return 0;
+	if (item->tensor->role != ROLE_BLOB) {
+		w->has_text = 1;
+		return soft_text(w->config, &w->files, choice.prompt_text);
+	}
+	TRY(source_load(w->in));
+	err = tensor_copy(&copy, item->tensor);
+	if (!err)
+		err = tensor_set_take(&w->files.tensors, &copy);
+	tensor_release(&copy);
+	return err;
+}
+
+/* Files of the base that say which tokens are new. */
+static int read_file(struct work *w, const struct tensor *t)
+{
+	int config = !strcmp(t->name, "file/config.json");
+
+	if (!choice.token.n || from || t->role != ROLE_BLOB ||
+	    (!config && strcmp(t->name, "file/tokenizer.json")))
+		return 0;
+	TRY(source_load(w->in));
+	if (!config)
+		return grow_choose(&w->tokens, &choice.token, t->part[0].data,
+				   t->part[0].bytes);
+	w->vocab = grow_vocab(t->part[0].data, t->part[0].bytes);
+	return 0;
+}
+
+/* Are the tokens' rows in this tensor? Then the adapter trains them. The base
+ * is as it was, and whoever reads both adds the tokens to it. */
+static int has_tokens(struct work *w, const struct tensor *t)
+{
+	if (!w->tokens.ids || !w->vocab)
+		return 0;
+	w->grow.added = w->tokens.added;
+	grow_from(&w->grow, w->vocab);
+	return grow_train(&w->tokens, w->config, t, w->vocab);
+}
+
+static int begin_grown(struct work *w, const struct tensor *t,
+		       struct tensor *changed)
+{
+	struct tensor copy;
+	int err = tensor_copy(&copy, t);
+
+	if (!err)
+		err = grow_tensor(&w->grow, &copy);
+	if (!err)
+		err = begin_take(&w->begin, &copy, changed);
+	tensor_release(&copy);
+	return err;
+}
+
 /* A base's tensor that the adapter's first values depend on, or change. */
 static int take(struct work *w, const struct item *item)
 {
-	struct tensor changed;
+	struct tensor changed = { 0 };
 	int err;
 
 	TRY(source_load(w->in));
-	TRY(begin_take(&w->begin, item->tensor, &changed));
+	if (w->grow.was && grow_wants(&w->grow, item->tensor))
+		TRY(begin_grown(w, item->tensor, &changed));
+	else
+		TRY(begin_take(&w->begin, item->tensor, &changed));
 	err = only ? 0 : changed.name ? sink_tensor(w->out, &changed) :
 					sink_pass(w->out, w->in, item);
 	tensor_release(&changed);
 	return err;
+}
+
+/* Meets a tensor of the base; load: take() wants it. */
+static int meet(struct work *w, const struct tensor *t, int *load)
+{
+	struct tensor site = *t; /* as large as it will be */
+
+	TRY(read_file(w, t));
+	TRY(has_tokens(w, t));
+	if (w->grow.was && t->role != ROLE_BLOB && grow_wants(&w->grow, t))
+		site.shape[0] = w->grow.rows;
+	return begin_look(&w->begin, &site, load);
 }
 
 static int look(struct work *w, const struct item *item)
@@ -118,8 +216,10 @@ static int look(struct work *w, const struct item *item)
 		w->nbase += item->kind == ITEM_HEAD;
 		if (w->nbase > 1)
 			return err_set(E_DATA, "two bases on the input");
+		if (item->kind == ITEM_TENSOR && !from)
+			TRY(read_text(w, item));
 		if (item->kind == ITEM_TENSOR)
-			TRY(begin_look(&w->begin, item->tensor, &load));
+			TRY(meet(w, item->tensor, &load));
 		if (load && !from)
 			return take(w, item);
 	}
@@ -150,6 +250,13 @@ static int make(struct work *w)
 {
 	const struct collected *old = w->old.adapter;
 
+	if (!from && choice.token.n &&
+	    !json_object_get(w->config, "trainable_token_indices"))
+		return err_set(E_DATA, "--add-token: the base has no "
+			       "tokenizer.json, config.json or embedding that "
+			       "fits them");
+	if (!from && choice.recipe)
+		TRY(recipe_fits(choice.recipe, &w->begin.sites));
 	if (!from)
 		return begin_end(&w->begin, &w->set);
 	if (w->old.nadapter != 1)
@@ -237,7 +344,8 @@ static int run(struct work *w, char *const *operands)
 	char *paths[] = { (char *)from, NULL };
 
 	TRY(family_bring(opt_common.arch));
-	TRY(adapter_choice_config(&w->config, &choice));
+	TRY(recipe_take(&choice.recipe));
+	TRY(recipe_config(&w->config, &choice, &program, NULL));
 	TRY(settle(w));
 	if (from) {
 		TRY(check_from());
@@ -276,6 +384,8 @@ int main(int argc, char **argv)
 	begin_release(&w.begin);
 	pool_free(w.pool);
 	collection_release(&w.old);
+	tensor_set_release(&w.files.tensors);
+	grow_choice_release(&w.tokens);
 	json_decref(w.config);
 	return err;
 }

@@ -4,94 +4,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arch/soft_model.h"
 #include "arch/untie.h"
-#include "base/opt.h"
 #include "base/os.h"
 #include "base/par.h"
 #include "base/sig.h"
 #include "formats/data_files.h"
 #include "formats/gather.h"
+#include "formats/prompt_rows.h"
 #include "formats/sink.h"
 #include "infer/verify.h"
 #include "train/run_log.h"
-#include "quant/requant.h"
+#include "tools/merge_adapter.h"
 
 static const enum dtype dtypes[] = { 0, DTYPE_F32, DTYPE_BF16, DTYPE_F16 };
-static struct opt_list adapters, scales, data;
-static int dtype, requantise, bnb = QUANT_CPU, peft_safe;
-static size_t verify;
-static double tolerance;
-static uint64_t seed = 42;
-
-static struct opt own[] = {
-	{ "adapter", 'A', OPT_LIST, &adapters, "FILE",
-	  "an adapter stream or PEFT directory; may be repeated" },
-	{ "scale", 0, OPT_LIST, &scales, "X",
-	  "how much of the update: one number for all adapters or one each (1)",
-	  .flags = OPT_RECORD },
-	{ "dtype", 0, OPT_CHOICE, &dtype, "TYPE",
-	  "type of the merged model; keep: what each tensor was, or was "
-	  "quantised from", .choices = "keep|f32|bf16|f16",
-	  .flags = OPT_RECORD },
-	{ "requantise", 0, OPT_FLAG, &requantise, NULL,
-	  "quantise what was quantised again, and say what that loses",
-	  .alias = "requantize", .flags = OPT_RECORD },
-	{ "bnb", 0, OPT_CHOICE, &bnb, "RULE",
-	  "with --requantise: bitsandbytes' bytes on the CPU or in CUDA",
-	  .choices = "cpu|cuda", .flags = OPT_RECORD },
-	{ "peft-safe", 0, OPT_FLAG, &peft_safe, NULL,
-	  "round the update before it is added, as PEFT's safe_merge",
-	  .alias = "safe-merge", .flags = OPT_RECORD },
-	{ "verify", 0, OPT_COUNT, &verify, "N",
-	  "run N tokens through base and adapters, and through the result; "
-	  "holds both in memory" },
-	{ "data", 'd', OPT_LIST, &data, "FILE",
-	  "--verify: its tokens rather than random ones" },
-	{ "tolerance", 0, OPT_REAL, &tolerance, "X",
-	  "--verify: largest relative RMS of the logits' differences; 0: by "
-	  "the type of the result" },
-	{ "seed", 0, OPT_SEED, &seed, "N", "--verify: of the random tokens" },
-	{ 0 }
-};
-
-static const struct opt_program program = {
-	.name = "merge-adapter",
-	.brief = "fold adapters into the model that they were trained on",
-	.usage = "[option ...] [base or adapter ...]",
-	.about =
-	"Reads a base and one or more adapters, in any order, and writes the "
-	"merged base, which needs no adapter: W + scale (alpha / r) B A for "
-	"LoRA, the trained weight itself for a module that was trained whole, "
-	"rounded once. One tensor of a base is in memory at a time.\n\n"
-	"A quantised base is dequantised: an adapter that was trained on 4-bit "
-	"weights belongs to these, not to the weights that they were made "
-	"from (a warning says when a base is not the adapter's). --requantise "
-	"quantises the merged weights again. This loses part of the update; a "
-	"line for each tensor on standard error says how much is left:\n\n"
-	"  delta      size of the update (Frobenius norm)\n"
-	"  survived   share that is left in the update's direction; 1: all\n"
-	"  error      size of what is wrong afterwards, in units of delta\n\n"
-	"QA-LoRA's adapter goes into the zeros of a base of quantize-int(1): "
-	"codes and scales stay, nothing is lost. --dtype makes it dense.\n\n"
-	"When head and embedding are one tensor and an adapter changes one, "
-	"the merged model has two, and tie_word_embeddings is false.\n\n"
-	"--verify runs both models, as they were read and as they are written, "
-	"over the same tokens and compares the logits; when they differ by "
-	"more than the tolerance, nothing is published and the status is 1. By "
-	"default the tolerance is 1e-4 for f32 and merged zeros, 0.01 for f16, "
-	"0.05 for bf16 and 0.5 with --requantise.",
-	.examples =
-	"merge-adapter -A adapter.st base.st -o merged.st\n"
-	"cat base.nf4.st adapter.st | merge-adapter | st-export --to hf out\n"
-	"merge-adapter --requantise base.nf4.st adapter/ > merged.nf4.st",
-	.see = "LoRA, arXiv:2106.09685; peft-step(1), st-export(1), st(5)",
-	.own = own,
-	.shared = opt_shared, .without = "memory",
-};
 
 struct work {
 	struct gather in;
 	struct merger merger;
+	json_t *added;          /* tokens of all adapters */
+	struct grow grow;
+	struct prompt_rows prompt; /* a soft prompt, which is merged alone */
 	struct untie untie;
 	struct verify verify;
 	struct pool *pool;
@@ -103,19 +36,33 @@ struct work {
 
 /* ---- adapters ---- */
 
-static int read_scale(double *x, size_t i)
+/* A prompt becomes tokens; what is in a layer's attention can be nothing. */
+static int take_front(struct work *w, struct collected *a,
+		      const struct adapter_kind *kind)
 {
-	const char *text;
-	char *end;
+	if (kind != &adapt_prompt)
+		return err_set(E_CONFIG, "a %s is keys and values of every "
+			       "layer, which no weight of a model can hold; "
+			       "--method prompt can be merged, and st-export "
+			       "--to peft takes both", kind->name);
+	TRY(check_prompt_options(w->in.nadapter));
+	w->merger.parts = 1;
+	return prompt_rows_open(&w->prompt, &a->tensors);
+}
 
-	*x = 1;
-	if (!scales.n)
-		return 0;
-	text = scales.at[scales.n == 1 ? 0 : i];
-	*x = strtod(text, &end);
-	if (end == text || *end || !isfinite(*x))
-		return err_set(E_USAGE, "--scale %s: not a number", text);
-	return 0;
+static int take_adapter(struct work *w, struct collected *a, float scale)
+{
+	json_t *config = json_object_get(a->meta, "adapter");
+	const struct adapter_kind *kind =
+		adapter_kind_find(json_text(config, "kind", "lora"));
+
+	if (!config)
+		return err_set(E_DATA, "an adapter stream without its "
+			       "\"adapter\" meta");
+	if (kind && kind->front)
+		return take_front(w, a, kind);
+	TRY(grow_join(w->added, json_object_get(config, "added_tokens")));
+	return merger_add(&w->merger, &a->tensors, json_incref(config), scale);
 }
 
 static int take_adapters(struct work *w)
@@ -124,16 +71,10 @@ static int take_adapters(struct work *w)
 		return err_set(E_USAGE, "%zu values of --scale for %zu "
 			       "adapters", scales.n, w->in.nadapter);
 	for (size_t i = 0; i < w->in.nadapter; i++) {
-		struct collected *a = &w->in.adapter[i];
-		json_t *config = json_object_get(a->meta, "adapter");
 		double scale;
 
-		if (!config)
-			return err_set(E_DATA, "an adapter stream without its "
-				       "\"adapter\" meta");
 		TRY(read_scale(&scale, i));
-		TRY(merger_add(&w->merger, &a->tensors, json_incref(config),
-			       (float)scale));
+		TRY(take_adapter(w, &w->in.adapter[i], (float)scale));
 	}
 	w->merger.dtype = dtypes[dtype];
 	w->merger.all = dtype != 0;
@@ -207,13 +148,20 @@ static int put_merged(struct work *w, const struct tensor *from)
 	return err;
 }
 
+/* A prompt changes no weight but the vocabulary's. */
+static int stays_quantised(const struct work *w)
+{
+	return requantise || (w->prompt.p && !w->merger.all);
+}
+
 /* Is there anything to do to this tensor? */
 static int is_changed(const struct work *w, const struct tensor *t)
 {
 	if (merger_changes(&w->merger, t->name))
 		return 1;
 	if (!tensor_is_plain(t))
-		return !requantise && !merger_keeps_codes(&w->merger, t);
+		return !stays_quantised(w) &&
+		       !merger_keeps_codes(&w->merger, t);
 	return w->merger.all && dtype_is_float(t->dtype) &&
 	       merger_dtype(&w->merger, t) != t->dtype;
 }
@@ -226,10 +174,12 @@ static int pass_tensor(struct work *w, struct source *from,
 	return verify ? verify_both(&w->verify, item->tensor) : 0;
 }
 
-static int put_config(struct work *w, struct source *from, struct tensor *blob)
+/* A file that changes, but for what else untie_config() has to do to it. */
+static int put_file(struct work *w, struct tensor *blob)
 {
-	TRY(source_load(from));
-	TRY(untie_config(&w->untie, &w->merger, blob, !requantise));
+	if (!strcmp(blob->name, "file/config.json"))
+		TRY(untie_config(&w->untie, &w->merger, blob,
+				 !stays_quantised(w)));
 	TRY(sink_tensor(w->to, blob));
 	return verify ? verify_both(&w->verify, blob) : 0;
 }
@@ -238,17 +188,80 @@ static int put_tensor(struct work *w, struct source *from,
 		      const struct item *item)
 {
 	struct tensor *t = item->tensor;
-	int changed = is_changed(w, t);
+	int grows = grow_wants(&w->grow, t);
+	int file = t->role == ROLE_BLOB;
+	int changed = grows || is_changed(w, t) ||
+		      (file && !strcmp(t->name, "file/config.json"));
 
-	if (t->role == ROLE_BLOB && !strcmp(t->name, "file/config.json"))
-		return put_config(w, from, t);
 	if (changed || verify || untie_changes(&w->untie, t))
 		TRY(source_load(from));
+	if (grows)
+		TRY(grow_tensor(&w->grow, t));
+	if (changed && file)
+		return put_file(w, t);
 	TRY(untie_tensor(&w->untie, &w->merger, t));
 	if (!changed)
 		return pass_tensor(w, from, item);
 	TRY(put_merged(w, t));
 	return verify ? verify_before(&w->verify, t) : 0;
+}
+
+/* ---- a prompt ---- */
+
+static int begin_prompt(struct work *w)
+{
+	struct tensor_set *files = &w->prompt.files;
+	double scale;
+
+	TRY(soft_model_scale(&scale, files));
+	TRY(prompt_rows_begin(&w->prompt, (float)scale));
+	for (size_t i = 0; i < files->n; i++)
+		TRY(put_file(w, &files->at[i]));
+	if (!opt_common.quiet)
+		fprintf(stderr, "%s: %zu more tokens; a text begins with %s, "
+			"as chat templates do\n", program.name,
+			tensor_rows(w->prompt.p), w->prompt.text);
+	return 0;
+}
+
+static int put_prompted(struct work *w, struct tensor *t)
+{
+	TRY(prompt_rows_put(&w->prompt, t));
+	return put_merged(w, t);
+}
+
+/* Files wait for the first weight. */
+static int put_beside_prompt(struct work *w, struct source *from,
+			     const struct item *item)
+{
+	struct tensor *t = item->tensor;
+
+	if (t->role == ROLE_BLOB && !w->prompt.begun) {
+		TRY(source_load(from));
+		return prompt_rows_hold(&w->prompt, t);
+	}
+	if (!w->prompt.begun)
+		TRY(begin_prompt(w));
+	if (!prompt_rows_wants(&w->prompt, t))
+		return put_tensor(w, from, item);
+	TRY(source_load(from));
+	TRY(untie_tensor(&w->untie, &w->merger, t));
+	return put_prompted(w, t);
+}
+
+/* A head of its own, where the base has none. */
+static int put_head(struct work *w)
+{
+	const struct tensor *head = untie_head(&w->untie);
+	struct tensor copy;
+	int err;
+
+	if (!head || !w->prompt.p)
+		return head ? put_merged(w, head) : 0;
+	TRY(tensor_copy(&copy, head));
+	err = put_prompted(w, &copy);
+	tensor_release(&copy);
+	return err;
 }
 
 /* ---- --verify ---- */
@@ -286,48 +299,30 @@ static int check_result(struct work *w)
 static int put_end(struct work *w, struct source *from,
 		   const struct item *item)
 {
-	size_t n = w->in.nadapter;
-	struct input_digest *in = calloc(n + 1, sizeof(*in));
-	int err = in ? 0 : err_set(E_NOMEM, "out of memory");
-
-	for (size_t i = 0; !err && i < n; i++) {
-		json_t *record;
-		size_t k;
-
-		in[i + 1] = w->in.input[i];
-		if (!opt_common.quiet &&
-		    gather_is_foreign(&w->in.adapter[i], item->digest))
+	for (size_t i = 0; i < w->in.nadapter && !opt_common.quiet; i++)
+		if (gather_is_foreign(&w->in.adapter[i], item->digest))
 			fprintf(stderr, "%s: warning: adapter %zu was made "
 				"for another base\n", program.name, i + 1);
-		json_array_foreach(w->in.adapter[i].provenance, k, record)
-			if (!err)
-				err = sink_keep(w->to, record);
-	}
-	if (!err) {
-		in[0].kind = item->stream;
-		memcpy(in[0].digest, item->digest, sizeof(in[0].digest));
-		err = sink_provenance(w->to, &program, in, n + 1);
-	}
-	free(in);
-	return err ? err : sink_pass(w->to, from, item);
+	TRY(gather_provenance(&w->in, w->to, &program, item));
+	return sink_pass(w->to, from, item);
 }
 
 static int put_item(struct work *w, struct source *from,
 		    const struct item *item)
 {
-	const struct tensor *head;
-
 	switch (item->kind) {
 	case ITEM_HEAD:
 		untie_release(&w->untie);
+		prompt_rows_release(&w->prompt);
 		verify_release(&w->verify);
+		w->grow = (struct grow){ .added = w->added };
 		return sink_pass(w->to, from, item);
 	case ITEM_TENSOR:
-		return put_tensor(w, from, item);
+		return w->prompt.p ? put_beside_prompt(w, from, item) :
+				     put_tensor(w, from, item);
 	case ITEM_END:
-		head = untie_head(&w->untie);
-		if (head)
-			TRY(put_merged(w, head));
+		TRY(prompt_rows_end(&w->prompt));
+		TRY(put_head(w));
 		if (verify)
 			TRY(check_result(w));
 		return put_end(w, from, item);
@@ -361,6 +356,9 @@ static int run(struct work *w, char *const *operands)
 						    os_cpus()));
 	TRY(family_bring(opt_common.arch));
 	TRY(gather(&w->in, &adapters, operands));
+	w->added = json_array();
+	if (!w->added)
+		return err_set(E_NOMEM, "out of memory");
 	TRY(take_adapters(w));
 	TRY(run_log_open(&w->log, opt_common.log, 0));
 	o.level = opt_common.raw ? 0 : (int)opt_common.level;
@@ -391,8 +389,10 @@ int main(int argc, char **argv)
 	if (err)
 		fprintf(stderr, "%s: %s\n", program.name, err_text());
 	untie_release(&w.untie);
+	prompt_rows_release(&w.prompt);
 	verify_release(&w.verify);
 	merger_release(&w.merger);
+	json_decref(w.added);
 	gather_release(&w.in);
 	pool_free(w.pool);
 	return err;

@@ -6,13 +6,16 @@
 
 #include "adapt/spec.h"
 #include "arch/family.h"
+#include "arch/soft_model.h"
 #include "base/os.h"
 #include "base/sig.h"
 #include "base/size.h"
+#include "formats/soft_text.h"
 #include "formats/through.h"
 #include "formats/train_inputs.h"
 #include "train/profile.h"
 #include "train/progress.h"
+#include "train/recipe.h"
 #include "train/run_log.h"
 #include "train/run_options.h"
 #include "tools/peft_step.h"
@@ -39,7 +42,7 @@ static int read_inputs(struct work *w, char *const *operands)
 	struct train_files files = {
 		.adapter = adapter, .resume = resume, .fresh = fresh,
 		.eval = { eval_data.at, eval_data.n, NULL, 0 },
-		.split = reading.split, .agent = agent,
+		.split = reading.split, .tokens = &choice.token, .agent = agent,
 		.budget = size_max(opt_common.memory, how.page_memory),
 	};
 	struct dataset_stats stats = { 0 };
@@ -92,8 +95,14 @@ static int settle_options(struct work *w)
 static int make_adapter(struct work *w)
 {
 	json_t *config;
-	int err = adapter_choice_config(&config, &choice);
+	int err = recipe_config(&config, &choice, &program, w->in.tokens);
 
+	if (!err && choice.recipe)
+		err = recipe_fits(choice.recipe, &w->sites);
+	if (!err)
+		err = soft_model_of(config, &w->in.in.base.tensors);
+	if (!err)
+		err = soft_text(config, &w->in.in.base, choice.prompt_text);
 	if (!err)
 		err = adapter_set_make(&w->set, config, &w->sites);
 	json_decref(config);
@@ -117,7 +126,7 @@ static int open_adapter(struct work *w)
 	for (size_t i = 0; i < w->set.n; i++) {
 		w->set.at[i].seed = choice.seed;
 		if (opt_given(&program, "dropout") &&
-		    w->set.at[i].kind != &adapt_full)
+		    !w->set.at[i].kind->list)
 			w->set.at[i].dropout = (float)choice.dropout;
 	}
 	if (w->in.adapter)
@@ -265,22 +274,6 @@ static int print_plan(struct work *w)
 	return fflush(stdout) ? err_errno(E_IO, "<stdout>") : 0;
 }
 
-/* The default checkpoint stands beside the output. */
-static int name_checkpoint(struct work *w)
-{
-	const char *base = checkpoint ? checkpoint : opt_common.output;
-	size_t size;
-
-	if (!base || (!checkpoint && !strcmp(base, "-")))
-		return 0;
-	size = strlen(base) + sizeof(".ckpt");
-	w->checkpoint = malloc(size);
-	if (!w->checkpoint)
-		return err_set(E_NOMEM, "out of memory");
-	snprintf(w->checkpoint, size, "%s%s", base, checkpoint ? "" : ".ckpt");
-	return 0;
-}
-
 /* Runs; then a checkpoint where the run is not at its end. */
 static int train(struct work *w)
 {
@@ -339,12 +332,14 @@ static int start(struct work *w)
 static int run(struct work *w, char *const *operands)
 {
 	TRY(family_bring(opt_common.arch));
+	TRY(recipe_take(&choice.recipe));
 	TRY(read_inputs(w, operands));
 	TRY(settle_options(w));
 	TRY(start(w));
 	if (dry_run)
 		return print_plan(w);
-	TRY(name_checkpoint(w));
+	TRY(run_checkpoint_name(&w->checkpoint, checkpoint,
+				opt_common.output));
 	TRY(sink_open(&w->out, opt_common.output, &(struct sink_options){ 0 }));
 	TRY(trainer_start(w->trainer));
 	if (w->in.state)

@@ -13,37 +13,24 @@
 #include "formats/hold_base.h"
 #include "formats/linear_filter.h"
 #include "infer/calibrate.h"
-#include "quant/quant_int.h"
+#include "quant/int_choice.h"
+#include "train/recipe.h"
 #include "train/run_log.h"
 
-static const enum dtype scale_types[] = { DTYPE_F32, DTYPE_F16, DTYPE_BF16 };
-static size_t bits = 4, group = 32, tokens = 16384, length = 512;
-static int zero = GRID_REAL, scales, icq, calibrated;
+static struct int_choice choice = INT_CHOICE;
+static size_t tokens = 16384, length = 512;
 static double damp = 0.01;
 static struct opt_list data;
-static const char *skip;
+static const char *skip, *recipe;
 
 static struct opt own[] = {
-	{ "bits", 0, OPT_COUNT, &bits, "N", "bits of a weight: 2, 3, 4 or 8",
-	  .alias = "wbits w-bit", .flags = OPT_RECORD },
-	{ "group", 0, OPT_COUNT, &group, "N",
-	  "weights of a row that share a scale and a zero; 0: the whole row",
-	  .alias = "group-size groupsize q-group-size", .flags = OPT_RECORD },
-	{ "zero", 0, OPT_CHOICE, &zero, "KIND",
-	  "what the zero of a group may be: any number, a code, or the code in "
-	  "the middle", .choices = "real|whole|middle", .flags = OPT_RECORD },
-	{ "scales", 0, OPT_CHOICE, &scales, "TYPE",
-	  "type that scales are stored as", .choices = "f32|f16|bf16",
-	  .flags = OPT_RECORD },
-	{ "icq", 0, OPT_FLAG, &icq, NULL,
-	  "stretch each group's range so that its codes hold the most "
-	  "information; with --zero whole", .flags = OPT_RECORD },
+	INT_OPTIONS(choice),
 	{ "skip", 0, OPT_TEXT, &skip, "REGEX",
 	  "leave a linear weight alone when this is found in its name",
 	  .flags = OPT_RECORD },
-	{ "gptq", 0, OPT_FLAG, &calibrated, NULL,
-	  "let the weights of a row make up for each other's rounding, for "
-	  "the inputs that data gives", .flags = OPT_RECORD },
+	{ "recipe", 0, OPT_TEXT, &recipe, "FILE",
+	  "which weights, and how: docs/methods.md; what it gives to other "
+	  "programs passes", .flags = OPT_RECORD },
 	{ "data", 'd', OPT_LIST, &data, "FILE",
 	  "--gptq: text, JSONL, JSON or a data stream to calibrate with" },
 	{ "calibration-tokens", 0, OPT_COUNT, &tokens, "N",
@@ -91,6 +78,10 @@ static const struct opt_program program = {
 	"A group must divide the rows; weights for which it does not are an "
 	"error, which says what would do. The REGEX of --skip is a "
 	"Perl-compatible one, searched for in the tensor's name.\n\n"
+	"With --recipe a file says which weights are stored so, each with its "
+	"own options, also whether by GPTQ; the same file tells "
+	"quantize-nf4(1), lora-init(1) and peft-step(1) their part. It is "
+	"checked against the model before the work.\n\n"
 	"A weight that is NaN or infinite is refused, with its place.",
 	.examples =
 	"quantize-int --bits 4 base.st -o base.int4.st\n"
@@ -111,34 +102,77 @@ struct work {
 	struct quant_int how;
 	struct entropy entropy;
 	struct linear_filter filter;
+	struct recipe recipe;
+	int calibrated;
 	/* --gptq */
 	struct regex *skip;
 	struct hold_base hold;
 	struct run_log log;
 };
 
+/* ---- which weights, and how ---- */
+
+static int meet(void *ctx, json_t *config)
+{
+	const struct work *w = ctx;
+
+	return recipe_meets(&w->recipe, config);
+}
+
+/* How a weight is quantised; NULL: it is left alone. */
+static int how_of(const struct work *w, const char *name,
+		  const struct quant_int **how, int *gptq)
+{
+	const struct recipe_rule *rule;
+	size_t start, end;
+	int skipped = 0;
+
+	*how = NULL;
+	if (recipe) {
+		TRY(recipe_ours(&w->recipe, RECIPE_INT, name, &rule));
+		*how = rule ? &rule->whole : NULL;
+		*gptq = rule && rule->gptq;
+		return 0;
+	}
+	if (w->skip)
+		TRY(regex_search(w->skip, name, strlen(name), 0, &skipped,
+				 &start, &end));
+	*how = skipped ? NULL : &w->how;
+	*gptq = choice.gptq;
+	return 0;
+}
+
+static int wanted(void *ctx, const char *name, int *yes)
+{
+	const struct quant_int *how;
+	int gptq;
+
+	TRY(how_of(ctx, name, &how, &gptq));
+	*yes = how != NULL;
+	return 0;
+}
+
 static int choose(struct work *w)
 {
-	if (!quant_int_bits_ok(bits))
-		return err_set(E_USAGE, "--bits %zu: want 2, 3, 4 or 8", bits);
-	if (icq && zero != GRID_WHOLE)
-		return err_set(E_USAGE, "--icq goes with --zero whole");
-	if (!calibrated && data.n)
+	TRY(recipe_given(&w->recipe, &recipe, own, "recipe data "
+			 "calibration-tokens length damp"));
+	w->calibrated = recipe ? recipe_stores(&w->recipe, RECIPE_INT, 1) :
+				 choice.gptq;
+	if (!w->calibrated && data.n)
 		return err_set(E_USAGE, "--data goes with --gptq: nothing else "
 			       "looks at it");
-	if (calibrated && (!tokens || !length))
+	if (w->calibrated && (!tokens || !length))
 		return err_set(E_USAGE, "--calibration-tokens and --length: "
 			       "want at least 1");
 	if (!(damp > 0 && damp <= 100))
 		return err_set(E_USAGE, "--damp %g: want more than 0, and 100 "
 			       "at most", damp);
-	w->how = (struct quant_int){
-		.grid = { (int)bits, (enum int_grid_zero)zero,
-			  scale_types[scales], icq ? &w->entropy : NULL },
-		.group = group,
-	};
-	entropy_init(&w->entropy);
-	return 0;
+	if (skip)
+		TRY(regex_new(&w->skip, skip, strlen(skip), E_USAGE));
+	w->filter.skip = skip;
+	w->filter.wanted = wanted;
+	w->filter.config = recipe ? meet : NULL;
+	return int_choice_how(&w->how, &w->entropy, &choice);
 }
 
 /* ---- rounding: a tensor at a time ---- */
@@ -146,24 +180,23 @@ static int choose(struct work *w)
 static int quantise(void *ctx, struct tensor *to, const struct tensor *from)
 {
 	const struct work *w = ctx;
+	const struct quant_int *how;
+	int gptq;
 
-	return quant_int(to, from, &w->how, w->pool);
+	TRY(how_of(w, from->name, &how, &gptq));
+	return quant_int(to, from, how, w->pool);
 }
 
 /* ---- --gptq: all of the base ---- */
 
-static int wanted(void *ctx, const char *name, int *yes)
+static int find(void *ctx, const char *name, const struct quant_int **how,
+		int *gptq)
 {
 	struct work *w = ctx;
-	size_t start, end;
-	int skipped = 0;
 
 	w->filter.linear++;
-	if (w->skip)
-		TRY(regex_search(w->skip, name, strlen(name), 0, &skipped,
-				 &start, &end));
-	*yes = !skipped;
-	w->filter.done += (size_t)*yes;
+	TRY(how_of(w, name, how, gptq));
+	w->filter.done += *how != NULL;
 	return 0;
 }
 
@@ -196,8 +229,7 @@ static uint64_t bytes_of(const struct tensor_set *s)
 
 static int calibrate_all(struct work *w)
 {
-	const struct calibrate c = { w->how, damp, tokens, length, wanted,
-				     report, w };
+	const struct calibrate c = { damp, tokens, length, find, report, w };
 	struct tensor_set *base = &w->hold.base.tensors;
 
 	TRY(data_files_of(&w->hold.data, data.at, data.n, base));
@@ -210,11 +242,28 @@ static int calibrate_all(struct work *w)
 	return 0;
 }
 
+static int meet_base(const struct work *w)
+{
+	size_t size;
+	const char *text = collection_file(&w->hold.base, "config.json",
+					   &size);
+	json_t *config;
+	int err;
+
+	if (!recipe || !text)
+		return 0;
+	TRY(json_parse(&config, text, size));
+	err = recipe_meets(&w->recipe, config);
+	json_decref(config);
+	return err;
+}
+
 static int write_all(struct work *w, struct source *from, struct sink *to)
 {
 	unsigned char digest[DIGEST_SIZE];
 
 	TRY(hold_base_read(&w->hold, from, to));
+	TRY(meet_base(w));
 	TRY(calibrate_all(w));
 	TRY(samples_digest(&w->hold.data, digest));
 	return hold_base_write(&w->hold, to, &program, digest);
@@ -230,8 +279,6 @@ static int run_gptq(struct work *w, char *const *operands)
 	struct sink *to;
 	int err;
 
-	if (skip)
-		TRY(regex_new(&w->skip, skip, strlen(skip), E_USAGE));
 	TRY(source_open(&from, operands));
 	err = sink_open(&to, opt_common.output, &o);
 	if (!err) {
@@ -252,10 +299,9 @@ static int run(struct work *w, char *const *operands)
 	TRY(run_log_open(&w->log, opt_common.log, 0));
 	TRY(pool_new(&w->pool, opt_common.threads ? opt_common.threads :
 						    os_cpus()));
-	w->filter.skip = skip;
 	w->filter.quantise = quantise;
 	w->filter.ctx = w;
-	TRY(calibrated ? run_gptq(w, operands) :
+	TRY(w->calibrated ? run_gptq(w, operands) :
 			 linear_filter_run(&w->filter, &program, operands,
 					   w->pool));
 	return run_log_close(&w->log);
@@ -279,6 +325,7 @@ int main(int argc, char **argv)
 	if (text && (err || !opt_common.quiet))
 		fprintf(stderr, "%s: %s\n", program.name, text);
 	regex_free(w.skip);
+	recipe_release(&w.recipe);
 	hold_base_release(&w.hold);
 	pool_free(w.pool);
 	return err;

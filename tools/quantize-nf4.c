@@ -7,34 +7,21 @@
 #include "base/par.h"
 #include "base/sig.h"
 #include "formats/linear_filter.h"
-#include "quant/quant_nf4.h"
+#include "quant/nf4_choice.h"
+#include "train/recipe.h"
 #include "train/run_log.h"
 
-static size_t block = 64;
-static int nested = 1, bnb = QUANT_CPU, calibrate;
-static size_t steps = 100;
-static const char *skip;
+static struct nf4_choice choice = NF4_CHOICE;
+static const char *skip, *recipe;
 
 static struct opt own[] = {
-	{ "block", 0, OPT_COUNT, &block, "N",
-	  "weights that share a scale: 32, 64, 128 ... 4096",
-	  .alias = "blocksize block-size", .flags = OPT_RECORD },
-	{ "double-quant", 0, OPT_FLAG, &nested, NULL,
-	  "store the scales in 8 bits; --no-double-quant keeps them in f32",
-	  .alias = "bnb-4bit-use-double-quant use-double-quant",
-	  .flags = OPT_RECORD },
+	NF4_OPTIONS(choice),
 	{ "skip", 0, OPT_TEXT, &skip, "REGEX",
 	  "leave a linear weight alone when this is found in its name",
 	  .flags = OPT_RECORD },
-	{ "bnb", 0, OPT_CHOICE, &bnb, "RULE",
-	  "whose bytes: bitsandbytes' library on the CPU, or its CUDA kernels",
-	  .choices = "cpu|cuda", .flags = OPT_RECORD },
-	{ "icq", 0, OPT_FLAG, &calibrate, NULL,
-	  "shift each block so that its codes hold the most information",
-	  .flags = OPT_RECORD },
-	{ "icq-steps", 0, OPT_COUNT, &steps, "N",
-	  "shifts that --icq tries on either side of the block's median",
-	  .flags = OPT_RECORD },
+	{ "recipe", 0, OPT_TEXT, &recipe, "FILE",
+	  "which weights, and how: docs/methods.md; what it gives to other "
+	  "programs passes", .flags = OPT_RECORD },
 	{ 0 }
 };
 
@@ -64,6 +51,10 @@ static const struct opt_program program = {
 	"tensor, and as JSON lines to --log.\n\n"
 	"The REGEX of --skip is a Perl-compatible one, searched for in the "
 	"tensor's name, such as model.layers.0.mlp.down_proj.weight.\n\n"
+	"With --recipe a file says which weights are stored so, each with its "
+	"own options; the same file tells quantize-int(1), lora-init(1) and "
+	"peft-step(1) their part. It is checked against the model before the "
+	"first weight.\n\n"
 	"A GGUF's blocks are decoded and rounded to bf16 first, whether they "
 	"come from a .gguf file or in a stream.\n\n"
 	"A weight that is NaN or infinite is refused, with its place. One "
@@ -72,6 +63,9 @@ static const struct opt_program program = {
 	"quantize-nf4 < base.st | peft-step -r 8 -d chat.jsonl > adapter.st\n"
 	"quantize-nf4 ./SmolLM2-135M-Instruct -o base.nf4.st\n"
 	"quantize-nf4 --icq --log entropy.jsonl base.st -o base.icq.st\n"
+	"quantize-int --recipe r.json -d t.txt base.st |\n"
+	"        quantize-nf4 --recipe r.json | peft-step --recipe r.json "
+	"-d d.jsonl\n"
 	"quantize-nf4 --skip 'layers\\.(0|1)\\.' --block 128 base.st > out.st",
 	.see = "QLoRA, arXiv:2305.14314; IR-QLoRA, arXiv:2402.05445; st(5), "
 	       "peft-step(1), st-export(1)",
@@ -86,6 +80,7 @@ struct work {
 	struct icq icq;
 	struct icq_gain all;
 	struct run_log log;
+	struct recipe recipe;
 };
 
 static void say(const char *name, const struct icq_gain *g)
@@ -120,35 +115,53 @@ static int quantise(void *ctx, struct tensor *to, const struct tensor *from)
 {
 	struct work *w = ctx;
 	struct icq_gain gain = { 0 };
+	struct quant_nf4 how = w->how;
+	const struct recipe_rule *rule;
 	int err;
 
-	w->how.gain = &gain;
-	TRY(quant_nf4(to, from, &w->how, w->pool));
-	err = calibrate ? report(w, from->name, &gain) : 0;
+	if (recipe) {
+		TRY(recipe_ours(&w->recipe, RECIPE_NF4, from->name, &rule));
+		how = rule->nf4;
+	}
+	how.gain = &gain;
+	TRY(quant_nf4(to, from, &how, w->pool));
+	err = how.icq ? report(w, from->name, &gain) : 0;
 	if (err)
 		tensor_release(to);
 	return err;
 }
 
-static int choose(struct work *w)
+static int wanted(void *ctx, const char *name, int *yes)
 {
-	if (!quant_nf4_block_ok(block))
-		return err_set(E_USAGE, "--block %zu: want a power of two from "
-			       "32 to 4096", block);
-	if (calibrate && (steps < 1 || steps > 100000))
-		return err_set(E_USAGE, "--icq-steps %zu: want 1 to 100000",
-			       steps);
-	w->how = (struct quant_nf4){ block, nested, (enum quant_rule)bnb,
-				     calibrate ? &w->icq : NULL, NULL };
-	w->icq.steps = steps;
-	entropy_init(&w->icq.entropy);
+	const struct work *w = ctx;
+	const struct recipe_rule *rule;
+
+	TRY(recipe_ours(&w->recipe, RECIPE_NF4, name, &rule));
+	*yes = rule != NULL;
 	return 0;
+}
+
+static int meet(void *ctx, json_t *config)
+{
+	const struct work *w = ctx;
+
+	return recipe_meets(&w->recipe, config);
+}
+
+static int choose(struct work *w, struct linear_filter *f)
+{
+	TRY(recipe_given(&w->recipe, &recipe, own, "recipe"));
+	f->skip = skip;
+	if (recipe) {
+		f->wanted = wanted;
+		f->config = meet;
+	}
+	return nf4_choice_how(&w->how, &w->icq, &choice);
 }
 
 static int run(struct work *w, struct linear_filter *f, char *const *operands)
 {
-	TRY(choose(w));
-	f->skip = skip;
+	TRY(choose(w, f));
 	TRY(family_bring(opt_common.arch));
 	TRY(run_log_open(&w->log, opt_common.log, 0));
 	TRY(pool_new(&w->pool, opt_common.threads ? opt_common.threads :
@@ -177,6 +190,7 @@ int main(int argc, char **argv)
 	text = err ? err_text() : linear_filter_text(&f, buf);
 	if (text && (err || !opt_common.quiet))
 		fprintf(stderr, "%s: %s\n", program.name, text);
+	recipe_release(&w.recipe);
 	pool_free(w.pool);
 	return err;
 }

@@ -15,6 +15,7 @@
 
 static const char *base, *held_out;
 static struct data_options data = DATA_OPTIONS;
+static struct opt_list tokens;
 static int shuffle, jsonl, show, report;
 static size_t length, limit;
 static uint64_t seed = 42;
@@ -25,6 +26,9 @@ static struct opt own[] = {
 	{ "base", 0, OPT_TEXT, &base, "FILE",
 	  "whose tokenizer: a base of any kind, or a tokenizer.json",
 	  .alias = "tokenizer" },
+	{ "add-token", 0, OPT_LIST, &tokens, "TOKEN",
+	  "a token that the vocabulary gets, as peft-step(1) adds it; may be "
+	  "repeated", R },
 	DATA_OPTIONS_READ(data, R),
 	{ "length", 0, OPT_COUNT, &length, "N",
 	  "tokens of a sample at most; text is cut into rows of it (0: none)",
@@ -272,8 +276,11 @@ static int run(struct work *w, char **path, size_t n)
 				   input, n ? n : 1);
 	w->colour = isatty(STDOUT_FILENO) && !(no_colour && *no_colour);
 	TRY(family_bring(opt_common.arch));
+	if (tokens.n && !base)
+		return err_set(E_USAGE, "--add-token: to which tokenizer? "
+			       "Give --base");
 	if (base)
-		TRY(tokenizer_open(&w->t, base));
+		TRY(tokenizer_open(&w->t, base, &tokens));
 	if (!(show || report) || opt_common.output)
 		return write_all(w, &files);
 	TRY(read_all(w, &files));

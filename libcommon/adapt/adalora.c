@@ -1,6 +1,7 @@
 #include "adapt/adalora.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "adapt/adapt_lora.h"
 #include "base/size.h"
@@ -10,22 +11,45 @@ static int is_ada(const struct adapter *a)
 	return a->kind == &adapt_adalora;
 }
 
-/* A key of the config; absent: by the number of steps. */
-static uint64_t steps_of(const struct adapter_set *s, const char *key,
-			 uint64_t otherwise)
+static const struct adalora *own_of(const struct adapter *a)
 {
-	json_t *v = json_object_get(s->config, key);
-
-	return json_is_integer(v) && json_integer_value(v) >= 0 ?
-		       (uint64_t)json_integer_value(v) : otherwise;
+	return a->own;
 }
 
-/* Ranks of a module in the end; absent: two thirds of the first. */
-static size_t target_rank(const struct adapter_set *s)
+/* The first of them, whose schedule is that of all; NULL: there is none. */
+static const struct adalora *first_of(const struct adapter_set *s)
 {
-	size_t rank = (size_t)json_number(s->config, "r", 8);
+	for (size_t i = 0; i < s->n; i++)
+		if (is_ada(&s->at[i]))
+			return own_of(&s->at[i]);
+	return NULL;
+}
 
-	return steps_of(s, "target_r", size_max(1, 2 * rank / 3));
+/* tinit, tfinal, delta_t of a run of so many steps. */
+static void schedule(uint64_t at[3], const struct adapter_set *s, uint64_t all)
+{
+	const struct adalora *own = first_of(s);
+	const uint64_t otherwise[] = { all / 10, 3 * all / 10, all / 100 };
+
+	for (size_t i = 0; i < 3; i++)
+		at[i] = own && own->schedule[i] != UINT64_MAX ?
+				own->schedule[i] : otherwise[i];
+}
+
+static int check_alike(const struct adapter_set *s)
+{
+	const struct adalora *first = first_of(s);
+
+	for (size_t i = 0; i < s->n; i++)
+		if (is_ada(&s->at[i]) &&
+		    memcmp(own_of(&s->at[i])->schedule, first->schedule,
+			   sizeof(first->schedule)))
+			return err_set(E_CONFIG, "%s: another --tinit, "
+				       "--tfinal or --delta-t than modules "
+				       "before it; one budget falls for all, "
+				       "so give all the same",
+				       s->at[i].module);
+	return 0;
 }
 
 static void count(struct adalora_place *p, const struct adapter_set *s)
@@ -34,17 +58,19 @@ static void count(struct adalora_place *p, const struct adapter_set *s)
 	for (size_t i = 0; i < s->n; i++)
 		if (is_ada(&s->at[i])) {
 			p->ranks += s->at[i].rank;
-			p->target += target_rank(s);
+			p->target += own_of(&s->at[i])->target;
 		}
 }
 
 void adalora_place(struct adalora_place *p, const struct adapter_set *s,
 		   uint64_t t, uint64_t all)
 {
-	uint64_t first = steps_of(s, "tinit", all / 10);
-	uint64_t last = all - steps_of(s, "tfinal", 3 * all / 10);
-	uint64_t every = steps_of(s, "delta_t", all / 100);
+	uint64_t at[3], first, last, every;
 
+	schedule(at, s, all);
+	first = at[0];
+	last = all - at[1];
+	every = at[2];
 	count(p, s);
 	p->budget = p->ranks;
 	p->due = 0;
@@ -66,10 +92,13 @@ void adalora_place(struct adalora_place *p, const struct adapter_set *s,
 
 int adalora_check(const struct adapter_set *s, uint64_t all)
 {
-	uint64_t first = steps_of(s, "tinit", all / 10);
-	uint64_t end = steps_of(s, "tfinal", 3 * all / 10);
+	uint64_t at[3], first, end;
 	struct adalora_place p;
 
+	TRY(check_alike(s));
+	schedule(at, s, all);
+	first = at[0];
+	end = at[1];
 	count(&p, s);
 	if (p.target < 1 || p.target >= p.ranks)
 		return err_set(E_CONFIG, "AdaLoRA's budget never falls: "
@@ -172,4 +201,27 @@ size_t adalora_kept(const struct adapter *a)
 	for (size_t k = 0; k < a->rank; k++)
 		n += !(a->param[ADALORA_PRUNED].at[k] > 0);
 	return n;
+}
+
+static size_t not_zero(const struct adapter *a)
+{
+	size_t n = 0;
+
+	for (size_t k = 0; k < a->rank; k++)
+		n += a->param[ADALORA_E].at[k] != 0;
+	return n;
+}
+
+size_t adalora_ranks(const struct adapter_set *s, const struct adapter *a)
+{
+	size_t left = 0, pruned = 0;
+
+	if (!is_ada(a))
+		return a->rank;
+	for (size_t i = 0; i < s->n; i++)
+		if (is_ada(&s->at[i])) {
+			left += not_zero(&s->at[i]);
+			pruned += s->at[i].rank - adalora_kept(&s->at[i]);
+		}
+	return pruned || !left ? adalora_kept(a) : not_zero(a);
 }

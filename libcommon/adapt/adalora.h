@@ -17,7 +17,7 @@
 
 #include "adapt/adapt.h"
 
-/* Where step t = 1, 2, ... of all is on the schedule of the set's config. */
+/* Where step t = 1, 2, ... of all is on the schedule of the set's adapters. */
 struct adalora_place {
 	size_t ranks, target;   /* in all: at first, in the end */
 	size_t budget;          /* now */
@@ -31,8 +31,8 @@ struct adalora_place {
  *
  *   b = bT + (b0 - bT) (1 - (t - tinit) / (all - tfinal - tinit))^3
  *
- * cut to a whole number, and is enforced every delta_t steps. Keys of the
- * config that are absent: tinit all / 10, tfinal 3 all / 10, delta_t
+ * cut to a whole number, and is enforced every delta_t steps. Keys of an
+ * adapter's config that are absent: tinit all / 10, tfinal 3 all / 10, delta_t
  * all / 100, at least 1.
  */
 void adalora_place(struct adalora_place *p, const struct adapter_set *s,
@@ -50,12 +50,20 @@ void adalora_keep_pruned(struct adapter_set *s);
 /* Ranks of an AdaLoRA adapter that are not pruned; SIZE_MAX: it is none. */
 size_t adalora_kept(const struct adapter *a);
 
+/* The ranks that an adapter of any kind has left: of AdaLoRA's those that are
+ * not pruned, in training or since (E is zero, though not all of the set's
+ * are, as when it is new). */
+size_t adalora_ranks(const struct adapter_set *s, const struct adapter *a);
+
 /* ---- for adapt_adalora.c ---- */
 
 enum { ADALORA_E = 2, ADALORA_AVERAGES, ADALORA_PRUNED = 9 };
 
 struct adalora {
 	float beta1, beta2, orthogonal; /* the penalty's weight */
+	size_t target;          /* ranks of this module in the end */
+	uint64_t schedule[3];   /* tinit, tfinal, delta_t; UINT64_MAX: by the
+				 * number of steps */
 	float *be;              /* (out, rank) B diag(E), of the last forward */
 	float *be_grad;         /* (out, rank) */
 	struct adapter view;    /* the adapter as LoRA with B diag(E) for B */

@@ -1,4 +1,4 @@
-#include "adapt/adapt.h"
+#include "adapt/adapt_kind.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,9 +11,14 @@ static const struct adapter_kind *const kinds[] = {
 	&adapt_dora,
 	&adapt_adalora,
 	&adapt_full,
+	&adapt_tokens,
 	&adapt_embed,
 	&adapt_qalora,
 	&adapt_iec,
+	&adapt_prompt,
+	&adapt_prefix,
+	&adapt_lora_bias,
+	&adapt_bias,
 };
 
 const struct adapter_kind *adapter_kind_at(size_t i)
@@ -70,6 +75,8 @@ static int shape(struct adapter *a, const struct adapter_options *o)
 	if (strlen(a->module) + 32 > TENSOR_NAME)
 		return err_set(E_DATA, "the module's name is too long");
 	err = a->kind->shape(a, o);
+	if (!err && o->bias)
+		adapter_bias_add(a);
 	return err ? err_at(err, "%s", a->module) : 0;
 }
 
@@ -104,6 +111,14 @@ struct adapter *adapter_set_find(const struct adapter_set *s,
 {
 	for (size_t i = 0; i < s->n; i++)
 		if (!strcmp(s->at[i].module, module))
+			return &s->at[i];
+	return NULL;
+}
+
+const struct adapter *adapter_set_front(const struct adapter_set *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->at[i].kind->front)
 			return &s->at[i];
 	return NULL;
 }
@@ -148,6 +163,13 @@ void adapter_set_clear(struct adapter_set *s)
 {
 	if (s->grads.size)
 		memset(s->grads.base, 0, s->grads.size);
+}
+
+void adapter_set_gathered(const struct adapter_set *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->at[i].kind->gathered)
+			s->at[i].kind->gathered(&s->at[i]);
 }
 
 void adapter_set_ratio(struct adapter_set *s, double ratio)
@@ -229,19 +251,6 @@ int adapter_set_settle(struct adapter_set *s, struct adapt_step *at)
 	return 0;
 }
 
-/* ---- first values ---- */
-
-void adapter_init_normal(struct adapter *a, size_t i, float deviation,
-			 uint64_t seed)
-{
-	struct adapter_param *p = &a->param[i];
-	char name[TENSOR_NAME];
-	struct rng r = rng_of(seed, adapter_param_name(name, a, i));
-
-	for (size_t k = 0; k < p->rows * p->cols; k++)
-		p->at[k] = rng_normal(r, k) * deviation;
-}
-
 /* The head's rows are labelled positions, and not a sequence's. */
 int adapter_set_by_sequence(const struct adapter_set *s)
 {
@@ -251,43 +260,23 @@ int adapter_set_by_sequence(const struct adapter_set *s)
 	return 1;
 }
 
+size_t adapter_sequences(const struct adapt_pass *p, size_t rows,
+			 size_t whole[2], const size_t **start)
+{
+	whole[0] = 0;
+	whole[1] = rows;
+	*start = p->batch ? p->batch->start : whole;
+	return p->batch ? p->batch->nseq : 1;
+}
+
 void adapter_gradient(const struct adapt_pass *p, float *g, size_t stride,
 		      struct mat a, struct mat b)
 {
-	const size_t whole[] = { 0, a.rows };
-	const size_t *start = p->batch ? p->batch->start : whole;
+	const size_t *start;
+	size_t whole[2], n = adapter_sequences(p, a.rows, whole, &start);
 
 	gemm_tn(p->pool, g, stride, a.at, a.stride, a.cols, b.at, b.stride,
-		b.cols, start, p->batch ? p->batch->nseq : 1);
-}
-
-static int init(struct adapter *a, const struct tensor_set *base,
-		uint64_t seed)
-{
-	char name[TENSOR_NAME + 8];
-	const struct tensor *t;
-	struct weight w;
-	int err;
-
-	if (!a->kind->needs_weight)
-		return a->kind->init(a, NULL, seed);
-	snprintf(name, sizeof(name), "%s.weight", a->module);
-	t = tensor_set_find(base, name);
-	if (!t)
-		return err_set(E_DATA, "the base has no %s", name);
-	TRY(weight_bind(&w, t));
-	TRY(tensor_set_borrow(base, t));
-	err = a->kind->init(a, &w, seed);
-	TRY(err);
-	return tensor_set_return(base, t);
-}
-
-int adapter_set_init(struct adapter_set *s, const struct tensor_set *base,
-		     uint64_t seed)
-{
-	for (size_t i = 0; i < s->n; i++)
-		TRY(init(&s->at[i], base, seed));
-	return 0;
+		b.cols, start, n);
 }
 
 /* A plain f32 tensor over p's memory; only its name is its own. */

@@ -11,7 +11,8 @@
  *   backward  adds to the parameters' gradients, may add terms to dx's product
  *
  * LoRA has forward and backward; a weight that is trained whole (modules_to_
- * save) has weight() and backward.
+ * save) has weight() and backward; a soft prompt, which stands before the
+ * sequences and at no weight, has front alone.
  */
 #ifndef ADAPT_ADAPT_H
 #define ADAPT_ADAPT_H
@@ -24,10 +25,42 @@
 #include "tensor/mat.h"
 #include "weight/weight.h"
 
-enum { ADAPT_PARAMS = 12 };
+enum { ADAPT_PARAMS = 12 };     /* of a kind, and the layer's bias */
 
 struct adapter_kind;
 struct adapter_set;
+struct adapter;
+
+/* What a soft prompt has to fit. */
+struct adapter_model {
+	size_t hidden;
+	size_t layers;          /* with attention */
+	size_t keys;            /* columns of a layer's keys, and values; 0:
+				 * they differ */
+};
+
+/*
+ * A soft prompt: virtual tokens (data/samples.h) before every sequence. Rows
+ * of parameter 0 are theirs, and what they hold is views of it, or of its
+ * gradient; one without at: none.
+ */
+struct adapter_front {
+	/* The last virtual token predicts a sequence's first. */
+	int predicts;
+
+	/* E_CONFIG: it is another model's. */
+	int (*check)(const struct adapter *a,
+		     const struct adapter_model *m) MUST_CHECK;
+
+	/* (n, hidden) What the layers begin with; none: zeros. layer: 0. */
+	struct mat (*embedding)(const struct adapter *a, size_t layer,
+				int grad);
+
+	/* (n, keys) The keys (values) in a layer, counted from 0, as attention
+	 * reads them; none: what the layer itself computes. */
+	struct mat (*keys)(const struct adapter *a, size_t layer, int grad);
+	struct mat (*values)(const struct adapter *a, size_t layer, int grad);
+};
 
 struct adapter_param {
 	const char *name;       /* "lora_A": its tensor is "<module>.<name>" */
@@ -36,6 +69,7 @@ struct adapter_param {
 				 * adapter: carried while training is
 				 * unfinished, zeros at its beginning */
 	int plus;               /* LoRA+ moves it faster */
+	int no_decay;           /* weight decay leaves it alone */
 	float *at, *grad;       /* (rows, cols), set by adapter_set_place() */
 	struct gemm_dense dense; /* at, as gemm() wants it */
 	float lr_ratio;         /* times the learning rate */
@@ -50,6 +84,7 @@ struct adapter_options {
 	double alpha, dropout;
 	int rslora;
 	size_t cols;            /* of a stored adapter's mark; 0: a new one */
+	int bias;               /* the layer's bias is trained too */
 	json_t *extra;          /* a kind's own options, or NULL; borrowed */
 };
 
@@ -67,6 +102,8 @@ struct adapter {
 	uint64_t seed;          /* dropout's */
 	size_t nparam;
 	struct adapter_param param[ADAPT_PARAMS];
+	size_t bias;            /* 1 + the parameter that is the layer's bias;
+				 * 0: none is */
 	size_t keep;            /* floats kept for a row of x */
 	void *own;              /* the kind's, freed by release() ... */
 	size_t own_bytes;       /* ... and what it holds, for the plan */
@@ -99,6 +136,13 @@ struct adapter_kind {
 	const char *name;
 	const char *mark;       /* the parameter that a stored one is known by;
 				 * its rows are the rank */
+
+	/* A kind that stands where its list in the configuration says, a list
+	 * of modules or an object by module, in the place of the kind that the
+	 * configuration names: "modules_to_save". NULL: it has none. */
+	const char *list;
+	int follows;            /* of a matrix that is also another module's
+				 * (a tied head), it stands there too */
 
 	/* Fills param[] names and shapes, scale, keep from out, in, role and o.
 	 * E_CONFIG: what does not go together, and why. */
@@ -138,6 +182,11 @@ struct adapter_kind {
 	/* Used instead of the base's weight; NULL: the base's is used. */
 	const struct weight *(*weight)(const struct adapter *a);
 
+	/* All gradients of a step are in: adds to param[].grad what was kept
+	 * apart, since passes may go layer by layer and a sum's order must not
+	 * show it. NULL: nothing was. */
+	void (*gathered)(const struct adapter *a);
+
 	/* What stands at an embedding in this kind's place; NULL: itself. */
 	const struct adapter_kind *at_embed;
 
@@ -153,8 +202,11 @@ struct adapter_kind {
 	 * on entry, W' on return. scale multiplies the update (1: all). */
 	int (*merge)(const struct adapter *a, const struct weight *w,
 		     float scale, float *dst, size_t row, size_t n) MUST_CHECK;
-	/* Its gradients are sums over rows by adapter_gradient() alone, so that
-	 * the sequences of a batch may come in several. */
+	/* The same for the layer's bias: adds to dst (out). NULL: nothing. */
+	void (*merge_bias)(const struct adapter *a, float scale, float *dst);
+
+	/* Its gradients are sums over the rows of each sequence, so that the
+	 * sequences of a batch may come in several. */
 	int by_sequence;
 	int merge_adds;         /* it adds to dst what does not depend on it */
 
@@ -166,6 +218,15 @@ struct adapter_kind {
 	/* The update as scale B A: a (rank, in), b (out, rank). NULL: it is no
 	 * product, or depends on the base. */
 	void (*factors)(const struct adapter *a, float *to_a, float *to_b);
+
+	/* Keys of the configuration, with a space between: where adapters
+	 * agree in them, parameters 0 and 1 add up as A and B do, to an adapter
+	 * of this kind. NULL: they do not. */
+	const char *adds;
+
+	/* The inputs of a weight whose stored A has so many columns, with the
+	 * options of config; 0: it does not say. NULL: as many. */
+	size_t (*inputs)(json_t *config, size_t cols);
 	/* For a kind whose update is the same number for all weights of a group
 	 * in a row: add (n, in / group), what rows [row, row + n) of the merged
 	 * update are. E_CONFIG: groups of that size have no such number, and
@@ -190,6 +251,10 @@ struct adapter_kind {
 	 * step, when gradients are still there; E_NOMEM. NULL: nothing. */
 	int (*check)(const struct adapter_set *s, uint64_t steps) MUST_CHECK;
 	int (*settle)(struct adapter_set *s, struct adapt_step *at) MUST_CHECK;
+
+	/* A soft prompt's; it has no forward and what follows from that, and
+	 * its first values come from the embedding, where it needs_weight. */
+	const struct adapter_front *front;
 	void (*release)(struct adapter *a);
 };
 
@@ -201,14 +266,20 @@ const struct adapter_kind *adapter_kind_for(const char *name,
 					    enum tensor_role role);
 const struct adapter_kind *adapter_kind_at(size_t i);
 
-/* A place where an adapter can stand: a matrix of the base. */
+/* A place where an adapter can stand: a matrix of the base, or a norm, of which
+ * only the bias can be trained. */
 struct adapter_site {
 	const char *module;     /* "model.layers.0.self_attn.q_proj" */
 	size_t out, in;
-	enum tensor_role role;  /* linear, head or embed */
+	enum tensor_role role;  /* linear, head or embed; norm */
 	size_t group;           /* weights of a row that share a scale and a
 				 * zero (int storage); 0: there are none */
+	int front;              /* before the sequences: module is
+				 * ADAPTER_FRONT, the rest the embedding's */
+	int bias;               /* it has one */
 };
+
+#define ADAPTER_FRONT "prompt"
 
 /* All adapters of a model, in the order of its modules. */
 struct adapter_set {
@@ -227,6 +298,9 @@ int adapter_set_add(struct adapter_set *s, const struct adapter_site *site,
 struct adapter *adapter_set_find(const struct adapter_set *s,
 				 const char *module);
 
+/* The set's soft prompt. NULL: none. */
+const struct adapter *adapter_set_front(const struct adapter_set *s);
+
 /* Bytes of parameters (gradients take as many of those that are trained). */
 size_t adapter_set_bytes(const struct adapter_set *s, int trained);
 
@@ -241,6 +315,9 @@ int adapter_set_init(struct adapter_set *s, const struct tensor_set *base,
 
 /* Sets every gradient to 0. */
 void adapter_set_clear(struct adapter_set *s);
+
+/* The kinds' gathered(), when the last backward of a step is done. */
+void adapter_set_gathered(const struct adapter_set *s);
 
 /* The mean of the adapters' penalties; adds weight times its gradient. */
 int adapter_set_penalty(struct adapter_set *s, struct pool *pool,
@@ -270,6 +347,13 @@ typedef int adapter_tensor_fn(void *ctx, const struct tensor *t);
 int adapter_set_tensors(const struct adapter_set *s, int state,
 			adapter_tensor_fn *fn, void *ctx) MUST_CHECK;
 
+/* The layer's bias, where it is trained; NULL: it is not, or a is NULL. */
+const struct adapter_param *adapter_bias(const struct adapter *a);
+
+/* Its first values, "<module>.bias" of the base. E_DATA: it is not there. */
+int adapter_bias_init(struct adapter *a,
+		      const struct tensor_set *base) MUST_CHECK;
+
 /* Fills the parameters from tensors of these names, of any float type; state
  * that is missing is zeros. E_DATA: one is missing, or has another shape. */
 int adapter_set_load(struct adapter_set *s,
@@ -281,39 +365,18 @@ int adapter_load(struct adapter *a, const struct tensor_set *from) MUST_CHECK;
 /* Safe on a zeroed struct. */
 void adapter_set_release(struct adapter_set *s);
 
-/* ---- for the kinds ---- */
-
-/* Adds a parameter to a; rows, cols > 0. */
-void adapter_param_add(struct adapter *a, const char *name, size_t rows,
-		       size_t cols);
-
-/* Parameter i: normal values of this deviation. */
-void adapter_init_normal(struct adapter *a, size_t i, float deviation,
-			 uint64_t seed);
-
-/* Is there dropout in this pass? */
-int adapter_drops(const struct adapter *a, const struct adapt_pass *p);
-
-/* drop(x), in p->scratch; x itself where there is none. */
-struct mat adapter_drop(const struct adapter *a, const struct adapt_pass *p,
-			struct mat x);
-
-/* g (a.cols, b.cols) += a^T b, whose rows are the pass's, sequence by sequence;
- * stride is g's. */
-void adapter_gradient(const struct adapt_pass *p, float *g, size_t stride,
-		      struct mat a, struct mat b);
-
-/* dx += add through the same mask. */
-void adapter_undrop(const struct adapter *a, const struct adapt_pass *p,
-		    struct mat dx, struct mat add);
-
 extern const struct adapter_kind
 	adapt_adalora,
+	adapt_bias,
 	adapt_dora,
 	adapt_embed,
 	adapt_full,
 	adapt_iec,
 	adapt_lora,
-	adapt_qalora;
+	adapt_lora_bias,
+	adapt_prefix,
+	adapt_prompt,
+	adapt_qalora,
+	adapt_tokens;
 
 #endif

@@ -13,6 +13,7 @@
  *
  * with p after the optimizer's step and dp the gradient that it saw.
  */
+#include "adapt/adapt_kind.h"
 #include "adapt/adalora.h"
 
 #include <math.h>
@@ -22,6 +23,26 @@
 #include "adapt/adapt_lora.h"
 #include "base/size.h"
 
+/* A key of the config; absent: otherwise. */
+static uint64_t steps_of(json_t *config, const char *key, uint64_t otherwise)
+{
+	json_t *v = json_object_get(config, key);
+
+	return json_is_integer(v) && json_integer_value(v) >= 0 ?
+		       (uint64_t)json_integer_value(v) : otherwise;
+}
+
+static void schedule_of(struct adalora *own, json_t *config)
+{
+	static const char *const key[] = { "tinit", "tfinal", "delta_t" };
+	size_t rank = (size_t)json_number(config, "r", 8);
+
+	for (size_t i = 0; i < NELEM(key); i++)
+		own->schedule[i] = steps_of(config, key[i], UINT64_MAX);
+	own->target = (size_t)steps_of(config, "target_r",
+				       size_max(1, 2 * rank / 3));
+}
+
 static int shape_own(struct adapter *a, json_t *config)
 {
 	struct adalora *own = a->own;
@@ -30,6 +51,7 @@ static int shape_own(struct adapter *a, json_t *config)
 	own->beta1 = (float)json_number(config, "beta1", 0.85);
 	own->beta2 = (float)json_number(config, "beta2", 0.85);
 	own->orthogonal = (float)json_number(config, "orth_reg_weight", 0.5);
+	schedule_of(own, config);
 	a->own_bytes = 2 * n * sizeof(*own->be);
 	own->be = calloc(2 * n, sizeof(*own->be));
 	if (!own->be)
@@ -109,18 +131,18 @@ static void adalora_forward(const struct adapter *a,
 	lora_forward(&own->view, p, x, y);
 }
 
-static void adalora_backward(const struct adapter *a,
-			     const struct adapt_pass *p, struct mat dy,
-			     struct mat x, struct gemm_output *dx)
+/* dB and dE, of one sequence. */
+static void add_sequence(const struct adapter *a, const struct adapt_pass *p,
+			 struct mat dy, struct mat h, const size_t *start)
 {
-	struct adalora *own = a->own;
+	const struct adalora *own = a->own;
 	const float *b = a->param[LORA_B].at, *e = a->param[ADALORA_E].at;
 	float *db = a->param[LORA_B].grad, *de = a->param[ADALORA_E].grad;
 	size_t r = a->rank;
 
 	memset(own->be_grad, 0, a->out * r * sizeof(float));
-	own->view.param[LORA_B].grad = own->be_grad;
-	lora_backward(&own->view, p, dy, x, dx);
+	gemm_tn(p->pool, own->be_grad, r, dy.at, dy.stride, a->out, h.at,
+		h.stride, r, start, 1);
 	for (size_t o = 0; o < a->out; o++)
 		for (size_t k = 0; k < r; k++) {
 			float g = own->be_grad[o * r + k];
@@ -128,6 +150,19 @@ static void adalora_backward(const struct adapter *a,
 			db[o * r + k] += g * e[k];
 			de[k] += g * b[o * r + k];
 		}
+}
+
+static void adalora_backward(const struct adapter *a,
+			     const struct adapt_pass *p, struct mat dy,
+			     struct mat x, struct gemm_output *dx)
+{
+	const struct adalora *own = a->own;
+	const size_t *start;
+	size_t whole[2], n = adapter_sequences(p, dy.rows, whole, &start);
+
+	for (size_t i = 0; i < n; i++)
+		add_sequence(a, p, dy, lora_kept(a, p, dy.rows), start + i);
+	lora_backward_input(&own->view, p, dy, x, dx);
 }
 
 static void adalora_finish(const struct adapter *a, const struct adapt_pass *p,
@@ -278,6 +313,7 @@ const struct adapter_kind adapt_adalora = {
 	.backward = adalora_backward,
 	.finish = adalora_finish,
 	.merge = adalora_merge,
+	.by_sequence = 1,
 	.merge_adds = 1,
 	.factors = adalora_factors,
 	.keys = "target_r tinit tfinal delta_t orth_reg_weight",

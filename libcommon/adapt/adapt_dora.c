@@ -12,6 +12,7 @@
  * keep is LoRA's h (n, rank), then z (n, out); backward turns z into c dy
  * where there is dropout, and dy itself into c dy where there is none.
  */
+#include "adapt/adapt_kind.h"
 #include "adapt/adapt_lora.h"
 
 #include <math.h>
@@ -186,18 +187,17 @@ static void dora_after(const struct adapter *a, const struct adapt_pass *p,
 	pool_run(p->pool, size_ceil(y.rows, ROWS), scale_rows, &s);
 }
 
-/* dm += column sums of dy z / n, row after row; then to = c dy. */
-static void gradient_cols(void *ctx, size_t task, size_t lane)
+/* dm's columns from first on += column sums of dy z / n over the rows of a
+ * sequence. */
+static void add_magnitude(const struct pass *s, size_t first, size_t n,
+			  size_t row, size_t end)
 {
-	const struct pass *s = ctx;
 	const struct dora *d = s->a->own;
-	size_t first = task * COLS, n = size_min(COLS, s->y.cols - first);
 	float sum[COLS] = { 0 };
 
-	(void)lane;
-	for (size_t i = 0; i < s->y.rows; i++) {
-		const float *dy = mat_row(s->y, i) + first;
-		const float *z = mat_row(s->z, i) + first;
+	for (; row < end; row++) {
+		const float *dy = mat_row(s->y, row) + first;
+		const float *z = mat_row(s->z, row) + first;
 
 		for (size_t o = 0; o < n; o++)
 			sum[o] += dy[o] * z[o];
@@ -206,6 +206,20 @@ static void gradient_cols(void *ctx, size_t task, size_t lane)
 		if (d->norm[first + o] > 0)
 			s->a->param[M].grad[first + o] +=
 				sum[o] / d->norm[first + o];
+}
+
+/* dm, sequence after sequence; then to = c dy. */
+static void gradient_cols(void *ctx, size_t task, size_t lane)
+{
+	const struct pass *s = ctx;
+	size_t first = task * COLS, n = size_min(COLS, s->y.cols - first);
+	const size_t *start;
+	size_t whole[2], nseq = adapter_sequences(s->p, s->y.rows, whole,
+						  &start);
+
+	(void)lane;
+	for (size_t i = 0; i < nseq; i++)
+		add_magnitude(s, first, n, start[i], start[i + 1]);
 	for (size_t i = 0; i < s->y.rows; i++)
 		for (size_t o = first; o < first + n; o++)
 			mat_row(s->to, i)[o] =
@@ -306,6 +320,7 @@ const struct adapter_kind adapt_dora = {
 	.backward = dora_backward,
 	.finish = dora_finish,
 	.merge = dora_merge,
+	.by_sequence = 1,
 	.merge_adds = 1,
 	.peft_name = dora_peft_name,
 	.release = dora_release,

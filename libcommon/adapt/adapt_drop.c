@@ -3,7 +3,7 @@
  * step, sample, position, feature), so a recomputed layer, a restarted run, a
  * packed and a single sequence all draw the same one.
  */
-#include "adapt/adapt.h"
+#include "adapt/adapt_kind.h"
 #include "kernel/table.h"
 
 struct drop {

@@ -3,7 +3,7 @@
  * E_t + s B A_:,t with A (r, V), zero at first, and B (d, r), normal of
  * deviation 1. The weight is (out, in) = (V, d); there is no dropout.
  */
-#include "adapt/adapt.h"
+#include "adapt/adapt_kind.h"
 
 #include <math.h>
 #include <stdlib.h>

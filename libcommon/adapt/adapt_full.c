@@ -2,7 +2,7 @@
  * A weight that is trained whole, in the place of the base's: PEFT's
  * modules_to_save. W is f32 (out, in); y = x W^T, dW += dy^T x.
  */
-#include "adapt/adapt.h"
+#include "adapt/adapt_kind.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -100,6 +100,7 @@ static void full_release(struct adapter *a)
 const struct adapter_kind adapt_full = {
 	.name = "full",
 	.mark = "weight",
+	.list = "modules_to_save",
 	.needs_weight = 1,
 	.shape = full_shape,
 	.init = full_init,

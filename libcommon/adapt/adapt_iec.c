@@ -15,6 +15,7 @@
  * that along A' (or B'), summed up over M (or R). With dropout M x is a product
  * of its own, kept beside h.
  */
+#include "adapt/adapt_kind.h"
 #include "adapt/lowrank.h"
 
 #include <math.h>
@@ -260,23 +261,40 @@ static void iec_finish(const struct adapter *a, const struct adapt_pass *p,
 		gradient_a(a, p, x);
 }
 
+/* to (n, cols): rows [row, row + n) of a factor and by times its part. */
+static void whole_rows(float *to, const struct adapter_param *p, float by,
+		       const struct part *part, size_t row, size_t n)
+{
+	const float *from = p->at + row * p->cols;
+	float add = by * part->value;
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < p->cols; k++)
+			*to++ = *from++ + ((row + i) / part->rows_of ==
+					   k / part->cols_of ? add : 0);
+}
+
+static void iec_factors(const struct adapter *a, float *to_a, float *to_b)
+{
+	const struct iec *e = a->own;
+
+	whole_rows(to_a, &a->param[A], a->param[BETA1].at[0], &e->m, 0,
+		   a->rank);
+	whole_rows(to_b, &a->param[B], a->param[BETA2].at[0], &e->r, 0,
+		   a->out);
+}
+
 static int iec_merge(const struct adapter *a, const struct weight *w,
 		     float scale, float *dst, size_t row, size_t n)
 {
 	const struct iec *e = a->own;
-	const float *from = a->param[B].at + row * a->rank;
-	float add = a->param[BETA2].at[0] * e->r.value;
 	float *b = malloc(n * a->rank * sizeof(*b));
 	int err;
 
 	(void)w;
 	if (!b)
 		return err_set(E_NOMEM, "out of memory");
-	for (size_t i = 0; i < n; i++)
-		for (size_t k = 0; k < a->rank; k++)
-			b[i * a->rank + k] = from[i * a->rank + k] +
-				((row + i) / e->r.rows_of ==
-				 k / e->r.cols_of ? add : 0);
+	whole_rows(b, &a->param[B], a->param[BETA2].at[0], &e->r, row, n);
 	err = lowrank_merge(a, b, scale, dst, n,
 			    (struct lowrank_factor){ pack_a, a });
 	free(b);
@@ -299,6 +317,7 @@ const struct adapter_kind adapt_iec = {
 	.merge = iec_merge,
 	.by_sequence = 1,
 	.merge_adds = 1,
+	.factors = iec_factors,
 	.peft_name = lowrank_peft_name,
 	.release = iec_release,
 };

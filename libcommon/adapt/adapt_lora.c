@@ -6,6 +6,7 @@
  * keep is h = s drop(x) A^T (n, r). Backward turns it, in place, into
  * dh = s dy B: then dA += dh^T drop(x), and dx += dh A through the mask.
  */
+#include "adapt/adapt_kind.h"
 #include "adapt/adapt_lora.h"
 
 #include <math.h>
@@ -87,8 +88,8 @@ void lora_term(const struct adapter *a, struct gemm_output *o, struct mat x,
 	};
 }
 
-static struct mat kept(const struct adapter *a, const struct adapt_pass *p,
-		       size_t n)
+struct mat lora_kept(const struct adapter *a, const struct adapt_pass *p,
+		     size_t n)
 {
 	return (struct mat){ p->keep.at, n, a->rank, p->keep.stride };
 }
@@ -105,7 +106,7 @@ static struct adapt_pass alone(const struct adapt_pass *p)
 void lora_forward(const struct adapter *a, const struct adapt_pass *p,
 			 struct mat x, struct gemm_output *y)
 {
-	struct mat h = kept(a, p, x.rows);
+	struct mat h = lora_kept(a, p, x.rows);
 	struct adapt_pass own = adapter_drops(a, p) ? alone(p) : *p;
 
 	scaled_product(a, &own, h, adapter_drop(a, p, x), LORA_A, GEMM_NT);
@@ -115,18 +116,17 @@ void lora_forward(const struct adapter *a, const struct adapt_pass *p,
 static void gradient_a(const struct adapter *a, const struct adapt_pass *p,
 		       struct mat x)
 {
-	struct mat h = kept(a, p, x.rows), xd = adapter_drop(a, p, x);
+	struct mat h = lora_kept(a, p, x.rows), xd = adapter_drop(a, p, x);
 
 	adapter_gradient(p, a->param[LORA_A].grad, a->in, h, xd);
 }
 
-void lora_backward(const struct adapter *a, const struct adapt_pass *p,
-			  struct mat dy, struct mat x, struct gemm_output *dx)
+void lora_backward_input(const struct adapter *a, const struct adapt_pass *p,
+			 struct mat dy, struct mat x, struct gemm_output *dx)
 {
-	struct mat h = kept(a, p, x.rows);
+	struct mat h = lora_kept(a, p, x.rows);
 	struct adapt_pass own = dx && !adapter_drops(a, p) ? *p : alone(p);
 
-	adapter_gradient(p, a->param[LORA_B].grad, a->rank, dy, h);
 	scaled_product(a, &own, h, dy, LORA_B, GEMM_NN);
 	if (!own.early)
 		gradient_a(a, p, x);
@@ -134,12 +134,20 @@ void lora_backward(const struct adapter *a, const struct adapt_pass *p,
 		lora_term(a, dx, h, LORA_A, GEMM_NN);
 }
 
+void lora_backward(const struct adapter *a, const struct adapt_pass *p,
+		   struct mat dy, struct mat x, struct gemm_output *dx)
+{
+	adapter_gradient(p, a->param[LORA_B].grad, a->rank, dy,
+			 lora_kept(a, p, x.rows));
+	lora_backward_input(a, p, dy, x, dx);
+}
+
 /* With dropout dh A goes through the mask and cannot be a plain term; without,
  * dh was not there before. */
 void lora_finish(const struct adapter *a, const struct adapt_pass *p,
 			struct mat dy, struct mat x, struct mat dx)
 {
-	struct mat h = kept(a, p, dx.rows), s;
+	struct mat h = lora_kept(a, p, dx.rows), s;
 	struct gemm_output o = { .n = a->in };
 
 	(void)dy;

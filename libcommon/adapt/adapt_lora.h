@@ -18,11 +18,18 @@ void lora_forward(const struct adapter *a, const struct adapt_pass *p,
 		  struct mat x, struct gemm_output *y);
 void lora_backward(const struct adapter *a, const struct adapt_pass *p,
 		   struct mat dy, struct mat x, struct gemm_output *dx);
+/* What of backward is left when B's gradient is somebody else's. */
+void lora_backward_input(const struct adapter *a, const struct adapt_pass *p,
+			 struct mat dy, struct mat x, struct gemm_output *dx);
 void lora_finish(const struct adapter *a, const struct adapt_pass *p,
 		 struct mat dy, struct mat x, struct mat dx);
 int lora_merge(const struct adapter *a, const struct weight *w, float scale,
 	       float *dst, size_t row, size_t n) MUST_CHECK;
 const char *lora_peft_name(const struct adapter *a, size_t i);
+
+/* h, or dh after backward (n, rank), in keep. */
+struct mat lora_kept(const struct adapter *a, const struct adapt_pass *p,
+		     size_t n);
 
 /* Adds x M, with M the factor LORA_A or LORA_B, to a product's output. */
 void lora_term(const struct adapter *a, struct gemm_output *o, struct mat x,

@@ -11,6 +11,7 @@
  * A acts as A' (r, in) with A'[k, i] = c A[k, i / group], in the product that
  * reads x anyway; dA = dh^T P(x). Dropout acts before P.
  */
+#include "adapt/adapt_kind.h"
 #include "adapt/lowrank.h"
 
 #include <math.h>
@@ -245,6 +246,26 @@ static int qalora_describe(const struct adapter *a, json_t *config)
 	return 0;
 }
 
+static size_t qalora_inputs(json_t *config, size_t cols)
+{
+	double group = json_number(config, "qalora_group_size", 0);
+
+	return group > 0 && group < 1 << 20 ? cols * (size_t)group : 0;
+}
+
+/* As LoRA: a column of A for each input. */
+static void qalora_factors(const struct adapter *a, float *to_a, float *to_b)
+{
+	const struct qalora *q = a->own;
+	size_t cols = a->param[A].cols;
+
+	for (size_t k = 0; k < a->rank; k++)
+		for (size_t i = 0; i < a->in; i++)
+			*to_a++ = q->pool *
+				  a->param[A].at[k * cols + i / q->group];
+	memcpy(to_b, a->param[B].at, a->out * a->rank * sizeof(*to_b));
+}
+
 static void qalora_release(struct adapter *a)
 {
 	free(a->own);
@@ -262,6 +283,9 @@ const struct adapter_kind adapt_qalora = {
 	.by_sequence = 1,
 	.merge_adds = 1,
 	.merge_groups = qalora_merge_groups,
+	.factors = qalora_factors,
+	.adds = "qalora_group_size qalora_pool",
+	.inputs = qalora_inputs,
 	.describe = qalora_describe,
 	.peft_name = lowrank_peft_name,
 	.release = qalora_release,

@@ -236,6 +236,76 @@ static int fill_qalora(json_t *j, const struct adapter_choice *c)
 	return 0;
 }
 
+/* A soft prompt stands at no module and has no rank. */
+static int check_front(const struct adapter_choice *c)
+{
+	const struct {
+		const char *option;
+		size_t n;
+	} other[] = {
+		{ "target-modules", c->target.n },
+		{ "exclude-modules", c->exclude.n },
+		{ "layers", c->layers.n },
+		{ "modules-to-save", c->save.n },
+		{ "rank-pattern", c->rank_pattern.n },
+		{ "alpha-pattern", c->alpha_pattern.n },
+		{ "add-token", c->token.n },
+		{ "dropout", c->dropout > 0 },
+	};
+
+	for (size_t i = 0; i < NELEM(other); i++)
+		if (other[i].n)
+			return err_set(E_USAGE, "--%s: is not for --method %s, "
+				       "which stands before the text and at "
+				       "no module", other[i].option,
+				       c->method);
+	if (!c->virtual_tokens || c->virtual_tokens > VIRTUAL_ROWS)
+		return err_set(E_USAGE, "--virtual-tokens %zu: want 1 to %d",
+			       c->virtual_tokens, VIRTUAL_ROWS);
+	return 0;
+}
+
+static int fill_front(json_t *j, const struct adapter_choice *c,
+		      const char *init)
+{
+	TRY(check_front(c));
+	if (json_object_set_new(j, "num_virtual_tokens", json_integer(
+				(json_int_t)c->virtual_tokens)) ||
+	    json_object_set_new(j, "init", json_string(init)))
+		return out_of_memory();
+	return 0;
+}
+
+enum { PROMPT_DEFAULT, PROMPT_VOCAB, PROMPT_RANDOM, PROMPT_TEXT };
+enum { PROMPT_BYTES = 4000 };   /* of a text, which is recorded */
+
+static int fill_prompt(json_t *j, const struct adapter_choice *c)
+{
+	static const char *const name[] = { "", "vocab", "random", "text" };
+	int init = c->prompt_init;
+
+	if (!init)
+		init = c->prompt_text ? PROMPT_TEXT : PROMPT_VOCAB;
+	if (c->prompt_text && strlen(c->prompt_text) > PROMPT_BYTES)
+		return err_set(E_USAGE, "--prompt-init-text: %zu bytes, at "
+			       "most %d", strlen(c->prompt_text),
+			       PROMPT_BYTES);
+	if ((init == PROMPT_TEXT) != (c->prompt_text != NULL))
+		return err_set(E_USAGE, "--prompt-init text, "
+			       "--prompt-init-text go together");
+	return fill_front(j, c, name[init]);
+}
+
+static int fill_prefix(json_t *j, const struct adapter_choice *c)
+{
+	if (c->prompt_text || (c->prompt_init != PROMPT_DEFAULT &&
+			       c->prompt_init != PROMPT_RANDOM))
+		return err_set(E_USAGE, "--prompt-init: a prefix begins as "
+			       "random numbers; --method prompt can begin as "
+			       "a text or as tokens");
+	return fill_front(j, c, "random");
+}
+
 static const struct {
 	const char *kind;
 	int (*fill)(json_t *j, const struct adapter_choice *c);
@@ -245,6 +315,9 @@ static const struct {
 	{ "adalora", NULL },
 	{ "qalora", fill_qalora },
 	{ "iec", NULL },
+	{ "prompt", fill_prompt },
+	{ "prefix", fill_prefix },
+	{ "lora_bias", NULL },
 };
 
 static int fill_kind(json_t *j, const struct adapter_choice *c)
@@ -275,6 +348,8 @@ static int set_kind(json_t *j, const struct adapter_choice *c)
 static int fill(json_t *j, const struct adapter_choice *c)
 {
 	TRY(set_kind(j, c));
+	if (adapter_kind_find(c->method)->front)
+		return 0;
 	if (json_object_set_new(j, "r", json_integer((json_int_t)c->rank)) ||
 	    json_object_set_new(j, "alpha",
 				number(c->alpha > 0 ? c->alpha :
@@ -283,6 +358,9 @@ static int fill(json_t *j, const struct adapter_choice *c)
 	    json_object_set_new(j, "rslora", json_boolean(c->rslora)) ||
 	    json_object_set_new(j, "target_modules",
 				json_string("all-linear")))
+		return out_of_memory();
+	if (c->bias && json_object_set_new(j, "bias", json_string(
+				c->bias == 1 ? "all" : "lora_only")))
 		return out_of_memory();
 	TRY(set_rule(j, "target_modules", "target-modules", &c->target));
 	TRY(set_rule(j, "exclude_modules", "exclude-modules", &c->exclude));
@@ -296,7 +374,8 @@ static int fill(json_t *j, const struct adapter_choice *c)
 			    &c->alpha_pattern);
 }
 
-int adapter_choice_config(json_t **config, const struct adapter_choice *c)
+int adapter_choice_config(json_t **config, const struct adapter_choice *c,
+			  json_t *more)
 {
 	*config = json_object();
 	if (!*config)
@@ -305,5 +384,6 @@ int adapter_choice_config(json_t **config, const struct adapter_choice *c)
 		return err_set(E_USAGE, "--rank: at least 1");
 	if (c->alpha < 0)
 		return err_set(E_USAGE, "--alpha: %g is negative", c->alpha);
-	return fill(*config, c);
+	TRY(fill(*config, c));
+	return more && json_object_update(*config, more) ? out_of_memory() : 0;
 }

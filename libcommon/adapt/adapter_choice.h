@@ -17,9 +17,15 @@ struct adapter_choice {
 	int rslora;
 	struct opt_list target, exclude, layers, save;
 	struct opt_list rank_pattern, alpha_pattern;
+	struct opt_list token;  /* formats/grow.h: who has the base adds them */
+	int bias;
 	size_t qalora_group;    /* 0: the base's */
 	int qalora_pool;
+	size_t virtual_tokens;
+	int prompt_init;        /* PROMPT_INITS */
+	const char *prompt_text; /* NULL: none */
 	uint64_t seed;
+	const char *recipe;     /* train/recipe.h, which reads it; or NULL */
 
 	/* AdaLoRA's; negative, or 0 of what cannot be: by itself */
 	size_t target_rank, delta_t;
@@ -27,6 +33,7 @@ struct adapter_choice {
 };
 
 #define ADAPTER_CHOICE { .method = "lora", .rank = 16, .seed = 42,           \
+			 .virtual_tokens = 20,                               \
 			 .tinit = -1, .tfinal = -1, .orthogonal = -1 }
 
 /* What A and B begin as. */
@@ -36,12 +43,17 @@ struct adapter_choice {
 		      "|olora"       \
 		      "|loftq"
 
+/* What a prompt begins as; default: text where there is one, else vocab. */
+#define PROMPT_INITS "default|vocab|random|text"
+
 /* The rows; c is the variable. */
 #define ADAPTER_OPTIONS(c)                                                   \
 	{ "method", 0, OPT_TEXT, &(c).method, "KIND",                        \
 	  "lora; dora: magnitude and direction apart; adalora: ranks move "  \
 	  "to where they count; qalora: pools its inputs by the base's "     \
-	  "groups; iec: IR-QLoRA's elastic connection",                      \
+	  "groups; iec: IR-QLoRA's elastic connection; lora_bias: B has a "  \
+	  "bias; prompt, prefix: soft prompts, before the text or in every " \
+	  "layer's attention",                                               \
 	  .alias = "peft-type", .flags = OPT_RECORD },                       \
 	{ "init", 0, OPT_CHOICE, &(c).init, NULL,                            \
 	  "first values; those after gaussian change the base too, and are " \
@@ -81,6 +93,14 @@ struct adapter_choice {
 	{ "modules-to-save", 0, OPT_LIST, &(c).save, "NAME,...",             \
 	  "modules to train whole, such as lm_head,embed_tokens",            \
 	  .alias = "lora-modules-to-save", .flags = OPT_RECORD },            \
+	{ "add-token", 0, OPT_LIST, &(c).token, "TOKEN",                     \
+	  "train this token's row of the embedding, and of the head; one "   \
+	  "that the vocabulary lacks is added; may be repeated",             \
+	  .flags = OPT_RECORD },                                             \
+	{ "bias", 0, OPT_CHOICE, &(c).bias, NULL,                            \
+	  "biases to train: lora_only: of modules with an adapter; all: "    \
+	  "every one, those of norms too",                                   \
+	  .choices = "none|all|lora_only", .flags = OPT_RECORD },            \
 	{ "target-rank", 0, OPT_COUNT, &(c).target_rank, "N",                \
 	  "adalora: ranks of a module in the end, on average; 0: two "       \
 	  "thirds of --rank", .alias = "target-r", .flags = OPT_RECORD },    \
@@ -96,6 +116,20 @@ struct adapter_choice {
 	{ "orth-reg-weight", 0, OPT_REAL, &(c).orthogonal, "X",              \
 	  "adalora: weight of the orthogonal penalty; -1: 0.5",              \
 	  .flags = OPT_RECORD },                                             \
+	{ "virtual-tokens", 0, OPT_COUNT, &(c).virtual_tokens, "N",          \
+	  "prompt, prefix: tokens that stand before every text",             \
+	  .alias = "num-virtual-tokens", .flags = OPT_RECORD },              \
+	{ "prompt-init", 0, OPT_CHOICE, &(c).prompt_init, NULL,              \
+	  "prompt: rows of the vocabulary, random numbers, or "              \
+	  "--prompt-init-text; default: the text, or else vocab",            \
+	  .alias = "prompt-tuning-init", .choices = PROMPT_INITS,            \
+	  .flags = OPT_RECORD },                                             \
+	{ "prompt-init-text", 0, OPT_TEXT, &(c).prompt_text, "TEXT",         \
+	  "prompt: begin as this text, repeated or cut to so many tokens",   \
+	  .alias = "prompt-tuning-init-text", .flags = OPT_RECORD },         \
+	{ "recipe", 0, OPT_TEXT, &(c).recipe, "FILE",                        \
+	  "another method, rank ... for each module: docs/methods.md",       \
+	  .flags = OPT_RECORD },                                             \
 	{ "seed", 0, OPT_SEED, &(c).seed, "N",                               \
 	  "what all random numbers follow from", .flags = OPT_RECORD }
 
@@ -109,8 +143,9 @@ int adapter_choice_beside(const struct adapter_choice *c) MUST_CHECK;
  * another; none of them is recorded. Dropout and seed are the training's. */
 int adapter_choice_given(const struct opt_program *p) MUST_CHECK;
 
-/* The configuration; the caller's. E_USAGE, naming the option. */
-int adapter_choice_config(json_t **config,
-			  const struct adapter_choice *c) MUST_CHECK;
+/* The configuration, with more's keys (an object, or NULL); the caller's.
+ * E_USAGE, naming the option. */
+int adapter_choice_config(json_t **config, const struct adapter_choice *c,
+			  json_t *more) MUST_CHECK;
 
 #endif

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "adapt/adapt_lora.h"
+#include "adapt/combine_svd.h"
 #include "base/size.h"
-#include "base/lapack.h"
 
 /* ---- where, and of which rank ---- */
 
@@ -18,6 +18,10 @@ static const struct adapter *part(const struct combine *c, size_t i,
 
 static int check(const struct adapter *a)
 {
+	if (adapter_bias(a))
+		return err_set(E_CONFIG, "%s: its bias is trained, and of two "
+			       "such there is no sum; merge-adapter folds "
+			       "several into a base", a->module);
 	if (a->kind->factors)
 		return 0;
 	return err_set(E_CONFIG, "%s: an adapter of the kind %s is no product "
@@ -68,7 +72,7 @@ static int add_sites(struct adapter_sites *to, const struct combine *c)
 			while (n < to->n &&
 			       strcmp(to->at[n].module, s->module))
 				n++;
-			if (n < to->n)
+			if (n < to->n || s->front)
 				continue;
 			snprintf(name, sizeof(name), "%s.weight", s->module);
 			TRY(adapter_sites_add(to, &(struct tensor){
@@ -76,6 +80,69 @@ static int add_sites(struct adapter_sites *to, const struct combine *c)
 				.shape = { s->out, s->in } }));
 		}
 	return 0;
+}
+
+/* Does the value of each of the keys agree? */
+static int agree(json_t *a, json_t *b, const char *keys)
+{
+	for (const char *p = keys; *p;) {
+		size_t n = strcspn(p, " ");
+		json_t *x = json_object_getn(a, p, n);
+		json_t *y = json_object_getn(b, p, n);
+
+		if (!x || !y || !json_equal(x, y))
+			return 0;
+		p += n + (p[n] == ' ');
+	}
+	return 1;
+}
+
+/* The kind that all are of, with the same options, whose parameters add up as
+ * they are stored; NULL: there is none, and their factors do. */
+static const struct adapter_kind *common_kind(const struct combine *c,
+					      json_t **options)
+{
+	const struct adapter_kind *kind = NULL;
+
+	*options = NULL;
+	for (size_t i = 0; i < c->n; i++)
+		for (size_t k = 0; k < c->from[i].n; k++) {
+			const struct adapter *a = &c->from[i].at[k];
+			json_t *own = adapter_config_at(c->from[i].config,
+							a->module);
+
+			if (!kind) {
+				kind = a->kind;
+				*options = own;
+			}
+			if (!kind->adds || a->kind != kind ||
+			    !agree(own, *options, kind->adds))
+				return NULL;
+		}
+	return kind;
+}
+
+static int copy_keys(json_t *to, json_t *from, const char *keys)
+{
+	for (const char *p = keys; *p;) {
+		size_t n = strcspn(p, " ");
+
+		if (json_object_setn(to, p, n, json_object_getn(from, p, n)))
+			return err_set(E_NOMEM, "out of memory");
+		p += n + (p[n] == ' ');
+	}
+	return 0;
+}
+
+static int configure_kind(json_t *config, const struct combine *c)
+{
+	json_t *options;
+	const struct adapter_kind *kind = common_kind(c, &options);
+
+	if (json_object_set_new(config, "kind", json_string(
+				kind ? kind->name : adapt_lora.name)))
+		return err_set(E_NOMEM, "out of memory");
+	return kind ? copy_keys(config, options, kind->adds) : 0;
 }
 
 /* The result's configuration; every module is named. */
@@ -86,15 +153,17 @@ static int configure(json_t *config, const struct combine *c,
 	       *alphas = json_object();
 	size_t most = 1;
 
-	if (json_object_set_new(config, "kind", json_string("lora")) ||
-	    json_object_set_new(config, "target_modules", modules) ||
+	if (json_object_set_new(config, "target_modules", modules) ||
 	    json_object_set_new(config, "rank_pattern", ranks) ||
 	    json_object_set_new(config, "alpha_pattern", alphas))
 		return err_set(E_NOMEM, "out of memory");
+	TRY(configure_kind(config, c));
 	for (size_t i = 0; i < sites->n; i++) {
 		const char *module = sites->at[i].module;
 		size_t rank = 0;
 
+		if (sites->at[i].front)
+			continue;
 		TRY(rank_at(c, &sites->at[i], &rank));
 		most = size_max(most, rank);
 		json_array_append_new(modules, json_string(module));
@@ -110,18 +179,31 @@ static int configure(json_t *config, const struct combine *c,
 
 /* ---- the sums ---- */
 
-/* A site's factors: a (rank, in), b (out, rank), of one adapter. */
+/* A site's factors: a (rank, in), b (out, rank), of one adapter; in is A's
+ * columns where parameters are added up. */
 struct factors {
 	float *a, *b;
+	size_t in;
 };
 
-static int get_factors(struct factors *f, const struct adapter *a)
+static int get_factors(struct factors *f, const struct adapter *a,
+		       const struct adapter *to)
 {
-	f->a = malloc((a->in + a->out) * a->rank * sizeof(float));
+	size_t in = to->param[LORA_A].cols;
+
+	f->in = in;
+	f->a = malloc((in + a->out) * a->rank * sizeof(float));
 	if (!f->a)
 		return err_set(E_NOMEM, "out of memory");
-	f->b = f->a + a->in * a->rank;
-	a->kind->factors(a, f->a, f->b);
+	f->b = f->a + in * a->rank;
+	if (to->kind == a->kind && a->kind->adds) {
+		memcpy(f->a, a->param[LORA_A].at,
+		       in * a->rank * sizeof(float));
+		memcpy(f->b, a->param[LORA_B].at,
+		       a->out * a->rank * sizeof(float));
+	} else {
+		a->kind->factors(a, f->a, f->b);
+	}
 	return 0;
 }
 
@@ -138,24 +220,25 @@ static void add_columns(float *to, size_t cols, const float *from,
 /* Adapter x into A (rank, in) and B (out, rank), whose rows, and columns, from
  * first on are its own. */
 static int add(float *a, float *b, size_t rank, size_t first,
-	       const struct adapter *x, double to_a, double to_b)
+	       const struct adapter *x, const struct adapter *to,
+	       double to_a, double to_b)
 {
 	struct factors f = { 0 };
 
-	TRY(get_factors(&f, x));
-	add_columns(a + first * x->in, x->in, f.a, x->rank, x->in, 0, to_a);
+	TRY(get_factors(&f, x, to));
+	add_columns(a + first * f.in, f.in, f.a, x->rank, f.in, 0, to_a);
 	add_columns(b, rank, f.b, x->out, x->rank, first, to_b);
 	free(f.a);
 	return 0;
 }
 
 static int add_all(float *a, float *b, size_t rank, const struct combine *c,
-		   const char *module)
+		   const struct adapter *to)
 {
 	size_t first = 0;
 
 	for (size_t i = 0; i < c->n; i++) {
-		const struct adapter *x = part(c, i, module);
+		const struct adapter *x = part(c, i, to->module);
 		double w = x ? c->weight[i] * (double)x->scale : 0;
 
 		if (!x)
@@ -163,10 +246,11 @@ static int add_all(float *a, float *b, size_t rank, const struct combine *c,
 		if (c->how == COMBINE_LINEAR) {
 			double root = sqrt(fabs(w));
 
-			TRY(add(a, b, rank, 0, x, w < 0 ? -root : root, root));
+			TRY(add(a, b, rank, 0, x, to, w < 0 ? -root : root,
+				root));
 			continue;
 		}
-		TRY(add(a, b, rank, first, x, w, 1));
+		TRY(add(a, b, rank, first, x, to, w, 1));
 		first += x->rank;
 	}
 	return 0;
@@ -174,99 +258,9 @@ static int add_all(float *a, float *b, size_t rank, const struct combine *c,
 
 /* ---- svd ---- */
 
-/* to (m, n) = x (m, k) y^T (n, k). */
-static void product(float *to, const float *x, const float *y, size_t m,
-		    size_t n, size_t k)
-{
-	for (size_t i = 0; i < m; i++)
-		for (size_t j = 0; j < n; j++) {
-			double sum = 0;
-
-			for (size_t l = 0; l < k; l++)
-				sum += (double)x[i * k + l] *
-				       (double)y[j * k + l];
-			to[i * n + j] = (float)sum;
-		}
-}
-
-static void transpose(float *to, const float *from, size_t rows, size_t cols)
-{
-	for (size_t i = 0; i < rows; i++)
-		for (size_t j = 0; j < cols; j++)
-			to[j * rows + i] = from[i * cols + j];
-}
-
-/* What svd works with, for B (out, sum) and A (sum, in). */
-struct core {
-	size_t kb, ka, k;       /* columns of Q_b, Q_a; the lesser */
-	float *qb, *rb, *qa, *ra, *at, *core, *u, *s, *vt;
-	float *room;
-};
-
-static int core_room(struct core *c, size_t out, size_t in, size_t sum)
-{
-	c->kb = size_min(out, sum);
-	c->ka = size_min(in, sum);
-	c->k = size_min(c->kb, c->ka);
-	c->room = calloc(out * c->kb + c->kb * sum + in * c->ka +
-			 c->ka * sum + in * sum + c->kb * c->ka +
-			 c->kb * c->k + c->k + c->k * c->ka, sizeof(float));
-	if (!c->room)
-		return err_set(E_NOMEM, "out of memory");
-	c->qb = c->room;
-	c->rb = c->qb + out * c->kb;
-	c->qa = c->rb + c->kb * sum;
-	c->ra = c->qa + in * c->ka;
-	c->at = c->ra + c->ka * sum;
-	c->core = c->at + in * sum;
-	c->u = c->core + c->kb * c->ka;
-	c->s = c->u + c->kb * c->k;
-	c->vt = c->s + c->k;
-	return 0;
-}
-
-/* B A = Q_b (R_b R_a^T) Q_a^T, and the middle is small. */
-static int decompose(struct core *c, float *b, const float *a, size_t out,
-		     size_t in, size_t sum)
-{
-	transpose(c->at, a, sum, in);
-	TRY(lapack_qr(c->qb, c->rb, b, out, sum));
-	TRY(lapack_qr(c->qa, c->ra, c->at, in, sum));
-	product(c->core, c->rb, c->ra, c->kb, c->ka, sum);
-	return lapack_svd(c->u, c->s, c->vt, c->core, c->kb, c->ka);
-}
-
-/* The first values, each factor with the root. */
-static void take_first(const struct core *c, struct adapter *to)
-{
-	float *a = to->param[LORA_A].at, *b = to->param[LORA_B].at;
-
-	for (size_t r = 0; r < to->rank && r < c->k; r++) {
-		double root = sqrt((double)c->s[r]);
-
-		for (size_t j = 0; j < to->in; j++) {
-			double x = 0;
-
-			for (size_t l = 0; l < c->ka; l++)
-				x += (double)c->vt[r * c->ka + l] *
-				     (double)c->qa[j * c->ka + l];
-			a[r * to->in + j] = (float)(root * x);
-		}
-		for (size_t i = 0; i < to->out; i++) {
-			double x = 0;
-
-			for (size_t l = 0; l < c->kb; l++)
-				x += (double)c->qb[i * c->kb + l] *
-				     (double)c->u[l * c->k + r];
-			b[i * to->rank + r] = (float)(root * x);
-		}
-	}
-}
-
 static int fill_svd(struct adapter *to, const struct combine *c)
 {
-	struct core core = { 0 };
-	size_t sum = 0;
+	size_t sum = 0, in = to->param[LORA_A].cols;
 	float *a;
 	int err;
 
@@ -275,17 +269,11 @@ static int fill_svd(struct adapter *to, const struct combine *c)
 
 		sum += x ? x->rank : 0;
 	}
-	a = calloc((to->in + to->out) * sum, sizeof(*a));
-	err = a ? core_room(&core, to->out, to->in, sum) :
+	a = calloc((in + to->out) * sum, sizeof(*a));
+	err = a ? add_all(a, a + in * sum, sum, c, to) :
 		  err_set(E_NOMEM, "out of memory");
 	if (!err)
-		err = add_all(a, a + to->in * sum, sum, c, to->module);
-	if (!err)
-		err = decompose(&core, a + to->in * sum, a, to->out, to->in,
-				sum);
-	if (!err)
-		take_first(&core, to);
-	free(core.room);
+		err = combine_svd(to, a, a + in * sum, sum);
 	free(a);
 	return err;
 }
@@ -295,7 +283,7 @@ static int fill(struct adapter *to, const struct combine *c)
 	if (c->how == COMBINE_SVD)
 		return fill_svd(to, c);
 	return add_all(to->param[LORA_A].at, to->param[LORA_B].at, to->rank, c,
-		       to->module);
+		       to);
 }
 
 int combine(struct adapter_set *to, const struct combine *c)

@@ -1,5 +1,5 @@
 /*
- * combine - one LoRA of several, as PEFT's add_weighted_adapter
+ * combine - one adapter of several, as PEFT's add_weighted_adapter
  *
  * The result's scale is 1 (alpha is the rank). With weights w_i and scales s_i:
  *
@@ -9,7 +9,8 @@
  *   linear  A = sum sign(w_i) sqrt(|w_i s_i|) A_i, B = sum sqrt(|w_i s_i|) B_i:
  *           ranks must agree; has cross terms B_i A_k, and is no sum
  *
- * A module that not all have gets what those give that have it.
+ * A module that not all have gets what those give that have it. The result is
+ * LoRA, or QA-LoRA where all adapters are, with the same groups and pooling.
  */
 #ifndef ADAPT_COMBINE_H
 #define ADAPT_COMBINE_H

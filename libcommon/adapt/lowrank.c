@@ -1,3 +1,4 @@
+#include "adapt/adapt_kind.h"
 #include "adapt/lowrank.h"
 
 #include <math.h>

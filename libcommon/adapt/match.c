@@ -14,6 +14,24 @@ int match_name(const char *name, const char *entry)
 	       (m == n || name[n - m - 1] == '.');
 }
 
+int match_listed(json_t *names, const char *module, json_t **value)
+{
+	const char *key;
+	json_t *v;
+	size_t i;
+
+	json_array_foreach(names, i, v)
+		if (match_name(module, json_string_value(v)))
+			return 1;
+	json_object_foreach(names, key, v)
+		if (match_name(module, key)) {
+			if (value)
+				*value = v;
+			return 1;
+		}
+	return 0;
+}
+
 /* before and pattern and after, matched against the whole name. */
 static int regex_matches(const char *before, const char *pattern,
 			 const char *after, const char *name, int *yes)

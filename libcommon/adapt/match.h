@@ -10,6 +10,10 @@
 /* Does name equal entry, or end with "." and entry? */
 int match_name(const char *name, const char *entry);
 
+/* Does a list of names have one that is the module's, or an object such a key?
+ * *value (may be NULL): the key's. */
+int match_listed(json_t *names, const char *module, json_t **value);
+
 /* rule: a list of names; "all-linear" (linear layers but the head); a regex
  * that must match all of module. NULL, null: matches none. E_CONFIG. */
 int match_rule(json_t *rule, const char *module, enum tensor_role role,

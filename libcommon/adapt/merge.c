@@ -39,17 +39,6 @@ void merger_release(struct merger *m)
 	memset(m, 0, sizeof(*m));
 }
 
-int merge_stands_at(const struct tensor *p, const char *weight)
-{
-	static const char end[] = ".weight";
-	size_t len = strlen(weight), cut = sizeof(end) - 1;
-	const char *dot = strrchr(p->name, '.');
-
-	return len > cut && !strcmp(weight + len - cut, end) && dot &&
-	       (size_t)(dot - p->name) == len - cut &&
-	       !strncmp(p->name, weight, len - cut);
-}
-
 static size_t count_at(const struct merge_adapter *a, const char *weight)
 {
 	size_t n = 0;
@@ -64,6 +53,22 @@ int merger_changes(const struct merger *m, const char *name)
 	for (size_t i = 0; i < m->n; i++)
 		if (count_at(&m->at[i], name))
 			return 1;
+	return 0;
+}
+
+int merger_changes_alone(const struct merger *m, const char *name)
+{
+	for (size_t i = 0; i < m->n; i++)
+		for (size_t k = 0; k < m->at[i].tensors.n; k++) {
+			const struct tensor *t = &m->at[i].tensors.at[k];
+			const struct adapter_kind *kind;
+
+			if (!merge_stands_at(t, name))
+				continue;
+			kind = adapter_kind_marked(strrchr(t->name, '.') + 1);
+			if (!kind || !kind->follows)
+				return 1;
+		}
 	return 0;
 }
 
@@ -84,13 +89,14 @@ static int make_set(struct adapter_set *s, struct merge_adapter *a,
 	struct tensor_set here = { 0 };
 	int err;
 
-	here.at = calloc(count_at(a, t->name), sizeof(*here.at));
+	here.at = calloc(a->tensors.n + 1, sizeof(*here.at));
 	if (!here.at)
 		return err_set(E_NOMEM, "out of memory");
 	for (size_t i = 0; i < a->tensors.n; i++)
-		if (merge_stands_at(&a->tensors.at[i], t->name)) {
+		if (merge_is_of(&a->tensors.at[i], t->name)) {
 			here.at[here.n++] = a->tensors.at[i];
-			a->used[i] = 1;
+			a->used[i] |= (unsigned char)merge_stands_at(
+						&a->tensors.at[i], t->name);
 		}
 	err = adapter_sites_add(&sites, t);
 	if (!err)
@@ -252,6 +258,34 @@ static int run_adapted(struct job *j, struct merger *m, struct pool *pool)
 	return err;
 }
 
+/* A vector is small: its values at once. */
+static int run_bias(const struct job *j, struct merger *m)
+{
+	size_t n = j->from->count, bad;
+	float *x = malloc((2 * n + 1) * sizeof(*x));
+	int err = x ? weight_decode(j->from, x, 0, n) :
+		      err_set(E_NOMEM, "out of memory");
+
+	if (!err)
+		err = merge_bias(x, n, m, j->from->name);
+	if (!err) {
+		dtype_from_f32(j->to->part[0].data, j->d, x, n);
+		bad = find_bad(j, j->to->part[0].data, x + n, n);
+		if (bad < n)
+			err = err_set(E_DATA, "%s: element %zu is not finite "
+				      "as %s after merging", j->from->name,
+				      bad, dtype_name(j->d));
+	}
+	free(x);
+	return err;
+}
+
+static int run_changed(struct job *j, struct merger *m, struct pool *pool)
+{
+	return j->from->role == ROLE_BIAS ? run_bias(j, m) :
+					    run_adapted(j, m, pool);
+}
+
 int merge_tensor(struct tensor *to, const struct tensor *from,
 		 struct merger *m, enum dtype d, struct pool *pool)
 {
@@ -262,11 +296,23 @@ int merge_tensor(struct tensor *to, const struct tensor *from,
 	if (!err)
 		err = tensor_alloc(to);
 	if (!err)
-		err = merger_changes(m, from->name) ? run_adapted(&j, m, pool)
+		err = merger_changes(m, from->name) ? run_changed(&j, m, pool)
 					      : run_all(&j, pool);
 	if (err)
 		tensor_release(to);
 	return err;
+}
+
+static int no_place(const char *name)
+{
+	const char *dot = strrchr(name, '.');
+
+	if (dot && !strcmp(dot, ".lora_B_bias"))
+		return err_set(E_DATA, "%s: the base has no bias there that it "
+			       "could be merged into; keep the adapter beside "
+			       "the base, or train --method lora", name);
+	return err_set(E_DATA, "the adapter's %s has no place in the base",
+		       name);
 }
 
 int merger_finish(const struct merger *m)
@@ -274,8 +320,6 @@ int merger_finish(const struct merger *m)
 	for (size_t i = 0; i < m->n; i++)
 		for (size_t k = 0; k < m->at[i].tensors.n; k++)
 			if (!m->at[i].used[k])
-				return err_set(E_DATA, "the adapter's %s has "
-					       "no place in the base",
-					       m->at[i].tensors.at[k].name);
+				return no_place(m->at[i].tensors.at[k].name);
 	return 0;
 }

@@ -24,6 +24,8 @@ struct merger {
 	enum dtype dtype;       /* of what was quantised and, with all, of the
 				 * rest; NONE: what each was made from */
 	int all;
+	int parts;              /* embedding and head become two, also where
+				 * no adapter stands */
 	int peft_safe;          /* round the update before it is added, as
 				 * PEFT's safe_merge does: rounds twice */
 };
@@ -35,6 +37,10 @@ void merger_release(struct merger *m);  /* safe on a zeroed struct */
 
 /* Does an adapter stand at the base's tensor of this name? */
 int merger_changes(const struct merger *m, const char *name);
+
+/* Does one that stands at one use of the tensor alone, where another module is
+ * tied to it? */
+int merger_changes_alone(const struct merger *m, const char *name);
 
 /* The type that the merged tensor has. */
 enum dtype merger_dtype(const struct merger *m, const struct tensor *t);

@@ -4,8 +4,18 @@
 
 #include "adapt/merge.h"
 
-/* Is p a parameter of the module whose weight is named weight? */
-int merge_stands_at(const struct tensor *p, const char *weight);
+/* Is p a parameter of the module that the weight or bias of this name belongs
+ * to? And is it one that changes that very tensor? */
+int merge_is_of(const struct tensor *p, const char *name);
+int merge_stands_at(const struct tensor *p, const char *name);
+
+/* The length of the module's name; 0: it is no weight and no bias. */
+size_t merge_module(const char *name);
+
+/* dst (n), the values of a bias, become what m's adapters make of them. E_DATA,
+ * E_NOMEM. */
+int merge_bias(float *dst, size_t n, struct merger *m,
+	       const char *name) MUST_CHECK;
 
 /* set[i] becomes m->at[i]'s adapter at the tensor, placed and loaded, or stays
  * empty; set has m->n zeroed places, to be released also after a failure. */

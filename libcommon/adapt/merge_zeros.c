@@ -6,13 +6,39 @@
 #include "adapt/merge_parts.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "adapt/spec.h"
 #include "base/size.h"
 #include "weight/storage.h"
 
 enum { ROWS = 16 };     /* of a task */
+
+/* What the configuration makes of a weight's module. */
+static const struct adapter_kind *kind_at(json_t *config, const char *weight)
+{
+	char module[TENSOR_NAME];
+	char *dot;
+	json_t *own, *rule;
+	size_t i;
+
+	snprintf(module, sizeof(module), "%s", weight);
+	dot = strrchr(module, '.');
+	if (dot)
+		*dot = 0;
+	own = adapter_config_at(config, module);
+	/* Where no rule put an adapter, one that keeps codes is an example. */
+	json_array_foreach(json_object_get(own, "rules"), i, rule) {
+		const struct adapter_kind *k = adapter_kind_find(
+					json_text(rule, "kind", "lora"));
+
+		if (k && k->merge_groups)
+			return k;
+	}
+	return adapter_kind_find(json_text(own, "kind", "lora"));
+}
 
 int merger_keeps_codes(const struct merger *m, const struct tensor *t)
 {
@@ -20,8 +46,7 @@ int merger_keeps_codes(const struct merger *m, const struct tensor *t)
 		return 0;
 	for (size_t i = 0; i < m->n; i++) {
 		const struct merge_adapter *a = &m->at[i];
-		const struct adapter_kind *kind = adapter_kind_find(
-			json_text(a->config, "kind", "lora"));
+		const struct adapter_kind *kind = kind_at(a->config, t->name);
 
 		if (!kind || !kind->merge_groups)
 			return 0;
@@ -29,7 +54,7 @@ int merger_keeps_codes(const struct merger *m, const struct tensor *t)
 			const char *name = a->tensors.at[k].name;
 
 			if (merge_stands_at(&a->tensors.at[k], t->name) &&
-			    !strcmp(strrchr(name, '.') + 1, adapt_full.mark))
+			    adapter_kind_marked(strrchr(name, '.') + 1))
 				return 0;
 		}
 	}

@@ -5,97 +5,43 @@
 #include <string.h>
 
 #include "adapt/match.h"
+#include "adapt/spec_parts.h"
 
-/* ---- sites ---- */
-
-int adapter_sites_add(struct adapter_sites *s, const struct tensor *t)
+const struct adapter_kind *adapter_kind_listed(json_t *config,
+					       const char *module)
 {
-	static const char end[] = ".weight";
-	size_t len = strlen(t->name), room = s->room ? 2 * s->room : 64;
-	struct adapter_site site = { .role = t->role };
+	const struct adapter_kind *k;
 
-	if (t->rank != 2 || len <= strlen(end) ||
-	    strcmp(t->name + len - strlen(end), end) ||
-	    (t->role != ROLE_LINEAR && t->role != ROLE_HEAD &&
-	     t->role != ROLE_EMBED))
-		return 0;
-	if (s->n == s->room) {
-		void *at = realloc(s->at, room * sizeof(*s->at));
-
-		if (!at)
-			return err_set(E_NOMEM, "out of memory");
-		s->at = at;
-		s->room = room;
-	}
-	site.out = t->shape[0];
-	site.in = t->shape[1];
-	if (t->node[0].kind == STORE_INT && site.in % t->node[0].block == 0)
-		site.group = t->node[0].block;
-	site.module = strndup(t->name, len - strlen(end));
-	if (!site.module)
-		return err_set(E_NOMEM, "out of memory");
-	s->at[s->n++] = site;
-	return 0;
+	for (size_t i = 0; (k = adapter_kind_at(i)); i++)
+		if (k->list && match_listed(json_object_get(config, k->list),
+					    module, NULL))
+			return k;
+	return NULL;
 }
 
-void adapter_sites_release(struct adapter_sites *s)
+const struct adapter_kind *adapter_kind_marked(const char *param)
 {
-	for (size_t i = 0; i < s->n; i++)
-		free((char *)s->at[i].module);
-	free(s->at);
-	memset(s, 0, sizeof(*s));
+	const struct adapter_kind *k;
+
+	for (size_t i = 0; (k = adapter_kind_at(i)); i++)
+		if (k->list && !strcmp(k->mark, param))
+			return k;
+	return NULL;
 }
 
-/* ---- checking ---- */
-
-static int check_list(json_t *config, const char *key, int may_be_text)
+double spec_rank(json_t *config)
 {
-	json_t *list = json_object_get(config, key), *entry;
-	size_t i;
-
-	if (!list || json_is_null(list) ||
-	    (may_be_text && json_is_string(list)))
-		return 0;
-	if (!json_is_array(list))
-		return err_set(E_CONFIG, "%s is no list", key);
-	json_array_foreach(list, i, entry)
-		if (!json_is_string(entry) || !*json_string_value(entry))
-			return err_set(E_CONFIG, "%s: entry %zu is no name",
-				       key, i + 1);
-	return 0;
+	return json_number(config, "r", 8);
 }
 
-static int check_patterns(json_t *config, const char *key, int whole)
+double spec_alpha(json_t *config)
 {
-	json_t *object = json_object_get(config, key), *v;
-	const char *pattern;
-
-	if (!object || json_is_null(object))
-		return 0;
-	if (!json_is_object(object))
-		return err_set(E_CONFIG, "%s is no object", key);
-	json_object_foreach(object, pattern, v)
-		if (!json_is_number(v) || (whole && !json_is_integer(v)) ||
-		    json_number_value(v) <= 0)
-			return err_set(E_CONFIG, "%s: the value of %s is no "
-				       "positive number", key, pattern);
-	return 0;
+	return json_number(config, "alpha", 2 * spec_rank(config));
 }
 
-static int check(json_t *config)
+int spec_is_target(const struct adapter *a)
 {
-	double rank = json_number(config, "r", 8);
-
-	if (!json_is_object(config))
-		return err_set(E_CONFIG, "the adapter's options are no object");
-	if (!(rank >= 1 && rank <= 1 << 20) || rank != (double)(long)rank)
-		return err_set(E_CONFIG, "r is %g, want a positive whole "
-			       "number", rank);
-	TRY(check_list(config, "target_modules", 1));
-	TRY(check_list(config, "exclude_modules", 1));
-	TRY(check_list(config, "modules_to_save", 0));
-	TRY(check_patterns(config, "rank_pattern", 1));
-	return check_patterns(config, "alpha_pattern", 0);
+	return !a->kind->list && a->kind != &adapt_bias;
 }
 
 /* The options of one module, patterns applied. */
@@ -103,12 +49,11 @@ static int options_for(struct adapter_options *o, json_t *config,
 		       const char *module)
 {
 	json_t *v;
-	double rank = json_number(config, "r", 8);
 
 	*o = (struct adapter_options){
 		.kind = json_text(config, "kind", "lora"),
-		.rank = (size_t)rank,
-		.alpha = json_number(config, "alpha", 2 * rank),
+		.rank = (size_t)spec_rank(config),
+		.alpha = spec_alpha(config),
 		.dropout = json_number(config, "dropout", 0),
 		.rslora = json_flag(config, "rslora", 0),
 		.extra = config,
@@ -126,35 +71,97 @@ static int options_for(struct adapter_options *o, json_t *config,
 
 /* ---- making ---- */
 
-static int wants(json_t *config, const struct adapter_site *s, int *whole,
-		 int *beside)
+static int targets(json_t *config, const struct adapter_site *s, int *yes)
 {
 	int excluded;
 
-	TRY(match_rule(json_object_get(config, "modules_to_save"), s->module,
-		       s->role, whole));
+	*yes = 0;
+	if (s->role == ROLE_NORM)
+		return 0;
 	TRY(match_rule(json_object_get(config, "target_modules"), s->module,
-		       s->role, beside));
+		       s->role, yes));
 	TRY(match_rule(json_object_get(config, "exclude_modules"), s->module,
 		       s->role, &excluded));
-	*beside = *beside && !*whole && !excluded &&
-		  match_layer(json_object_get(config, "layers_to_transform"),
-				s->module);
+	*yes = *yes && !excluded &&
+	       match_layer(json_object_get(config, "layers_to_transform"),
+			   s->module);
+	return 0;
+}
+
+int spec_find(json_t **own, json_t *config, const struct adapter_site *site)
+{
+	json_t *rules = json_object_get(config, "rules"), *rule;
+	size_t i;
+	int yes = 0;
+
+	*own = NULL;
+	if (!rules) {
+		TRY(targets(config, site, &yes));
+		*own = yes ? config : NULL;
+		return 0;
+	}
+	json_array_foreach(rules, i, rule) {
+		TRY(targets(rule, site, &yes));
+		if (!yes)
+			continue;
+		if (strcmp(json_text(rule, "kind", "lora"), "none"))
+			*own = rule;
+		break;
+	}
+	return 0;
+}
+
+/* A place before the sequences is for kinds that stand there, and no other
+ * is; *own: what gives such a site its options. 1: that decides. */
+static int front_wants(json_t **own, json_t *config,
+		       const struct adapter_site *site)
+{
+	const struct adapter_kind *k =
+		adapter_kind_find(json_text(config, "kind", "lora"));
+
+	*own = site->front && k && k->front ? config : NULL;
+	return site->front || (k && k->front);
+}
+
+static int own_options(json_t **own, json_t *config,
+		       const struct adapter_site *site,
+		       const struct adapter_kind **listed)
+{
+	*listed = NULL;
+	if (front_wants(own, config, site))
+		return 0;
+	if (site->role != ROLE_NORM)
+		*listed = adapter_kind_listed(config, site->module);
+	TRY(spec_find(own, config, site));
+	if (*own && *listed && (*listed)->follows)
+		return err_set(E_CONFIG, "%s: some of its rows are trained "
+			       "(%s), so it can have no adapter besides",
+			       site->module, (*listed)->list);
+	if (*listed)
+		*own = NULL;
 	return 0;
 }
 
 int adapter_wanted(struct adapter_options *o, json_t *config,
 		   const struct adapter_site *site, int *yes)
 {
-	int whole, beside;
+	const char *bias = json_text(config, "bias", "none");
+	const struct adapter_kind *listed;
+	json_t *own;
+	int whole, alone;
 
-	TRY(wants(config, site, &whole, &beside));
-	*yes = whole || beside;
+	TRY(own_options(&own, config, site, &listed));
+	whole = listed == &adapt_full;
+	alone = !listed && !own && site->bias && !strcmp(bias, "all");
+	*yes = listed || own || alone;
 	if (!*yes)
 		return 0;
-	TRY(options_for(o, config, site->module));
-	if (whole)
-		o->kind = "full";
+	TRY(options_for(o, own ? own : config, site->module));
+	o->bias = site->bias && (whole || (!listed && strcmp(bias, "none")));
+	if (listed)
+		o->kind = listed->name;
+	if (alone)
+		o->kind = adapt_bias.name;
 	return 0;
 }
 
@@ -168,141 +175,29 @@ static int add_site(struct adapter_set *s, json_t *config,
 	return yes ? adapter_set_add(s, site, &o) : 0;
 }
 
-static int check_saved(const struct adapter_sites *sites, json_t *saved)
+static int check_there(const struct adapter_sites *sites, const char *list,
+		       const char *name)
 {
-	json_t *entry;
+	for (size_t i = 0; i < sites->n; i++)
+		if (sites->at[i].role != ROLE_NORM &&
+		    match_name(sites->at[i].module, name))
+			return 0;
+	return err_set(E_CONFIG, "%s: the base has no matrix %s.weight", list,
+		       name);
+}
+
+static int check_listed(const struct adapter_sites *sites, json_t *config,
+			const char *list)
+{
+	json_t *names = json_object_get(config, list), *v;
+	const char *key;
 	size_t i;
 
-	json_array_foreach(saved, i, entry) {
-		int found = 0;
-
-		for (size_t k = 0; k < sites->n; k++)
-			found |= match_name(sites->at[k].module,
-				      json_string_value(entry));
-		if (!found)
-			return err_set(E_CONFIG, "modules_to_save: the base "
-				       "has no matrix %s.weight",
-				       json_string_value(entry));
-	}
+	json_array_foreach(names, i, v)
+		TRY(check_there(sites, list, json_string_value(v)));
+	json_object_foreach(names, key, v)
+		TRY(check_there(sites, list, key));
 	return 0;
-}
-
-static int compare_names(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-/* Adds the last words of the adapters' names (or, with whole, all of each),
- * sorted, each once. */
-static int name_targets(json_t *list, const struct adapter_set *s, int whole)
-{
-	const char **name = calloc(s->n + 1, sizeof(*name));
-	size_t n = 0;
-
-	if (!name)
-		return err_set(E_NOMEM, "out of memory");
-	for (size_t i = 0; i < s->n; i++) {
-		const char *module = s->at[i].module;
-		const char *dot = whole ? NULL : strrchr(module, '.');
-
-		if (s->at[i].kind != &adapt_full)
-			name[n++] = dot ? dot + 1 : module;
-	}
-	qsort(name, n, sizeof(*name), compare_names);
-	for (size_t i = 0; i < n; i++)
-		if (!i || strcmp(name[i], name[i - 1]))
-			json_array_append_new(list, json_string(name[i]));
-	free(name);
-	return 0;
-}
-
-/* Does the list of last words name modules that have no adapter? */
-static int names_others(json_t *list, const struct adapter_set *s,
-			const struct adapter_sites *sites)
-{
-	for (size_t i = 0; i < sites->n; i++) {
-		const struct adapter_site *site = &sites->at[i];
-		int yes;
-
-		if (!match_rule(list, site->module, site->role, &yes) && yes &&
-		    !adapter_set_find(s, site->module))
-			return 1;
-	}
-	return 0;
-}
-
-/* Whole numbers are written without a point. */
-static json_t *number(double x)
-{
-	json_int_t whole = (json_int_t)x;
-
-	return (double)whole == x ? json_integer(whole) : json_real(x);
-}
-
-static double rank_of(json_t *config)
-{
-	return json_number(config, "r", 8);
-}
-
-static double alpha_of(json_t *config)
-{
-	return json_number(config, "alpha", 2 * rank_of(config));
-}
-
-/* Patterns by whole names: the order of an object's keys may change on its
- * way, and the first match would be another. */
-static int describe_patterns(struct adapter_set *s, json_t *config)
-{
-	json_t *ranks = json_object(), *alphas = json_object();
-
-	if (json_object_set_new(s->config, "rank_pattern", ranks) ||
-	    json_object_set_new(s->config, "alpha_pattern", alphas))
-		return err_set(E_NOMEM, "out of memory");
-	for (size_t i = 0; i < s->n; i++) {
-		const struct adapter *a = &s->at[i];
-
-		if (a->kind == &adapt_full)
-			continue;
-		if ((double)a->rank != rank_of(config))
-			json_object_set_new(ranks, a->module,
-					    number((double)a->rank));
-		if (a->alpha != alpha_of(config))
-			json_object_set_new(alphas, a->module,
-					    number(a->alpha));
-	}
-	return 0;
-}
-
-/* s->config: config with what was left out said, and targets as names. */
-static int describe(struct adapter_set *s, json_t *config,
-		    const struct adapter_sites *sites)
-{
-	json_t *d = json_copy(config), *list = json_array();
-
-	s->config = d;
-	if (!d || !list || json_object_set_new(d, "target_modules", list))
-		return err_set(E_NOMEM, "out of memory");
-	TRY(name_targets(list, s, 0));
-	if (names_others(list, s, sites)) {
-		json_array_clear(list);
-		TRY(name_targets(list, s, 1));
-	}
-	json_object_set_new(d, "kind",
-			    json_string(json_text(config, "kind", "lora")));
-	json_object_set_new(d, "r", number(rank_of(config)));
-	json_object_set_new(d, "alpha", number(alpha_of(config)));
-	json_object_set_new(d, "dropout",
-			    number(json_number(config, "dropout", 0)));
-	json_object_set_new(d, "rslora",
-			    json_boolean(json_flag(config, "rslora", 0)));
-	json_object_del(d, "exclude_modules");
-	json_object_del(d, "layers_to_transform");
-	if (!json_is_array(json_object_get(d, "modules_to_save")))
-		json_object_set_new(d, "modules_to_save", json_array());
-	for (size_t i = 0; i < s->n; i++)
-		if (s->at[i].kind->describe)
-			TRY(s->at[i].kind->describe(&s->at[i], d));
-	return describe_patterns(s, config);
 }
 
 int adapter_set_make(struct adapter_set *s, json_t *config,
@@ -310,17 +205,18 @@ int adapter_set_make(struct adapter_set *s, json_t *config,
 {
 	size_t whole = 0;
 
-	TRY(check(config));
+	TRY(spec_check(config));
 	for (size_t i = 0; i < sites->n; i++)
 		TRY(add_site(s, config, &sites->at[i]));
 	for (size_t i = 0; i < s->n; i++)
-		whole += s->at[i].kind == &adapt_full;
-	TRY(check_saved(sites, json_object_get(config, "modules_to_save")));
+		whole += !spec_is_target(&s->at[i]);
+	TRY(check_listed(sites, config, adapt_full.list));
+	TRY(check_listed(sites, config, adapt_tokens.list));
 	if (s->n == whole && !(whole && !json_array_size(json_object_get(
 						config, "target_modules"))))
 		return err_set(E_CONFIG, "no module of the base matches "
 			       "target_modules");
-	return describe(s, config, sites);
+	return spec_describe(s, config, sites);
 }
 
 /* ---- reading ---- */
@@ -334,6 +230,30 @@ static struct tensor *param_of(const struct tensor_set *t, const char *module,
 	return tensor_set_find(t, name);
 }
 
+json_t *adapter_config_at(json_t *config, const char *module)
+{
+	const struct adapter_site site = { .module = module,
+					   .role = ROLE_LINEAR };
+	json_t *own;
+
+	if (!json_object_get(config, "rules") ||
+	    spec_find(&own, config, &site) || !own)
+		return config;
+	return own;
+}
+
+/* The kind with a list of its own whose mark is there; NULL: none's. */
+static const struct adapter_kind *listed_kind(const struct tensor_set *t,
+					      const char *module)
+{
+	const struct adapter_kind *k;
+
+	for (size_t i = 0; (k = adapter_kind_at(i)); i++)
+		if (k->list && param_of(t, module, k->mark))
+			return k;
+	return NULL;
+}
+
 static int read_site(struct adapter_set *s, json_t *config,
 		     const struct tensor_set *t,
 		     const struct adapter_site *site)
@@ -342,17 +262,21 @@ static int read_site(struct adapter_set *s, json_t *config,
 	const struct adapter_kind *kind;
 	const struct tensor *mark;
 
-	TRY(options_for(&o, config, site->module));
-	if (param_of(t, site->module, adapt_full.mark)) {
-		o.kind = adapt_full.name;
-		return adapter_set_add(s, site, &o);
-	}
-	kind = adapter_kind_for(o.kind, site->role);
+	TRY(options_for(&o, adapter_config_at(config, site->module),
+			site->module));
+	o.bias = param_of(t, site->module, adapt_bias.mark) != NULL;
+	kind = listed_kind(t, site->module);
+	if (!kind)
+		kind = adapter_kind_for(o.kind, site->role);
 	if (!kind)
 		return err_set(E_CONFIG, "no adapter kind \"%s\"", o.kind);
 	mark = param_of(t, site->module, kind->mark);
+	if (!mark && o.bias)
+		o.kind = adapt_bias.name;
 	if (!mark)
-		return 0;
+		return o.bias ? adapter_set_add(s, site, &o) : 0;
+	if (kind->list)
+		o.kind = kind->name;
 	o.rank = tensor_rows(mark);
 	o.cols = tensor_cols(mark);
 	return adapter_set_add(s, site, &o);
@@ -375,7 +299,7 @@ int adapter_set_read(struct adapter_set *s, json_t *config,
 		     const struct tensor_set *tensors,
 		     const struct adapter_sites *sites)
 {
-	TRY(check(config));
+	TRY(spec_check(config));
 	for (size_t i = 0; i < sites->n; i++)
 		TRY(read_site(s, config, tensors, &sites->at[i]));
 	for (size_t i = 0; i < tensors->n; i++)

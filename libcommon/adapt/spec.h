@@ -19,7 +19,23 @@
  *     rank_pattern, alpha_pattern  objects: the first key, a regex, that
  *                      matches a module's name or its end after a dot gives
  *                      its value instead of r, alpha
- *     modules_to_save  list of names as above: trained whole
+ *     modules_to_save  list of names as above: trained whole, with bias
+ *     trainable_token_indices  object, by name as above: a list of the tokens
+ *                      whose rows of the embedding or the head are trained;
+ *                      where the head is tied, the embedding's are both's
+ *     added_tokens     list of {id, content}: tokens that the base's vocabulary
+ *                      lacks, and which formats/grow.h gives it
+ *     bias             "none", "lora_only": the biases of modules that have
+ *                      an adapter are trained; "all": those of all, and of
+ *                      norms
+ *     rules            list of such objects, in the place of all but
+ *                      modules_to_save: the first whose modules and layers
+ *                      these are gives a module all of its options; the kind
+ *                      "none" gives it no adapter
+ *
+ * A soft prompt's (adapt/soft.h) stands before the sequences and has, instead
+ * of all these but kind:
+ *     num_virtual_tokens, token_dim, num_layers, num_attention_heads
  *
  * Absent keys and null mean PEFT's defaults, but alpha is 2 r. Other keys are
  * kept as they are.
@@ -35,21 +51,41 @@ struct adapter_sites {
 	size_t n, room;
 };
 
-/* Adds "<module>.weight" matrices of linear layers, head and embedding;
- * ignores all else. The tensor need not be loaded. E_NOMEM. */
+/* Adds "<module>.weight" matrices of linear layers, head and embedding, and
+ * with the first embedding the place before the sequences; notes their biases;
+ * a bias without such a weight is a norm's. Ignores all else. The tensor need
+ * not be loaded. E_NOMEM. */
 int adapter_sites_add(struct adapter_sites *s,
 		      const struct tensor *t) MUST_CHECK;
+
+/* The site that a weight or bias belongs to; NULL: none. */
+const struct adapter_site *adapter_sites_of(const struct adapter_sites *s,
+					    const char *tensor);
 void adapter_sites_release(struct adapter_sites *s);
+
+/* The kind of whose list the module is; NULL: it is in none. */
+const struct adapter_kind *adapter_kind_listed(json_t *config,
+					       const char *module);
+
+/* The kind with a list of its own that a parameter of this name ("weight") is
+ * the mark of; NULL: of none. */
+const struct adapter_kind *adapter_kind_marked(const char *param);
 
 /* Is there to be an adapter at this site, and with which options? E_CONFIG. */
 int adapter_wanted(struct adapter_options *o, json_t *config,
 		   const struct adapter_site *site, int *yes) MUST_CHECK;
 
+/* The object that has the options of an adapter that exists: config, or one of
+ * its rules. Borrowed. */
+json_t *adapter_config_at(json_t *config, const char *module);
+
 /*
  * Fills an empty set with the adapters that config asks for, in the order of
  * the sites, without memory for parameters. s->config describes it, with
- * target_modules as a list that names exactly these modules. E_CONFIG: a key's
- * value, a pattern, no module matches, a module to save that is not there.
+ * target_modules as a list that names exactly these modules, and with rules
+ * only where kinds or options differ in more than ranks and alphas. E_CONFIG: a
+ * key's value, a pattern, no module matches, a module to save that is not
+ * there.
  */
 int adapter_set_make(struct adapter_set *s, json_t *config,
 		     const struct adapter_sites *sites) MUST_CHECK;

@@ -80,6 +80,7 @@ void program_free(struct program *p)
 	free(p->value);
 	free(p->state);
 	free(p->time);
+	free(p->prompt);
 	family_config_free(p->own_config);
 	family_free(p->own_family);
 	free(p);
@@ -173,7 +174,9 @@ size_t program_longest(const struct program *p)
 	for (size_t i = 0; i < p->nnode; i++)
 		if (p->node[i].op.op == &op_position)
 			n = size_min(n, p->node[i].op.module[0].weight->rows);
-	return n;
+	if (n == SIZE_MAX)
+		return n;
+	return n - size_min(n, program_front_most(p));
 }
 
 double program_flops(const struct program *p)
@@ -190,91 +193,6 @@ double program_flops(const struct program *p)
 void program_keep_states(struct program *p)
 {
 	p->keep_states = 1;
-}
-
-/* ---- adapters ---- */
-
-static int adapt_node(struct node *n, const struct adapter_set *s,
-		      size_t *used)
-{
-	for (size_t i = 0; i < OP_OUT; i++) {
-		struct op_module *m = &n->op.module[i];
-
-		if (!m->name)
-			continue;
-		m->adapter = s ? adapter_set_find(s, m->name) : NULL;
-		*used += m->adapter != NULL;
-		if (m->adapter && (m->adapter->out != m->weight->rows ||
-				   m->adapter->in != m->weight->cols))
-			return err_set(E_CONFIG, "%s: an adapter of %zu x "
-				       "%zu for a weight of %zu x %zu",
-				       m->name, m->adapter->out,
-				       m->adapter->in, m->weight->rows,
-				       m->weight->cols);
-	}
-	return n->op.op->shape(&n->op);
-}
-
-static int not_there(const struct program *p, const struct adapter_set *s)
-{
-	for (size_t i = 0; i < s->n; i++) {
-		size_t k = 0;
-
-		while (k < p->nmodule &&
-		       strcmp(p->module[k].name, s->at[i].module))
-			k++;
-		if (k == p->nmodule)
-			return err_set(E_CONFIG, "the model has no module %s",
-				       s->at[i].module);
-	}
-	return err_set(E_CONFIG, "two adapters stand at one module");
-}
-
-int program_adapt(struct program *p, const struct adapter_set *s)
-{
-	size_t used = 0;
-	const struct adapter *a;
-
-	for (size_t i = 0; i < p->nnode; i++)
-		TRY(adapt_node(&p->node[i], s, &used));
-	TRY(adapt_node(&p->head, s, &used));
-	a = p->head.op.module[0].adapter;
-	if (a && a->dropout > 0)
-		return err_set(E_CONFIG, "%s: there is no dropout at the head",
-			       a->module);
-	if (s && used != s->n)
-		return not_there(p, s);
-	/* What is away is not read: see program_refresh_segment(). */
-	return p->base->lend ? 0 : program_refresh(p, NULL);
-}
-
-static int refresh_node(struct node *n, struct pool *pool)
-{
-	for (size_t i = 0; i < OP_OUT; i++) {
-		const struct op_module *m = &n->op.module[i];
-
-		if (m->name && m->adapter && m->adapter->kind->refresh)
-			TRY(m->adapter->kind->refresh(m->adapter, m->weight,
-						      pool));
-	}
-	return 0;
-}
-
-int program_refresh_segment(struct program *p, size_t segment,
-			    struct pool *pool)
-{
-	for (size_t i = 0; i < p->nnode; i++)
-		if (program_segment_of(p, &p->node[i]) == segment)
-			TRY(refresh_node(&p->node[i], pool));
-	return segment + 1 == program_segments(p) ?
-		       refresh_node(&p->head, pool) : 0;
-}
-
-int program_refresh(struct program *p, struct pool *pool)
-{
-	for (size_t i = 0; i < p->nnode; i++)
-		TRY(refresh_node(&p->node[i], pool));
-	return refresh_node(&p->head, pool);
 }
 
 /* ---- the plan ---- */

@@ -64,6 +64,22 @@ void program_compute(struct program *p, int bf16);
  * module that is not there. Before program_plan(). */
 int program_adapt(struct program *p, const struct adapter_set *s) MUST_CHECK;
 
+/*
+ * Gives the program soft prompts (borrowed, with their values): number i stands
+ * where a batch has virtual_id(i, row). at is copied; n 0: none. Whoever calls
+ * program_adapt() with a set that has one has given it number 0. E_CONFIG: one
+ * is another model's. Before program_plan().
+ */
+int program_prompts(struct program *p, const struct adapter *const *at,
+		    size_t n) MUST_CHECK;
+
+/* How many there are; virtual tokens of number i, and of the one that has most;
+ * does its last one predict a sequence's first token? */
+size_t program_nprompt(const struct program *p);
+size_t program_front(const struct program *p, size_t i);
+size_t program_front_most(const struct program *p);
+int program_predicts(const struct program *p, size_t i);
+
 /* What adapters take for constant, computed anew (adapter_kind's refresh).
  * program_adapt() does it too, unless the base may be away; who trains does it
  * when parameters moved. E_NOMEM. */
@@ -76,7 +92,8 @@ size_t program_layers(const struct program *p);
 size_t program_hidden(const struct program *p);
 size_t program_vocab(const struct program *p);
 size_t program_longest(const struct program *p); /* sequence that the model has
-						* positions for; SIZE_MAX */
+						* positions for, behind its
+						* virtual tokens; SIZE_MAX */
 double program_flops(const struct program *p); /* of the frozen products, a
 						* token, forward only */
 

@@ -100,6 +100,21 @@ static int source_of(const struct program *p, const struct family_tensor **f,
 	return *t ? check_shape(p, *f, *t) : 0;
 }
 
+/* source: what it is tied to; or NULL. */
+static int name_it(struct bound *b, const char *name,
+		   const struct family_tensor *source, size_t layer)
+{
+	char other[FAMILY_PATH + 32];
+
+	b->name = strdup(name);
+	if (source) {
+		family_hf_name(other, sizeof(other), source, layer);
+		b->tied = strdup(other);
+	}
+	return b->name && (b->tied || !source) ? 0 :
+	       err_set(E_NOMEM, "out of memory");
+}
+
 int program_bind(struct program *p, const struct family_tensor *f,
 		 size_t layer, struct bound **to)
 {
@@ -120,9 +135,7 @@ int program_bind(struct program *p, const struct family_tensor *f,
 	TRY(source_of(p, &source, name, layer, &t));
 	if (!t)
 		return 0;
-	b->name = strdup(name);
-	if (!b->name)
-		return err_set(E_NOMEM, "out of memory");
+	TRY(name_it(b, name, source == f ? NULL : source, layer));
 	if (role_of(f) != ROLE_NORM)
 		return bind_matrix(p, f, b, t, layer);
 	b->size = t->count;
@@ -177,6 +190,29 @@ void program_compute(struct program *p, int bf16)
 		p->bound[i].weight.compute = bf16 ? GEMM_BF16 : GEMM_F32;
 }
 
+/* A norm is no module of the program's, but its node has its name. */
+static size_t norm_segment(const struct program *p, const char *module)
+{
+	const struct node *n = p->node;
+
+	while (!n->op.module[0].name || strcmp(n->op.module[0].name, module))
+		n++;
+	return program_segment_of(p, n);
+}
+
+size_t program_module_segment(const struct program *p, const char *module)
+{
+	const struct program_module *m = p->module;
+
+	while (m < p->module + p->nmodule && strcmp(m->name, module))
+		m++;
+	if (m == p->module + p->nmodule)
+		return norm_segment(p, module);
+	if (m->layer != SIZE_MAX)
+		return m->layer + 1;
+	return m->role == ROLE_EMBED ? 0 : program_segments(p) - 1;
+}
+
 void program_unbind(struct program *p)
 {
 	size_t n = 0;
@@ -186,6 +222,7 @@ void program_unbind(struct program *p)
 	family_tensors(p->f, &n);
 	for (size_t i = 0; i < n * p->layers; i++) {
 		free(p->bound[i].name);
+		free(p->bound[i].tied);
 		free(p->bound[i].vector);
 		free(p->bound[i].bias);
 	}

@@ -97,7 +97,9 @@ static const struct family_tensor *tensor_of(const struct builder *b)
 
 static void module_set(struct op_module *m, const struct bound *b)
 {
-	*m = (struct op_module){ b->name, &b->weight, b->bias, NULL };
+	*m = (struct op_module){
+		b->name, b->tied, &b->weight, b->bias, NULL,
+	};
 }
 
 /* A linear step with the input of the linear step above it joins its node, so
@@ -155,6 +157,7 @@ static int node_fill(struct builder *b, struct node *n, const struct op *op,
 		n->op.gain = w->vector;
 		n->op.shift = w->bias;
 		n->op.ngain = w->size;
+		n->op.module[0].name = w->name;
 	} else if (w) {
 		module_set(&n->op.module[0], w);
 		n->op.nout = 1;

@@ -12,6 +12,7 @@ enum { PROGRAM_TABLES = 8, PROGRAM_AFTER = 4, NONE = -1 };
 struct bound {
 	int tried;
 	char *name;             /* "model.norm"; NULL: absent, rightly */
+	char *tied;             /* the name whose tensor it uses; or NULL */
 	struct weight weight;   /* a matrix */
 	float *vector;          /* a norm's gain */
 	float *bias;
@@ -128,6 +129,8 @@ struct program {
 	size_t *state;                  /* (layers) what each block leaves */
 	size_t ncache;                  /* attends */
 	int keep_states;
+	const struct adapter **prompt;  /* (nprompt) */
+	size_t nprompt;
 
 	struct pool *pool;
 	struct plan *plan;

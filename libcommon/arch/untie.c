@@ -34,8 +34,9 @@ static int edit(struct untie *u, const struct merger *m, json_t *config,
 	u->known = !family_find(&f, config);
 	if (u->known)
 		find_pair(u, f);
-	u->wanted = u->head[0] && (merger_changes(m, u->head) ||
-				   merger_changes(m, u->embed));
+	u->wanted = u->head[0] && (m->parts ||
+				   merger_changes_alone(m, u->head) ||
+				   merger_changes_alone(m, u->embed));
 	dense = dense && json_object_get(config, "quantization_config");
 	if (!dense && (!u->wanted ||
 		       json_is_false(json_object_get(config,
@@ -115,7 +116,8 @@ static int keep(struct untie *u, const struct tensor *t)
 int untie_tensor(struct untie *u, const struct merger *m,
 		 const struct tensor *t)
 {
-	if (!u->known && t->role == ROLE_EMBED && merger_changes(m, t->name))
+	if (!u->known && t->role == ROLE_EMBED &&
+	    merger_changes_alone(m, t->name))
 		return err_set(E_DATA, "%s: an adapter changes it, and no "
 			       "config.json of a known family says whether "
 			       "the head is tied to it", t->name);

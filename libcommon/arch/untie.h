@@ -4,7 +4,8 @@
  * With tie_word_embeddings one tensor is both the embedding and the head's
  * weight; an adapter stands at one of them alone. Merged into the tensor it
  * would change both and so the model that was trained. So the merged model
- * gets a head of its own, and its config.json says that nothing is tied.
+ * gets a head of its own, and its config.json says that nothing is tied. Kinds
+ * that follow the tensor to both of its uses leave it tied.
  */
 #ifndef ARCH_UNTIE_H
 #define ARCH_UNTIE_H

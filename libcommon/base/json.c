@@ -1,5 +1,6 @@
 #include "base/json.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,6 +33,67 @@ static int too_deep(const char *text, size_t size)
 	return 0;
 }
 
+/* Does a whole number of n bytes not fit into 64 bits? */
+static int is_large(const char *at, size_t n)
+{
+	char number[32];
+
+	if (n >= sizeof(number))
+		return 1;
+	memcpy(number, at, n);
+	number[n] = 0;
+	errno = 0;
+	return (void)strtoll(number, NULL, 10), errno == ERANGE;
+}
+
+static json_t *load(const char *text, size_t size, json_error_t *e)
+{
+	return json_loadb(text, size, JSON_REJECT_DUPLICATES |
+			  JSON_DECODE_ANY | JSON_ALLOW_NUL, e);
+}
+
+/* Bytes of the string, the number, or the one other byte at the head. */
+static size_t token(const char *at, size_t size, int *number)
+{
+	size_t n = 1;
+
+	*number = *at == '-' || (*at >= '0' && *at <= '9');
+	while (*number && n < size && memchr("0123456789+-.eE", at[n], 15))
+		n++;
+	if (*at != '"')
+		return n;
+	while (n < size && at[n] != '"')
+		n += at[n] == '\\' ? 2 : 1;
+	return n < size ? n + 1 : size;
+}
+
+/* Once more with .0 behind whole numbers that are too large to be one, such as
+ * the 1e30 that stands for "no limit" in many a tokenizer_config.json. */
+static int load_large(json_t **root, const char *text, size_t size,
+		      json_error_t *e)
+{
+	char *to = malloc(size + size / 8 + 1);
+	size_t n = 0, m;
+	int number;
+
+	if (!to)
+		return err_set(E_NOMEM, "out of memory");
+	for (size_t i = 0; i < size; i += m) {
+		m = token(text + i, size - i, &number);
+		memcpy(to + n, text + i, m);
+		n += m;
+		if (number && !memchr(text + i, '.', m) &&
+		    !memchr(text + i, 'e', m) && !memchr(text + i, 'E', m) &&
+		    is_large(text + i, m)) {
+			memcpy(to + n, ".0", 2);
+			n += 2;
+		}
+	}
+	*root = load(to, n, e);
+	free(to);
+	return 0;
+}
+
 int json_parse(json_t **root, const char *text, size_t size)
 {
 	json_error_t e;
@@ -40,9 +102,9 @@ int json_parse(json_t **root, const char *text, size_t size)
 	if (too_deep(text, size))
 		return err_set(E_DATA, "JSON nested more than %d deep",
 			       JSON_DEPTH);
-	*root = json_loadb(text, size,
-			   JSON_REJECT_DUPLICATES | JSON_DECODE_ANY |
-			   JSON_ALLOW_NUL, &e);
+	*root = load(text, size, &e);
+	if (!*root && json_error_code(&e) == json_error_numeric_overflow)
+		TRY(load_large(root, text, size, &e));
 	if (!*root)
 		return err_set(E_DATA, "line %d, column %d: %s", e.line,
 			       e.column, e.text);

@@ -3,6 +3,7 @@
  *
  * Duplicate keys, NUL in names, depth above 64 and trailing text are refused.
  * A value may hold NUL, as a text to train on may: there json_string_length().
+ * A whole number beyond 64 bits is read as a real one.
  */
 #ifndef BASE_JSON_H
 #define BASE_JSON_H

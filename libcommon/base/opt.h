@@ -17,6 +17,7 @@
 #define BASE_OPT_H
 
 #include "base/err.h"
+#include "base/json.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -94,6 +95,12 @@ const char *opt_value_text(const struct opt *o, char *buf, size_t size);
 /* Sets an option from its text, which must stay, as if it had been given.
  * E_USAGE. */
 int opt_set(struct opt *o, const char *text) MUST_CHECK;
+
+/* Calls fn while the options of a table, which ends with a zeroed row, are what
+ * an object says, over what they are; then they are as before. Texts go with
+ * the call. E_CONFIG: a key that is none of the table's, a value; fn's. */
+int opt_within(struct opt *table, json_t *object, int (*fn)(void *ctx),
+	       void *ctx) MUST_CHECK;
 
 /* "512M" and such; E_USAGE. */
 int opt_bytes(uint64_t *bytes, const char *text) MUST_CHECK;

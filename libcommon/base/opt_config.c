@@ -8,8 +8,7 @@
 
 enum { CONFIG_BYTES = 1 << 20 };
 
-/* A scalar as the command line would spell it; NULL: not a scalar. */
-static char *scalar_text(json_t *v)
+char *opt_scalar_text(json_t *v)
 {
 	char buf[64];
 
@@ -34,7 +33,7 @@ static char *scalar_text(json_t *v)
 
 static int set_scalar(struct opt *o, const char *key, json_t *v)
 {
-	char *text = scalar_text(v);
+	char *text = opt_scalar_text(v);
 	int err;
 
 	if (!text || (o->type == OPT_FLAG) != json_is_boolean(v)) {

@@ -7,11 +7,23 @@
 #include "base/rng.h"
 #include "base/size.h"
 
-static size_t sample_len(const struct pack *p, size_t i)
+/* Tokens of the sample's own. */
+static size_t own_len(const struct pack *p, size_t i)
 {
 	const struct samples *s = p->samples;
 
 	return size_min(s->start[i + 1] - s->start[i], p->options.length);
+}
+
+static size_t sample_len(const struct pack *p, size_t i)
+{
+	return p->options.front + own_len(p, i);
+}
+
+/* Tokens of a row at most. */
+static size_t row_len(const struct pack *p)
+{
+	return p->options.front + p->options.length;
 }
 
 /* The order of epoch p->place.epoch (Fisher and Yates' shuffle). */
@@ -40,7 +52,7 @@ static size_t row_end(const struct pack *p, size_t first, size_t *tokens)
 	do
 		sum += sample_len(p, p->order[i++]);
 	while (!p->options.single && i < p->samples->n &&
-	       sum + sample_len(p, p->order[i]) <= p->options.length);
+	       sum + sample_len(p, p->order[i]) <= row_len(p));
 	*tokens += sum;
 	return i;
 }
@@ -56,11 +68,12 @@ static size_t batch_end(const struct pack *p, size_t first, size_t *tokens)
 	return end;
 }
 
-static size_t targets(const struct samples *s, size_t first, size_t len)
+static size_t targets(const struct pack *p, size_t i)
 {
-	size_t n = 0;
+	const struct samples *s = p->samples;
+	size_t n = 0, first = s->start[i], len = own_len(p, i);
 
-	for (size_t t = 1; t < len; t++)
+	for (size_t t = !p->options.predicts; t < len; t++)
 		n += s->label[first + t] != LABEL_NONE;
 	return n;
 }
@@ -74,7 +87,7 @@ int pack_init(struct pack *p, const struct samples *s,
 	p->options = *o;
 	p->samples = s;
 	for (size_t i = 0; i < s->n && !found; i++)
-		found = targets(s, s->start[i], sample_len(p, i));
+		found = targets(p, i);
 	if (!found)
 		return err_set(E_DATA, "the data has no labelled token");
 	p->order = calloc(s->n, sizeof(*p->order));
@@ -146,7 +159,7 @@ int pack_bound(const struct pack *p, struct pack_most *most)
 		for (size_t i = n - count; i < n; i++)
 			tokens += len[i];
 	} else {
-		(void)size_mul(&room, p->options.rows, p->options.length);
+		(void)size_mul(&room, p->options.rows, row_len(p));
 		for (size_t i = 0; i < n; i++) {
 			tokens += len[i];
 			count += tokens <= room;
@@ -181,23 +194,33 @@ int pack_plan(struct pack *p, const struct pack_most *most)
 	return 0;
 }
 
+/* Appends a token of the sample in hand, and what it is to predict. */
+static void append_token(struct pack *p, uint32_t id, int32_t target)
+{
+	struct batch *b = &p->batch;
+
+	p->to.id[b->n] = id;
+	p->to.pos[b->n] = (uint32_t)(b->n - p->to.start[b->nseq]);
+	p->to.target[b->n++] = target;
+	b->ntarget += target != LABEL_NONE;
+}
+
 /* Appends sample i to the batch. */
 static void append(struct pack *p, size_t i)
 {
 	const struct samples *s = p->samples;
-	struct batch *b = &p->batch;
-	size_t len = sample_len(p, i), from = s->start[i];
+	size_t len = own_len(p, i), front = p->options.front;
+	const uint32_t *id = s->id + s->start[i];
+	const int32_t *label = s->label + s->start[i];
 
-	for (size_t t = 0; t < len; t++) {
-		p->to.id[b->n + t] = s->id[from + t];
-		p->to.pos[b->n + t] = (uint32_t)t;
-		p->to.target[b->n + t] =
-			t + 1 < len ? s->label[from + t + 1] : LABEL_NONE;
-		b->ntarget += p->to.target[b->n + t] != LABEL_NONE;
-	}
-	p->to.sample[b->nseq++] = i;
-	b->n += len;
-	p->to.start[b->nseq] = b->n;
+	for (size_t t = 0; t < front; t++)
+		append_token(p, virtual_id(0, t), t + 1 == front && len &&
+			     p->options.predicts ? label[0] : LABEL_NONE);
+	for (size_t t = 0; t < len; t++)
+		append_token(p, id[t],
+			     t + 1 < len ? label[t + 1] : LABEL_NONE);
+	p->to.sample[p->batch.nseq++] = i;
+	p->to.start[p->batch.nseq] = p->batch.n;
 }
 
 const struct batch *pack_next(struct pack *p)

@@ -5,7 +5,8 @@
  * shuffled by (seed, epoch). Packed, a row is filled with whole samples in
  * that order while they fit into length tokens; a batch is so many rows. Not
  * packed, a row is one sample. A sample longer than length is cut there. No
- * batch reaches over the end of an epoch.
+ * batch reaches over the end of an epoch. Virtual tokens stand before every
+ * sample; a row has room for one sample's beside its length.
  *
  * Where a packer stands is two numbers, so a run can go on anywhere.
  */
@@ -20,6 +21,9 @@ struct pack_options {
 	int single;             /* one sample a row */
 	int shuffle;
 	uint64_t seed;
+	size_t front;           /* virtual tokens of a sample, of prompt 0 */
+	int predicts;           /* the last of them predicts a sample's first
+				 * token, whose label then counts too */
 };
 
 struct pack_place {

@@ -38,8 +38,22 @@ int samples_add(struct samples *s, const uint32_t *id, const int32_t *label,
 	return 0;
 }
 
+int samples_prompt(struct samples *s, uint32_t prompt)
+{
+	size_t had = s->prompt_room;
+
+	if (!prompt && !s->prompt)
+		return 0;
+	TRY(grow(&s->prompt, &s->prompt_room, s->n, sizeof(*s->prompt)));
+	memset(s->prompt + had, 0,
+	       (s->prompt_room - had) * sizeof(*s->prompt));
+	s->prompt[s->n - 1] = prompt;
+	return 0;
+}
+
 void samples_release(struct samples *s)
 {
+	free(s->prompt);
 	free(s->start);
 	free(s->id);
 	free(s->label);

@@ -19,6 +19,8 @@ struct work;
 struct watched {
 	struct work *work;
 	struct tensor *from;    /* the base's */
+	const struct quant_int *how;
+	int gptq;
 	struct tensor to;
 	struct weight weight;   /* to, bound */
 };
@@ -76,9 +78,12 @@ static int quantise(struct work *w, struct watched *one, struct mat x)
 {
 	double loss, outputs;
 
+	if (!one->gptq) {
+		TRY(quant_int(&one->to, one->from, one->how, w->pool));
+		return weight_bind(&one->weight, &one->to);
+	}
 	TRY(find_factor(w, x));
-	TRY(gptq(&one->to, one->from, &w->factor, &w->c->how, &loss,
-		 w->pool));
+	TRY(gptq(&one->to, one->from, &w->factor, one->how, &loss, w->pool));
 	TRY(weight_bind(&one->weight, &one->to));
 	outputs = (double)x.rows * (double)one->weight.rows;
 	return w->c->done ? w->c->done(w->c->ctx, one->from->name,
@@ -108,13 +113,12 @@ static int add_watcher(struct work *w, const struct program_module *m)
 {
 	struct watched *one = &w->watched[w->set.n];
 	char name[TENSOR_NAME + 8];
-	int yes = 0;
 
 	snprintf(name, sizeof(name), "%s.weight", m->name);
 	if (m->role != ROLE_LINEAR)
 		return 0;
-	TRY(w->c->wanted(w->c->ctx, name, &yes));
-	if (!yes)
+	TRY(w->c->find(w->c->ctx, name, &one->how, &one->gptq));
+	if (!one->how)
 		return 0;
 	one->work = w;
 	one->from = tensor_set_find(w->base, name);
@@ -142,7 +146,8 @@ static int watch_all(struct work *w)
 	for (size_t i = 0; i < n; i++)
 		TRY(add_watcher(w, &m[i]));
 	for (size_t i = 0; i < w->set.n; i++) /* before the work */
-		TRY(quant_int_group(&group, w->watched[i].from, &w->c->how));
+		TRY(quant_int_group(&group, w->watched[i].from,
+				    w->watched[i].how));
 	return program_adapt(w->program, &w->set);
 }
 
@@ -163,11 +168,10 @@ static int fill(struct work *w, const struct samples *data)
 {
 	size_t length = size_min(w->c->length, program_longest(w->program));
 	size_t left = w->c->tokens, n;
+	size_t all = data->n ? data->start[data->n] : 0;
 
-	TRY(feed_init(&w->feed, size_min(left, data->n ? data->start[data->n] :
-					       0),
-		      size_min(left, data->n + (data->n ? data->start[data->n] :
-						0) / length + 1)));
+	TRY(feed_init(&w->feed, NULL, size_min(left, all),
+		      size_min(left, data->n + all / length + 1)));
 	feed_clear(&w->feed, NULL);
 	for (size_t i = 0; i < data->n && left; i++)
 		for (size_t at = data->start[i]; at < data->start[i + 1] &&

@@ -15,13 +15,14 @@
 #include "quant/gptq.h"
 
 struct calibrate {
-	struct quant_int how;
 	double damp;
 	size_t tokens, length;  /* tokens at most; of a sequence at most, what
 				 * a sample has more begins another */
 
-	/* Is the linear weight of this name to be quantised? */
-	int (*wanted)(void *ctx, const char *name, int *yes) MUST_CHECK;
+	/* How the linear weight of this name is quantised; NULL: it is left
+	 * alone. gptq 0: each weight is rounded by itself. */
+	int (*find)(void *ctx, const char *name, const struct quant_int **how,
+		    int *gptq) MUST_CHECK;
 
 	/* Told of each: the mean square of the change of an output, and the
 	 * damping that it took. May be NULL. */

@@ -55,9 +55,9 @@ static void feed_choice(struct scorer *s, const struct choice_sequence *c,
 			size_t prefix, size_t context, size_t slot)
 {
 	struct feed *f = scorer_feed(s);
-	size_t at = f->batch.n;
+	size_t at;
 
-	feed_add(f, c->id + prefix, NULL, c->n - 1 - prefix, prefix, slot);
+	at = feed_add(f, c->id + prefix, NULL, c->n - 1 - prefix, prefix, slot);
 	for (size_t t = context - 1; t + 1 < c->n; t++)
 		f->target[at + t - prefix] = (int32_t)c->id[t + 1];
 }
@@ -87,7 +87,7 @@ static void run_choices(struct scorer *s, const struct choice_sequence *seq,
 	for (size_t i = 0, first = 0; i < n; first = i) {
 		feed_clear(f, kv);
 		for (; i < n && feed_fits(f, seq[i].n - 1 - prefix); i++) {
-			kv_cache_fork(kv, i + 1, 0, prefix);
+			kv_cache_fork(kv, i + 1, 0, kv_cache_len(kv, 0));
 			feed_choice(s, &seq[i], prefix, context, i + 1);
 		}
 		scorer_run(s, nll, hit);
@@ -107,10 +107,10 @@ int choice_scores(struct scorer *s, const struct choice_sequence *seq,
 	unsigned char *hit;
 
 	TRY(check(s, seq, n, context));
-	nll = malloc(f->tokens * (sizeof(*nll) + 1));
+	nll = malloc(scorer_room(s) * (sizeof(*nll) + 1));
 	if (!nll)
 		return err_set(E_NOMEM, "out of memory");
-	hit = (unsigned char *)(nll + f->tokens);
+	hit = (unsigned char *)(nll + scorer_room(s));
 	prefix = shared_prefix(seq, n, context);
 	kv_cache_truncate(kv, 0, 0);
 	if (prefix) {

@@ -158,7 +158,7 @@ static int prepare(struct job *j)
 	if (program_vocab(j->program[1]) != vocab)
 		return err_set(E_DATA, "vocabularies of %zu and %zu tokens",
 			       vocab, program_vocab(j->program[1]));
-	TRY(feed_init(&j->feed, need.tokens, need.sequences));
+	TRY(feed_init(&j->feed, NULL, need.tokens, need.sequences));
 	for (int m = 0; m < 2; m++) {
 		float *at = aligned_alloc(64, size_align(ROWS * vocab * 4, 64));
 

@@ -26,4 +26,26 @@ int decode(struct scorer *s, struct sampler *sampler, const uint32_t *prompt,
 	   size_t n, const struct decode_need *need, decode_fn *fn,
 	   void *ctx) MUST_CHECK;
 
+/* One of several texts that are written at once. */
+struct decode_request {
+	const uint32_t *prompt; /* (n) */
+	size_t n;
+	size_t front;           /* number of the soft prompt before it */
+	uint32_t *id;           /* (need.most) out: what was written, without
+				 * the stop token ... */
+	size_t nid;             /* ... so many */
+	uint32_t last;          /* where it stands */
+	int ended;
+};
+
+/*
+ * decode() for count requests in one batch, each in its own slot of the cache:
+ * what one gets does not depend on the others. At most SCORER_ROWS, and as many
+ * as the scorer has slots and sequences. All draw from the same random numbers,
+ * each by its own steps.
+ */
+int decode_many(struct scorer *s, struct sampler *sampler,
+		struct decode_request *r, size_t count,
+		const struct decode_need *need) MUST_CHECK;
+
 #endif

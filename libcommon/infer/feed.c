@@ -4,14 +4,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-int feed_init(struct feed *f, size_t tokens, size_t sequences)
+size_t feed_room(const struct program *program, size_t tokens,
+		 size_t sequences)
 {
+	return tokens + (program ? program_front_most(program) * sequences : 0);
+}
+
+int feed_init(struct feed *f, const struct program *program, size_t tokens,
+	      size_t sequences)
+{
+	size_t room = feed_room(program, tokens, sequences);
+
 	memset(f, 0, sizeof(*f));
+	f->program = program;
 	f->tokens = tokens;
 	f->sequences = sequences;
-	f->id = calloc(tokens + 1, sizeof(*f->id));
-	f->pos = calloc(tokens + 1, sizeof(*f->pos));
-	f->target = calloc(tokens + 1, sizeof(*f->target));
+	f->id = calloc(room + 1, sizeof(*f->id));
+	f->pos = calloc(room + 1, sizeof(*f->pos));
+	f->target = calloc(room + 1, sizeof(*f->target));
 	f->start = calloc(sequences + 1, sizeof(*f->start));
 	f->slot = calloc(sequences + 1, sizeof(*f->slot));
 	f->sample = calloc(sequences + 1, sizeof(*f->sample));
@@ -40,7 +50,7 @@ void feed_release(struct feed *f)
 
 void feed_clear(struct feed *f, struct kv_cache *kv)
 {
-	f->batch.n = f->batch.nseq = f->batch.ntarget = 0;
+	f->batch.n = f->batch.nseq = f->batch.ntarget = f->own = 0;
 	f->start[0] = 0;
 	f->pass = (struct program_pass){
 		.batch = &f->batch, .kv = kv, .slot = f->slot,
@@ -50,25 +60,34 @@ void feed_clear(struct feed *f, struct kv_cache *kv)
 int feed_fits(const struct feed *f, size_t tokens)
 {
 	return f->batch.nseq < f->sequences &&
-	       tokens <= f->tokens - f->batch.n;
+	       tokens <= f->tokens - f->own;
 }
 
-void feed_add(struct feed *f, const uint32_t *id, const int32_t *target,
-	      size_t n, size_t first, size_t slot)
+static void add_token(struct feed *f, uint32_t id, size_t pos, int32_t target)
 {
+	struct batch *b = &f->batch;
+
+	f->id[b->n] = id;
+	f->pos[b->n] = (uint32_t)pos;
+	f->target[b->n++] = target;
+	b->ntarget += target != LABEL_NONE;
+}
+
+size_t feed_add(struct feed *f, const uint32_t *id, const int32_t *target,
+		size_t n, size_t first, size_t slot)
+{
+	size_t front = f->program ? program_front(f->program, f->prompt) : 0;
 	struct batch *b = &f->batch;
 
 	assert(feed_fits(f, n));
 	f->slot[b->nseq] = slot;
 	f->sample[b->nseq] = b->nseq;
-	for (size_t i = 0; i < n; i++) {
-		size_t at = b->n + i;
-
-		f->id[at] = id[i];
-		f->pos[at] = (uint32_t)(first + i);
-		f->target[at] = target ? target[i] : LABEL_NONE;
-		b->ntarget += f->target[at] != LABEL_NONE;
-	}
-	b->n += n;
+	for (size_t i = 0; !first && i < front; i++)
+		add_token(f, virtual_id(f->prompt, i), i, LABEL_NONE);
+	for (size_t i = 0; i < n; i++)
+		add_token(f, id[i], front + first + i,
+			  target ? target[i] : LABEL_NONE);
+	f->own += n;
 	f->start[++b->nseq] = b->n;
+	return b->n - n;
 }

@@ -95,6 +95,9 @@ int probe_run(struct probe *r, struct program *p, struct pool *pool)
 	int err;
 
 	*r = (struct probe){ .nlayer = program_layers(p) };
+	if (program_nprompt(p))
+		return err_set(E_CONFIG, "a soft prompt stands before no token "
+			       "here; check the base without it");
 	r->ntoken = need.tokens = need.rows =
 		size_min(PROBE_TOKENS, program_longest(p));
 	for (size_t i = 0; i < r->ntoken; i++)

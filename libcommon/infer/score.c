@@ -29,7 +29,8 @@ static size_t room_bytes(const struct program *p,
 
 	arena_plan(&total, SCORER_ROWS * program_hidden(p) * sizeof(float));
 	arena_plan(&total, SCORER_ROWS * program_vocab(p) * sizeof(float));
-	arena_plan(&total, need->tokens * sizeof(double));
+	arena_plan(&total, feed_room(p, need->tokens, need->sequences) *
+				   sizeof(double));
 	return total;
 }
 
@@ -43,8 +44,18 @@ static int take_room(struct scorer *s, const struct scorer_need *need)
 				sizeof(float)), SCORER_ROWS, hidden);
 	s->logits = mat_of(arena_get(&s->arena, SCORER_ROWS * vocab *
 				     sizeof(float)), SCORER_ROWS, vocab);
-	s->nll = arena_get(&s->arena, need->tokens * sizeof(double));
-	return feed_init(&s->feed, need->tokens, need->sequences);
+	s->nll = arena_get(&s->arena, feed_room(s->program, need->tokens,
+						need->sequences) *
+				      sizeof(double));
+	return feed_init(&s->feed, s->program, need->tokens, need->sequences);
+}
+
+/* Tokens of a cached sequence. */
+static size_t cache_room(const struct scorer *s,
+			 const struct scorer_need *need)
+{
+	return need->cache_tokens ?
+	       feed_room(s->program, need->cache_tokens, 1) : 0;
 }
 
 /* What is needed beside the pages of a base that is not in memory. A budget
@@ -64,7 +75,7 @@ static uint64_t beside_pages(const struct scorer *s,
 		all += bytes.by[BYTES_WEIGHTS] - pages;
 	if (need->memory || need->slots == 1)
 		all += size_min(kv_cache_bytes(s->program, need->slots,
-					       need->cache_tokens),
+					       cache_room(s, need)),
 				SIZE_MAX / 2);
 	return all;
 }
@@ -87,7 +98,9 @@ static int check_fit(struct scorer *s, const struct program_need *plan,
 static int prepare(struct scorer *s, const struct scorer_need *need)
 {
 	struct program_need plan = {
-		.tokens = need->tokens, .sequences = need->sequences,
+		.tokens = feed_room(s->program, need->tokens,
+				    need->sequences),
+		.sequences = need->sequences,
 		.rows = SCORER_ROWS,
 	};
 
@@ -96,7 +109,7 @@ static int prepare(struct scorer *s, const struct scorer_need *need)
 	TRY(take_room(s, need));
 	if (need->cache_tokens)
 		TRY(kv_cache_new(&s->kv, s->program, need->slots,
-				 need->cache_tokens));
+				 cache_room(s, need)));
 	feed_clear(&s->feed, s->kv);
 	return 0;
 }
@@ -140,6 +153,11 @@ struct feed *scorer_feed(struct scorer *s)
 struct kv_cache *scorer_cache(struct scorer *s)
 {
 	return s->kv;
+}
+
+size_t scorer_room(const struct scorer *s)
+{
+	return feed_room(s->program, s->feed.tokens, s->feed.sequences);
 }
 
 struct program *scorer_program(struct scorer *s)
@@ -251,6 +269,18 @@ static int check_sample(const struct scorer *s, const struct samples *data,
 	return 0;
 }
 
+/* The loss stands at the token before: moves it to its own. That of the first
+ * stands at the last virtual token, if any predicts it. */
+static void move_losses(const struct scorer *s, double *nll, size_t n,
+			size_t sequence)
+{
+	int has_front = s->nll + s->feed.start[sequence] < nll;
+	double first = has_front ? nll[-1] : 0;
+
+	memmove(nll + 1, nll, (n - 1) * sizeof(*nll));
+	nll[0] = first;
+}
+
 /* Runs the batch, whose first sequence is sample first. */
 static int flush(struct scorer *s, const struct samples *data, size_t first,
 		 score_fn *fn, void *ctx)
@@ -263,12 +293,10 @@ static int flush(struct scorer *s, const struct samples *data, size_t first,
 	scorer_run(s, s->nll, NULL);
 	TRY(scorer_failed(s));
 	for (size_t i = 0; i < b->nseq && !err; i++) {
-		double *nll = s->nll + b->start[i];
 		size_t n = data->start[first + i + 1] - data->start[first + i];
+		double *nll = s->nll + b->start[i + 1] - n;
 
-		/* The loss stands at the token before; move it to its own. */
-		memmove(nll + 1, nll, (n - 1) * sizeof(*nll));
-		nll[0] = 0;
+		move_losses(s, nll, n, i);
 		err = fn(ctx, first + i, nll, n);
 	}
 	feed_clear(&s->feed, NULL);
@@ -277,12 +305,15 @@ static int flush(struct scorer *s, const struct samples *data, size_t first,
 
 static void add_sample(struct scorer *s, const struct samples *data, size_t i)
 {
-	size_t first = data->start[i], n = data->start[i + 1] - first;
-	size_t at = s->feed.batch.n;
+	size_t first = data->start[i], n = data->start[i + 1] - first, at;
+	const int32_t *label = data->label + first;
 
-	feed_add(&s->feed, data->id + first, NULL, n, 0, 0);
+	s->feed.prompt = data->prompt ? data->prompt[i] : 0;
+	at = feed_add(&s->feed, data->id + first, NULL, n, 0, 0);
+	if (program_predicts(s->program, s->feed.prompt))
+		s->feed.target[at - 1] = label[0];
 	for (size_t t = 0; t + 1 < n; t++)
-		s->feed.target[at + t] = data->label[first + t + 1];
+		s->feed.target[at + t] = label[t + 1];
 }
 
 int score_samples(struct scorer *s, const struct samples *data, score_fn *fn,

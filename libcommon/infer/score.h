@@ -11,6 +11,7 @@
 
 struct scorer;
 
+/* Without virtual tokens, which have room beside. */
 struct scorer_need {
 	size_t tokens, sequences;       /* of a batch, at most */
 	size_t cache_tokens;            /* of a cached sequence; 0: no cache */
@@ -28,6 +29,9 @@ struct feed *scorer_feed(struct scorer *s);
 struct kv_cache *scorer_cache(struct scorer *s);        /* NULL: none */
 struct program *scorer_program(struct scorer *s);
 
+/* Tokens of a batch at most, with virtual ones: room for nll and hit. */
+size_t scorer_room(const struct scorer *s);
+
 /* The last run's error, whose message is still the last: a base that comes and
  * goes could not be read. Numbers are worth nothing then. */
 int scorer_failed(const struct scorer *s) MUST_CHECK;
@@ -44,7 +48,8 @@ void scorer_run(struct scorer *s, double *nll, unsigned char *hit);
 enum { SCORER_ROWS = 32 };
 struct mat scorer_last(struct scorer *s);
 
-/* One sample's losses: nll[i] of token i, n of them, where label[i] counts. */
+/* One sample's losses: nll[i] of token i, n of them, where label[i] counts;
+ * the first token's where a soft prompt predicts it, else 0. */
 typedef int score_fn(void *ctx, size_t sample, const double *nll, size_t n);
 
 /*

@@ -108,6 +108,12 @@ int task_records(const char *path, size_t limit, task_record_fn *fn, void *ctx)
 	return err;
 }
 
+int task_prompt(const struct task_run *r, struct scorer *s, json_t *record)
+{
+	return by_field_number(&scorer_feed(s)->prompt, r->options->field,
+			       record);
+}
+
 /* ---- results ---- */
 
 int task_put(const struct task_run *r, const char *key, json_t *value)

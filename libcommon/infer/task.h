@@ -9,6 +9,7 @@
 #define INFER_TASK_H
 
 #include "base/json.h"
+#include "data/by_field.h"
 #include "data/text.h"
 #include "infer/decode.h"
 #include "infer/score.h"
@@ -24,6 +25,8 @@ struct task_options {
 	int chat, multiturn;    /* files: through the model's chat template;
 				 * what is shown as turns of its own */
 	uint64_t memory;        /* as a scorer's */
+	const struct by_field *field; /* which of the program's soft prompts a
+				 * record is asked with; NULL: the first */
 };
 
 struct task_run {
@@ -57,6 +60,10 @@ const struct task *task_at(size_t i);           /* NULL: past the last */
 typedef int task_record_fn(void *ctx, json_t *record, size_t number);
 int task_records(const char *path, size_t limit, task_record_fn *fn,
 		 void *ctx) MUST_CHECK;
+
+/* From now on s is fed with the soft prompt that the record is asked with. */
+int task_prompt(const struct task_run *r, struct scorer *s,
+		json_t *record) MUST_CHECK;
 
 /* result["results"][task]["metric,none"] = the mean of n values that sum to
  * sum, and the standard error beside it. */

@@ -265,7 +265,10 @@ static int choose(struct file_run *f, json_t *doc, const char *context)
 {
 	struct asking a = { 0 };
 	json_t *choices = NULL;
-	int err = task_choices(&f->spec, doc, &choices);
+	int err = task_prompt(f->run, f->s, doc);
+
+	if (!err)
+		err = task_choices(&f->spec, doc, &choices);
 
 	if (!err)
 		err = read_options(f, &a, choices, context);

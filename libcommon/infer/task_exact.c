@@ -126,6 +126,8 @@ static int take(void *ctx, json_t *record, size_t number)
 
 	(void)number;
 	if (!err)
+		err = task_prompt(e->run, e->s, record);
+	if (!err)
 		err = ask(e, prompt, chat);
 	if (!err)
 		err = t->decode(t->ctx, e->id, e->nid, &wrote);

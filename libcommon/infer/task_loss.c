@@ -12,6 +12,8 @@ struct sum {
 	const struct task_run *run;
 	double loss;
 	size_t tokens;
+	size_t first;           /* token of the sample that counts: only a
+				 * soft prompt predicts token 0 */
 };
 
 static int log_sample(struct sum *s, const double *nll, size_t n,
@@ -20,7 +22,7 @@ static int log_sample(struct sum *s, const double *nll, size_t n,
 	json_t *line = json_array();
 	int err = line ? 0 : err_set(E_NOMEM, "out of memory");
 
-	for (size_t i = 1; i < n && !err; i++)
+	for (size_t i = s->first; i < n && !err; i++)
 		if (label[i] != LABEL_NONE &&
 		    json_array_append_new(line, json_real(nll[i])))
 			err = err_set(E_NOMEM, "out of memory");
@@ -36,7 +38,9 @@ static int add(void *ctx, size_t sample, const double *nll, size_t n)
 	const struct samples *data = s->run->samples;
 	const int32_t *label = data->label + data->start[sample];
 
-	for (size_t i = 1; i < n; i++) {
+	s->first = !program_predicts(s->run->program,
+				     data->prompt ? data->prompt[sample] : 0);
+	for (size_t i = s->first; i < n; i++) {
 		if (label[i] == LABEL_NONE)
 			continue;
 		s->loss += nll[i];

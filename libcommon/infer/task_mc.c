@@ -211,10 +211,13 @@ static int take(void *ctx, json_t *record, size_t number)
 	if (!err && number < m->run->options->fewshot) {
 		err = add_shot(m, record, context);
 	} else if (!err) {
-		whole = join(m->shots ? m->shots : "", context, "");
-		err = whole ? score(m, whole,
-				    json_object_get(record, "choices"), scores)
-			    : err_set(E_NOMEM, "out of memory");
+		err = task_prompt(m->run, m->s, record);
+		whole = err ? NULL :
+			join(m->shots ? m->shots : "", context, "");
+		if (!err)
+			err = whole ? score(m, whole, json_object_get(
+						    record, "choices"), scores)
+				    : err_set(E_NOMEM, "out of memory");
 		free(whole);
 		if (!err)
 			err = judge(m, record, scores);

@@ -120,6 +120,10 @@ static int ppl(const struct task_run *r)
 	size_t size;
 	int err;
 
+	if (o->field)
+		return err_set(E_USAGE, "--adapter-field: a text has no "
+			       "fields; ppl takes one adapter after the "
+			       "other");
 	if (o->window < 2 || o->stride > o->window)
 		return err_set(E_USAGE, "a window of %zu tokens every %zu",
 			       o->window, o->stride);

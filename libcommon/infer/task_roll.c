@@ -20,6 +20,7 @@ struct rolling {
 	double *loglik;         /* (f->n) of each record */
 	size_t *words, *bytes;  /* (f->n) */
 	size_t room;
+	size_t prompt;          /* of the record in hand */
 };
 
 static int start(struct file_run *f)
@@ -56,6 +57,8 @@ static int add(struct file_run *f, const uint32_t *id, size_t from,
 		label[i] = from + i < fresh ? LABEL_NONE
 					    : (int32_t)id[from + i];
 	err = samples_add(&r->windows, id + from, label, n);
+	if (!err)
+		err = samples_prompt(&r->windows, (uint32_t)r->prompt);
 	free(label);
 	TRY(err);
 	if (r->windows.n > r->room) {
@@ -125,10 +128,12 @@ static int take(struct file_run *f, const char *text)
 
 static int ask(struct file_run *f, json_t *doc, const char *context)
 {
+	struct rolling *r = f->own;
 	json_t *targets;
 	int err;
 
 	(void)context;
+	TRY(by_field_number(&r->prompt, f->run->options->field, doc));
 	TRY(task_targets(&f->spec, doc, NULL, &targets));
 	err = take(f, json_string_value(json_array_get(targets, 0)));
 	json_decref(targets);

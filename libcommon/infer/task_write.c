@@ -162,6 +162,7 @@ static int ask(struct file_run *f, json_t *doc, const char *context)
 	json_t *targets;
 	int err;
 
+	TRY(task_prompt(f->run, f->s, doc));
 	TRY(right_texts(f, doc, &targets));
 	err = answer(f, context);
 	for (size_t i = 0; i < f->spec.nfilter && !err; i++)

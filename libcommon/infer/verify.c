@@ -74,7 +74,7 @@ int verify_run(struct verify *v, struct merger *m, struct samples *data,
 		err = model_open(&beside, &v->before, &last->tensors,
 				 last->config);
 	if (!err)
-		err = scale_adapters(&beside.adapters, last->scale);
+		err = scale_adapters(beside.adapters, last->scale);
 	if (!err)
 		err = model_open(&merged, &v->after, NULL, NULL);
 	if (!err)

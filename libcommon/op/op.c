@@ -26,8 +26,12 @@ const struct op *op_at(size_t i)
 	return i < NELEM(table) ? table[i] : NULL;
 }
 
+/* A soft prompt is trained wherever it is read; below the embedding there is
+ * nothing, so all are above something that is. */
 int op_trains(const struct op_node *n)
 {
+	if (n->op == &op_embed && n->nfront)
+		return 1;
 	for (size_t i = 0; i < OP_OUT; i++)
 		if (n->module[i].adapter)
 			return 1;

@@ -23,6 +23,7 @@ enum { OP_IN = 4, OP_OUT = 4, OP_NUMBERS = 4 };
 /* A weight that a node multiplies by, and what stands beside it. */
 struct op_module {
 	const char *name;       /* "model.layers.0.self_attn.q_proj" */
+	const char *tied;       /* the module whose tensor it uses; or NULL */
 	const struct weight *weight;
 	const float *bias;      /* (weight->rows), or NULL */
 	struct adapter *adapter; /* or NULL */
@@ -43,6 +44,9 @@ struct op_node {
 	size_t aux;             /* floats kept for a row, forward to backward */
 	size_t layer;           /* SIZE_MAX: none */
 	size_t cache;           /* attend: which cache of keys and values */
+	const struct adapter *const *front; /* embed, attend: soft prompts,
+				 * by number */
+	size_t nfront;
 };
 
 /* cos and sin, (positions, half). */
@@ -131,6 +135,21 @@ size_t op_scratch(const struct op_node *n);
  * do not depend on each other. */
 typedef void op_rows_fn(const struct op_call *c, size_t first, size_t count);
 void op_rows(const struct op_call *c, op_rows_fn *fn);
+
+/* A node's soft prompts at m, whose rows are the batch's: put() copies a view
+ * of each virtual token's into its row; take() adds such rows to the view of
+ * the gradient and, with clear, sets them to 0. Rows whose prompt has no such
+ * view are left alone. */
+typedef struct mat op_front_fn(const struct adapter *a, size_t layer,
+			       int grad);
+typedef op_front_fn *op_front_view(const struct adapter_front *f);
+
+void op_front_put(const struct op_call *c, op_front_view *view, struct mat m);
+void op_front_take(const struct op_call *c, op_front_view *view, struct mat m,
+		   int clear);
+
+/* Views. */
+op_front_view op_front_embedding, op_front_keys, op_front_values;
 
 /* The weight in use: the base's, or the one that is trained in its place. */
 const struct weight *op_weight(const struct op_module *m);

@@ -1,6 +1,10 @@
 /*
  * Causal attention: kernel/attention.h. Numbers: head_dim, scale, window
  * (absent: all), softcap (absent: none). Keeps the log-sum-exp of each head.
+ *
+ * Keys and values of a soft prompt's virtual tokens are written over what the
+ * layer computed for them, in both directions: the layer may have computed it
+ * anew. Their gradients go to the prompt, and not below.
  */
 #include "kernel/attention.h"
 
@@ -73,11 +77,18 @@ static struct attention attention_of(const struct op_call *c)
 	};
 }
 
+static void put_front(const struct op_call *c)
+{
+	op_front_put(c, op_front_keys, c->in[1]);
+	op_front_put(c, op_front_values, c->in[2]);
+}
+
 static void attend_forward(const struct op_call *c)
 {
 	const struct op_run *r = c->run;
 	struct attention a = attention_of(c);
 
+	put_front(c);
 	if (r->cache) {
 		r->cache(r->cache_ctx, c->node->cache, c->in[1], c->in[2],
 			 r->past);
@@ -97,7 +108,10 @@ static void attend_backward(const struct op_call *c)
 		.dv = c->din[2].at, .dvstride = c->din[2].stride,
 	};
 
+	put_front(c);
 	attention_backward(c->run->pool, c->run->space, &a, &g);
+	op_front_take(c, op_front_keys, c->din[1], 1);
+	op_front_take(c, op_front_values, c->din[2], 1);
 }
 
 const struct op op_attend = {

@@ -2,8 +2,9 @@
  * y = (x - mean(x)) / sd(x) * gain + bias: kernel/norm.h
  *
  * A gain shorter than the row is one for each head, as in op_rmsnorm.c; a
- * bias is there when its tensor is. Numbers: eps.
+ * bias is there when its tensor is, and may be trained. Numbers: eps.
  */
+#include "adapt/adapt_kind.h"
 #include "kernel/norm.h"
 
 #include "kernel/table.h"
@@ -28,6 +29,14 @@ static unsigned layernorm_reads(const struct op_node *n)
 	return OP_READS_IN << 0;
 }
 
+static const float *shift_of(const struct op_node *n)
+{
+	const struct adapter_param *trained = adapter_bias(
+						n->module[0].adapter);
+
+	return trained ? trained->at : n->shift;
+}
+
 static void forward_rows(const struct op_call *c, size_t first, size_t count)
 {
 	const struct op_node *n = c->node;
@@ -36,7 +45,7 @@ static void forward_rows(const struct op_call *c, size_t first, size_t count)
 	for (size_t i = first; i < first + count; i++)
 		kernels()->layernorm(mat_row(c->out[0], i), d,
 				     mat_row(c->aux, i), mat_row(c->in[0], i),
-				     d, n->gain, n->shift,
+				     d, n->gain, shift_of(n),
 				     (float)n->number[0], heads, d);
 }
 
@@ -61,7 +70,16 @@ static void backward_rows(const struct op_call *c, size_t first, size_t count)
 
 static void layernorm_backward(const struct op_call *c)
 {
-	op_rows(c, backward_rows);
+	const struct adapt_pass p = {
+		.pool = c->run->pool,
+		.batch = c->run->train ? c->run->batch : NULL,
+	};
+
+	if (c->node->module[0].adapter)
+		adapter_bias_gradient(c->node->module[0].adapter, &p,
+				      c->dout[0]);
+	if (c->din[0].at)
+		op_rows(c, backward_rows);
 }
 
 const struct op op_layernorm = {

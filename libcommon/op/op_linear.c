@@ -3,6 +3,7 @@
  * once. Backward is one product with a term for each: dx = sum_i dy_i W_i.
  * What adapters add rides along as terms.
  */
+#include "adapt/adapt_kind.h"
 #include "op/op.h"
 
 #include "base/size.h"
@@ -86,29 +87,40 @@ static struct adapt_pass pass_of(const struct op_call *c, size_t i)
 	};
 }
 
+/* The base's, or the one that is trained in its place; NULL: there is none. */
+static const float *bias_of(const struct op_module *m)
+{
+	const struct adapter_param *trained = adapter_bias(m->adapter);
+
+	return trained ? trained->at : m->bias;
+}
+
 static void bias_rows(const struct op_call *c, size_t first, size_t count)
 {
 	const struct op_node *n = c->node;
 
-	for (size_t k = 0; k < n->nout; k++)
-		for (size_t i = first; n->module[k].bias && i < first + count;
-		     i++)
-			memcpy(mat_row(c->out[k], i), n->module[k].bias,
+	for (size_t k = 0; k < n->nout; k++) {
+		const float *bias = bias_of(&n->module[k]);
+
+		for (size_t i = first; bias && i < first + count; i++)
+			memcpy(mat_row(c->out[k], i), bias,
 			       n->out_cols[k] * sizeof(float));
+	}
 }
 
 /* Does the bias come before the product, for it to be added to? */
 static int bias_first(const struct op_module *m)
 {
-	return m->bias && !(m->adapter && m->adapter->kind->after);
+	return bias_of(m) && !(m->adapter && m->adapter->kind->after);
 }
 
 static void bias_after(const struct op_call *c, size_t k)
 {
+	const float *bias = bias_of(&c->node->module[k]);
+
 	for (size_t i = 0; i < c->rows; i++)
 		for (size_t j = 0; j < c->out[k].cols; j++)
-			mat_row(c->out[k], i)[j] +=
-				c->node->module[k].bias[j];
+			mat_row(c->out[k], i)[j] += bias[j];
 }
 
 /* Outputs of a product: some, and the early ones that adapters add. */
@@ -163,7 +175,7 @@ static void linear_forward(const struct op_call *c)
 
 			m->adapter->kind->after(m->adapter, &p, m->weight,
 						c->out[i], x);
-			if (m->bias)
+			if (bias_of(m))
 				bias_after(c, i);
 		}
 	}
@@ -177,6 +189,9 @@ static void adapter_backward(const struct op_call *c, size_t i,
 	const struct adapter_kind *kind = m->adapter->kind;
 	struct adapt_pass p = pass_of(c, i);
 
+	adapter_bias_gradient(m->adapter, &p, c->dout[i]);
+	if (!kind->backward)
+		return;
 	if (kind->before)
 		kind->before(m->adapter, &p, m->weight, c->dout[i], c->in[0]);
 	p.early = out->n ? early_of(out) : NULL;

@@ -12,12 +12,14 @@
 #include "quant/start.h"
 
 struct begin {
-	json_t *config;         /* adapt/spec.h; borrowed */
+	json_t *config;         /* adapt/spec.h; borrowed, and a soft prompt's
+				 * is added to */
 	uint64_t seed;
 	const struct start_kind *start; /* NULL: the base stays as it is */
 	struct start_options how; /* rank and scale are the adapter's */
 	struct pool *pool;
 	struct adapter_sites sites;
+	size_t first;           /* of sites that the last tensor has */
 	struct tensor_set values; /* parameters that are known already */
 };
 

@@ -235,14 +235,17 @@ static void step_piece(void *ctx, size_t task, size_t lane)
 	const struct step *s = ctx;
 	const struct optim_piece *p =
 		&s->optim->piece[s->order ? s->order[task] : task];
+	struct optim_options own = s->optim->options;
 	const struct optim_move m = {
-		.options = &s->optim->options,
+		.options = &own,
 		.t = s->optim->t,
 		.lr = s->lr * (double)p->param->lr_ratio,
 		.scale = s->scale,
 	};
 
 	(void)lane;
+	if (p->param->no_decay)
+		own.weight_decay = 0;
 	p->kind->step(&m, p->p, p->state, p->g, p->n);
 }
 

@@ -1,5 +1,7 @@
 #include "train/run_options.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 int run_options_save(json_t **saved, const struct opt_program *p)
@@ -38,5 +40,21 @@ int run_options_restore(const struct opt_program *p, json_t *saved)
 		if (was && o->flags & OPT_RECORD)
 			TRY(restore(o, was));
 	}
+	return 0;
+}
+
+int run_checkpoint_name(char **name, const char *given, const char *output)
+{
+	const char *base = given ? given : output;
+	size_t size;
+
+	*name = NULL;
+	if (!base || (!given && !strcmp(base, "-")))
+		return 0;
+	size = strlen(base) + sizeof(".ckpt");
+	*name = malloc(size);
+	if (!*name)
+		return err_set(E_NOMEM, "out of memory");
+	snprintf(*name, size, "%s%s", base, given ? "" : ".ckpt");
 	return 0;
 }

@@ -19,4 +19,9 @@ int run_options_save(json_t **saved, const struct opt_program *p) MUST_CHECK;
  * given says something else; names it. */
 int run_options_restore(const struct opt_program *p, json_t *saved) MUST_CHECK;
 
+/* Where a run is saved: the file that was given, or one beside the output;
+ * free it. NULL: neither is a file. E_NOMEM. */
+int run_checkpoint_name(char **name, const char *given,
+			const char *output) MUST_CHECK;
+
 #endif

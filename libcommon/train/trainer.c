@@ -69,7 +69,7 @@ static int run_batch(struct trainer *t, const struct batch *b, double *nll)
 	size_t next = 0, most = t->plan.need.tokens;
 	struct batch part;
 
-	t->last.tokens += b->n;
+	t->last.tokens += b->n - b->nseq * t->options.pack.front;
 	t->last.labels += b->ntarget;
 	if (t->paging) {
 		paging_add(t->paging, b);
@@ -163,6 +163,7 @@ static int step(struct trainer *t)
 	TRY(refresh(t));
 	TRY(accumulate(t, &nll));
 	start = os_seconds();
+	adapter_set_gathered(t->set);
 	labels = (double)size_max(t->last.labels, 1);
 	TRY(adapter_set_penalty(t->set, t->pool, labels, &penalty));
 	t->last.loss = nll / labels + penalty;
@@ -345,7 +346,7 @@ int trainer_new(struct trainer **trainer, struct program *p,
 		const struct trainer_calls *calls)
 {
 	struct trainer *t = calloc(1, sizeof(*t));
-	struct pack_options once = o->pack;
+	struct pack_options once;
 
 	*trainer = t;
 	if (!t)
@@ -355,7 +356,10 @@ int trainer_new(struct trainer **trainer, struct program *p,
 	t->program = p;
 	t->set = set;
 	t->pool = pool;
-	TRY(pack_init(&t->data, data, &o->pack));
+	t->options.pack.front = program_front(p, 0);
+	t->options.pack.predicts = program_predicts(p, 0);
+	once = t->options.pack;
+	TRY(pack_init(&t->data, data, &once));
 	once.shuffle = 0;
 	t->has_eval = eval != NULL;
 	if (eval && pack_init(&t->eval, eval, &once))

@@ -172,11 +172,12 @@ int trainer_optimizer(struct trainer *t)
 }
 
 /* Without clipping a gradient is final when its layer is through; but a
- * penalty comes at the end. */
+ * penalty, and what is gathered, comes at the end. */
 int trainer_moves_together(const struct trainer *t)
 {
 	for (size_t i = 0; i < t->set->n; i++)
-		if (t->set->at[i].kind->penalty)
+		if (t->set->at[i].kind->penalty ||
+		    t->set->at[i].kind->gathered)
 			return 0;
 	return t->options.max_grad_norm == 0;
 }

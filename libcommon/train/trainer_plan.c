@@ -75,7 +75,8 @@ static void count_tokens(struct trainer *t)
 	size_t per_epoch = pack_count(&t->data, 0), tokens = 0;
 
 	for (size_t i = 0; i < s->n; i++)
-		tokens += size_min(s->start[i + 1] - s->start[i],
+		tokens += t->options.pack.front +
+			  size_min(s->start[i + 1] - s->start[i],
 				   t->options.pack.length);
 	t->plan.tokens_per_step = (double)tokens / (double)per_epoch *
 				  (double)t->options.accumulate;

@@ -172,6 +172,33 @@ same_tensors() {
 		"$BIN/st-check" -q
 }
 
+@test "plot-ranks draws what is left, of any adapter, in training or done" {
+	train half.st $ada --stop-after 6 "$T/base.st"
+	"$BIN/adalora-prune" -q -b 30 "$T/half.st" > "$T/p.st"
+	"$BIN/plot-ranks" --table "$T/p.st" > "$T/t"
+	awk 'NR > 1 { n += $4; m += $5 } END { exit !(n == 30 && m == 84) }' "$T/t"
+	[ "$(wc -l < "$T/t")" -eq 15 ]
+	train done.st $ada "$T/base.st"
+	"$BIN/plot-ranks" --table "$T/done.st" |
+		awk 'NR > 1 { n += $4 } END { exit !(n == 28) }'
+	"$BIN/plot-ranks" -o "$T/r.svg" "$T/done.st"
+	grep -q 'ranks by layer: 28 of 84' "$T/r.svg"
+	[ "$(grep -c '<rect' "$T/r.svg")" -eq 14 ]
+	[ "$(tail -n 1 "$T/r.svg")" = '</svg>' ]
+	rm -rf "$T/peft"
+	"$BIN/st-export" --to peft "$T/peft" "$T/done.st"
+	"$BIN/plot-ranks" --table "$T/peft" |
+		awk 'NR > 1 { n += $4 } END { exit !(n == 28) }'
+	train lora.st -r 2 --rank-pattern 'q_proj=5' --modules-to-save lm_head \
+		"$T/base.st"
+	"$BIN/plot-ranks" --table "$T/lora.st" |
+		awk '/q_proj/ { q += $4 } END { exit !(q == 10) }'
+	refuses 65 'adapters on the input' plot-ranks -o "$T/x.svg" "$T/base.st"
+	head -c 4000 "$T/done.st" > "$T/cut.st"
+	refuses 65 '' plot-ranks -o "$T/x.svg" "$T/cut.st"
+	[ ! -e "$T/x.svg" ]
+}
+
 @test "a budget that never falls is refused before the first step" {
 	refuses 78 'never falls' peft-step -q -d "$data" -n 9 --method adalora \
 		-r 4 --target-rank 4 "$T/base.st"
@@ -274,6 +301,54 @@ same_tensors() {
 	! [[ $output == *tensor* ]]
 }
 
+# Merged, the combination is its parts.
+same_as_parts() { # BASE OPTION ...
+	local base=$1
+	shift
+	"$BIN/combine-adapters" "$@" -w 0.5 -w -2 "$T/a.st" "$T/b.st" \
+		> "$T/c.st"
+	"$BIN/merge-adapter" -q --dtype f32 --scale 0.5 --scale -2 \
+		-A "$T/a.st" -A "$T/b.st" "$T/$base.st" > "$T/parts.st"
+	"$BIN/merge-adapter" -q --dtype f32 -A "$T/c.st" "$T/$base.st" \
+		> "$T/whole.st"
+	run "$BIN/st-diff" --tolerance 1e-5 "$T/parts.st" "$T/whole.st"
+	echo "$output"
+	! [[ $output == *tensor* ]]
+}
+
+@test "kinds are combined with their like and with others" {
+	"$BIN/quantize-int" -q -o "$T/int.st" "$T/base.st"
+	for kind in iec adalora qalora; do
+		train a.st --method $kind -r 4 --lr 1e-2 "$T/int.st"
+		train b.st --method $kind -r 3 --seed 7 --lr 1e-2 \
+			--target-modules q_proj,up_proj "$T/int.st"
+		same_as_parts int --how cat
+		same_as_parts int --how svd -r 7
+		train b.st -r 3 --seed 7 --target-modules q_proj,up_proj \
+			"$T/int.st"
+		same_as_parts int --how cat
+		"$BIN/st-ls" "$T/c.st" | grep 'meta *adapter' |
+			grep -q '"kind": "lora"'
+	done
+}
+
+@test "QA-LoRA and QA-LoRA are QA-LoRA: the codes stay" {
+	"$BIN/quantize-int" -q -o "$T/int.st" "$T/base.st"
+	train a.st --method qalora -r 4 "$T/int.st"
+	train b.st --method qalora -r 3 --seed 7 "$T/int.st"
+	for how in cat svd; do
+		"$BIN/combine-adapters" --how $how "$T/a.st" "$T/b.st" \
+			> "$T/c.st"
+		"$BIN/merge-adapter" --verify 64 -A "$T/c.st" "$T/int.st" \
+			> "$T/m.st"
+		[ "$("$BIN/st-ls" "$T/m.st" | grep -c 'int4/32')" -eq 14 ]
+	done
+	# other pools are other factors: LoRA
+	train b.st --method qalora --qalora-pool sum -r 3 "$T/int.st"
+	same_as_parts int
+	"$BIN/st-ls" "$T/c.st" | grep 'meta *adapter' | grep -q '"kind": "lora"'
+}
+
 @test "a PiSSA adapter minus its first self fits the original base" {
 	"$BIN/lora-init" --init pissa -r 4 -u "$T/base.st" > "$T/both.st"
 	train a.st "$T/both.st"
@@ -299,4 +374,9 @@ same_tensors() {
 	refuses 64 '--how svd' combine-adapters -r 3 "$T/a.st"
 	refuses 64 'values of --weight' combine-adapters -w 1 -w 1 "$T/a.st"
 	refuses 65 'no adapter' combine-adapters "$T/base.st"
+	"$BIN/st-import" -o "$T/qwen2.st" "$golden/A/qwen2/model"
+	train a.st -r 2 --method lora_bias "$T/qwen2.st"
+	refuses 78 merge-adapter combine-adapters "$T/a.st" "$T/a.st"
+	train a.st -r 2 --bias all "$T/qwen2.st"
+	refuses 78 'its bias is trained' combine-adapters "$T/a.st" "$T/a.st"
 }

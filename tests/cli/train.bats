@@ -369,6 +369,16 @@ meta() { # STREAM KEY: the JSON of a META record
 	[ "$(jq -c 'select(.loss) | [.loss, .norm]' kept.st.log)" = \
 		"$(jq -c 'select(.loss) | [.loss, .norm]' f32.st.log)" ]
 	[ "$(jq -c 'select(.loss)' kept.st.log | wc -l)" -ge 1 ]
+	# So does every other kind.
+	for f in dora adalora 'qalora --qalora-group-size 32' iec lora_bias; do
+		"$BIN/peft-step" -q "${run[@]}" --layers 28-29 --method $f \
+			--log k.log -o k.a kept.st
+		jq -se '.[-1].grad_norm > 0' k.log
+		"$BIN/peft-step" -q "${run[@]}" --layers 28-29 --method $f \
+			-o f.a f32.st
+		[ "$("$BIN/st-diff" --tolerance 0 k.a f.a)" = \
+			"meta train: other values" ]
+	done
 	# A merged model is dense, of the values' type.
 	"$BIN/merge-adapter" -u kept.st gguf.a |
 		"$BIN/st-ls" - | grep -q '^linear  *bf16 .*layers.0.self_attn.q_proj'

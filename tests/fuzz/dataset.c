@@ -16,7 +16,12 @@ static struct tokenizer *tokenizer(void)
 	static const char tail[] = "},\"merges\":[]},\"added_tokens\":["
 		"{\"id\":300,\"content\":\"<|im_start|>\",\"special\":true},"
 		"{\"id\":301,\"content\":\"<|im_end|>\",\"special\":true}]}";
-	static const char config[] = "{\"eos_token\":\"<|im_end|>\"}";
+	static const char config[] = "{\"eos_token\":\"<|im_end|>\","
+		"\"chat_template\":\"{{ tools }}{% for m in messages %}"
+		"<|im_start|>{{ m.role }}\\n{{ m.content }}{% for c in "
+		"m.tool_calls %}{{ c.function | tojson }}{% endfor %}<|im_end|>"
+		"{% endfor %}{% if add_generation_prompt %}<|im_start|>"
+		"assistant\\n{% endif %}\"}";
 	static struct tokenizer *t;
 	struct text json = { 0 };
 	char one[64];
@@ -64,6 +69,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	close(end[1]);
 	dup2(end[0], STDIN_FILENO);
 	close(end[0]);
+	if (data[0] >> 7)
+		o.chat_template = NULL; /* the one that knows of tools */
 	o.length = data[0] & 1 ? 8 : 0;
 	o.eval_text = data[0] >> 1 & 1;
 	o.train_on_prompt = data[0] >> 2 & 1;

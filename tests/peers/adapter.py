@@ -72,6 +72,31 @@ def peft_to_ours(kind, **config):
               f"{before:.2f} to {after:.2f}")
 
 
+def same_training(kind, *options, steps=3, **config):
+    """The same steps there and here. As in HF's Trainer nothing decays what
+    is called a bias. Adam moves an element whose gradient is about 0 by a
+    whole step, in either direction: 1e-2 of one weight."""
+    model = get_peft_model(base_model(), LoraConfig(
+        r=4, lora_alpha=8, task_type="CAUSAL_LM", **config)).eval()
+    model.save_pretrained(tap.path(kind))
+    named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
+    move = torch.optim.AdamW(
+        [{"params": [p for n, p in named if "bias" not in n]},
+         {"params": [p for n, p in named if "bias" in n],
+          "weight_decay": 0.0}], lr=1e-2, weight_decay=0.1)
+    for _ in range(steps):
+        loss = model(ids, labels=ids).loss
+        move.zero_grad()
+        loss.backward()
+        move.step()
+    tap.run("peft-step", "-q", "-A", tap.path(kind), "-d", data, "-n", steps,
+            "-b", len(ids), "-g", 1, "--no-pack", "--no-shuffle", "--lr",
+            "1e-2", "--lr-scheduler", "constant", "--weight-decay", 0.1,
+            "--max-grad-norm", 0, *options, "-o", tap.path("c.st"), MODEL)
+    tap.close(f"{kind}: {steps} steps of training are PEFT's",
+              our_losses(MODEL, tap.path("c.st")), losses(model), 1e-3)
+
+
 data = write_data("data.jsonl")
 ours_to_peft("lora")
 ours_to_peft("rslora", "--rslora")
@@ -90,6 +115,33 @@ peft_to_ours("peft_patterns", target_modules=["q_proj", "v_proj"],
              rank_pattern={"q_proj": 2}, alpha_pattern={"v_proj": 5})
 peft_to_ours("peft_saved", target_modules=["v_proj"],
              modules_to_save=["lm_head"])
+
+# Biases: of the layers, and of B.
+for MODEL, some in [("tests/golden/A/qwen2/model", "q_proj,down_proj"),
+                    ("tests/golden/A/gpt2/model", "c_attn,c_fc")]:
+    name = MODEL.split("/")[3]
+    some = some.split(",")
+    for bias in ["all", "lora_only"]:
+        ours_to_peft(f"{name}_{bias}", "--bias", bias, "--target-modules",
+                     ",".join(some))
+        peft_to_ours(f"peft_{name}_{bias}", target_modules=some, bias=bias)
+        same_training(f"train_{name}_{bias}", target_modules=some, bias=bias)
+    ours_to_peft(f"{name}_dora_all", "--bias", "all", "--method", "dora",
+                 "--target-modules", ",".join(some))
+    ours_to_peft(f"{name}_lora_bias", "--method", "lora_bias",
+                 "--target-modules", ",".join(some))
+    peft_to_ours(f"peft_{name}_lora_bias", target_modules=some,
+                 lora_bias=True)
+    same_training(f"train_{name}_lora_bias", target_modules=some,
+                  lora_bias=True)
+MODEL = "tests/golden/A/qwen2/model"
+ours_to_peft("saved_bias", "--bias", "all", "--target-modules", "q_proj",
+             "--modules-to-save", "k_proj")
+peft_to_ours("peft_saved_bias", target_modules=["q_proj"],
+             modules_to_save=["k_proj"])
+MODEL = "tests/golden/A/llama/model"
+same_training("train_lora", target_modules="all-linear")
+same_training("train_dora", target_modules="all-linear", use_dora=True)
 
 # Families whose modules have other names, fused products, turned weights.
 ids = ids % 61 + 3

@@ -1,4 +1,5 @@
 /* adapt - laws that every kind keeps, beside a dense weight */
+#include "adapt/adapt_kind.h"
 #include "adapt/spec.h"
 
 #include <math.h>
@@ -24,6 +25,7 @@ static const struct batch batch = { .n = ROWS, .nseq = BATCH, .id = ids,
 				    .sample = sample };
 
 struct bench {
+	json_t *config;         /* what kinds read of it */
 	struct adapter_set set;
 	struct tensor tensor;
 	struct weight weight;
@@ -50,12 +52,15 @@ static void refresh(struct bench *b)
 
 static void setup(struct bench *b, const char *kind, double dropout)
 {
+	*b = (struct bench){ .config = json_pack(
+		"{s:{s:[i,i,i]}}", "trainable_token_indices", "q", 3, 27,
+		0) };
 	struct adapter_options o = { .kind = kind, .rank = RANK, .alpha = 8,
-				     .dropout = dropout };
+				     .dropout = dropout,
+				     .extra = b->config };
 	struct adapter_site site = { "m.q", OUT, IN, ROLE_LINEAR, GROUP };
 	size_t dims[2] = { OUT, IN }, space;
 
-	memset(b, 0, sizeof(*b));
 	random_fill(dense, OUT * IN, "w", 0.5f);
 	random_fill(x, ROWS * IN, "x", 1);
 	random_fill(dy, ROWS * OUT, "dy", 1);
@@ -83,6 +88,7 @@ static void teardown(struct bench *b)
 	b->tensor.part[0].data = NULL;
 	tensor_release(&b->tensor);
 	adapter_set_release(&b->set);
+	json_decref(b->config);
 	free(b->space);
 }
 
@@ -157,6 +163,12 @@ static void check_slope(struct bench *b, const char *what, float *p,
 	}
 }
 
+static int is_elsewhere(const struct adapter_kind *kind)
+{
+	return kind->front || (kind->gather && !kind->forward &&
+			       !kind->after);
+}
+
 /* Every parameter away from its first value, so that none is zero. */
 static void stir(struct adapter *a)
 {
@@ -196,8 +208,8 @@ static void gradient_is_the_slope(void **state)
 {
 	(void)state;
 	for (size_t k = 0; adapter_kind_at(k); k++) {
-		if (adapter_kind_at(k)->gather)
-			continue; /* stands at embeddings: program_slope */
+		if (is_elsewhere(adapter_kind_at(k)))
+			continue; /* program_slope, soft */
 		check_gradients(adapter_kind_at(k)->name, 0);
 		check_gradients(adapter_kind_at(k)->name, 0.3);
 	}
@@ -210,8 +222,8 @@ static void a_fresh_adapter_changes_nothing(void **state)
 
 	(void)state;
 	for (size_t k = 0; adapter_kind_at(k); k++) {
-		if (adapter_kind_at(k)->gather)
-			continue; /* stands at embeddings: program_slope */
+		if (is_elsewhere(adapter_kind_at(k)))
+			continue; /* program_slope, soft */
 		struct gemm_output o = { .y = plain, .stride = OUT, .n = OUT,
 					 .nterm = 1 };
 
@@ -224,6 +236,17 @@ static void a_fresh_adapter_changes_nothing(void **state)
 	}
 }
 
+/* What the kind adds to the layer's bias, to every row. */
+static void merge_bias(const struct adapter *a, float *to)
+{
+	float bias[OUT] = { 0 };
+
+	if (a->kind->merge_bias)
+		a->kind->merge_bias(a, 1, bias);
+	for (size_t i = 0; i < ROWS * OUT; i++)
+		to[i] += bias[i % OUT];
+}
+
 static void merged_equals_unmerged(void **state)
 {
 	static _Alignas(64) float merged[OUT * IN], ym[ROWS * OUT];
@@ -231,8 +254,8 @@ static void merged_equals_unmerged(void **state)
 
 	(void)state;
 	for (size_t k = 0; adapter_kind_at(k); k++) {
-		if (adapter_kind_at(k)->gather)
-			continue; /* stands at embeddings: program_slope */
+		if (is_elsewhere(adapter_kind_at(k)))
+			continue; /* program_slope, soft */
 		const struct gemm_dense d = { merged, OUT, IN, IN };
 		struct gemm_output o = { .y = ym, .stride = OUT, .n = OUT,
 					 .nterm = 1, .term = {
@@ -251,6 +274,7 @@ static void merged_equals_unmerged(void **state)
 						merged + 7 * IN, 7, OUT - 7),
 				 0);
 		gemm(NULL, b.space, ROWS, &o, 1);
+		merge_bias(a, ym);
 		for (size_t i = 0; i < ROWS * OUT; i++)
 			assert_true(fabsf(ym[i] - y[i]) < 2e-5f);
 		teardown(&b);

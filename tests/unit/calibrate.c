@@ -20,14 +20,17 @@ static struct quant_int how = { { 3, GRID_REAL, DTYPE_F32, NULL }, 32 };
 
 struct seen {
 	size_t n, skip;
+	int round;
 	double error;
 };
 
-static int wanted(void *ctx, const char *name, int *yes)
+static int find(void *ctx, const char *name, const struct quant_int **to,
+		int *gptq)
 {
 	struct seen *s = ctx;
 
-	*yes = !strstr(name, "layers.0.") || !s->skip;
+	*to = !strstr(name, "layers.0.") || !s->skip ? &how : NULL;
+	*gptq = !s->round;
 	return 0;
 }
 
@@ -129,8 +132,7 @@ static void check_model(const char *dir, const struct samples *data)
 {
 	struct tensor_set base = { 0 }, rounded = { 0 };
 	struct seen seen = { 0 };
-	struct calibrate c = { how, 0.01, TOKENS, LENGTH, wanted, done,
-			       &seen };
+	struct calibrate c = { 0.01, TOKENS, LENGTH, find, done, &seen };
 	float *was, *by_gptq, *by_rounding;
 	size_t n;
 
@@ -171,8 +173,7 @@ static void the_same_bytes_for_any_pool(void **state)
 {
 	struct tensor_set one = { 0 }, two = { 0 };
 	struct seen seen = { .skip = 1 };
-	struct calibrate c = { how, 0.01, TOKENS, LENGTH, wanted, done,
-			       &seen };
+	struct calibrate c = { 0.01, TOKENS, LENGTH, find, done, &seen };
 	struct samples data;
 	struct pool *pool;
 	size_t coded = 0;
@@ -200,12 +201,36 @@ static void the_same_bytes_for_any_pool(void **state)
 	pool_free(pool);
 }
 
+/* What is rounded by itself is what rounding alone gives. */
+static void some_may_be_rounded(void **state)
+{
+	struct tensor_set one = { 0 }, two = { 0 };
+	struct seen seen = { .round = 1 };
+	struct calibrate c = { 0.01, TOKENS, LENGTH, find, done, &seen };
+	struct samples data;
+
+	(void)state;
+	texts(&data);
+	model_base(&one, models[0]);
+	model_base(&two, models[0]);
+	assert_int_equal(calibrate(&one, &data, &c, NULL), 0);
+	assert_int_equal(seen.n, 0);
+	round_all(&two);
+	for (size_t i = 0; i < one.n; i++)
+		for (int k = 0; k < one.at[i].npart; k++)
+			assert_memory_equal(one.at[i].part[k].data,
+					    two.at[i].part[k].data,
+					    one.at[i].part[k].bytes);
+	samples_release(&data);
+	tensor_set_release(&one);
+	tensor_set_release(&two);
+}
+
 static void bad_input_is_refused(void **state)
 {
 	struct tensor_set base = { 0 };
 	struct seen seen = { 0 };
-	struct calibrate c = { how, 0.01, TOKENS, LENGTH, wanted, done,
-			       &seen };
+	struct calibrate c = { 0.01, TOKENS, LENGTH, find, done, &seen };
 	struct samples data = { 0 };
 	uint32_t id = 100000;
 	int32_t label = 0;
@@ -217,10 +242,10 @@ static void bad_input_is_refused(void **state)
 	assert_int_equal(calibrate(&base, &data, &c, NULL), E_DATA);
 	assert_non_null(strstr(err_text(), "vocabulary"));
 	data.id[0] = 1;
-	c.how.group = 40;
+	how.group = 40;
 	assert_int_equal(calibrate(&base, &data, &c, NULL), E_CONFIG);
 	assert_int_equal(seen.n, 0);
-	c.how.group = 32;
+	how.group = 32;
 	round_all(&base);
 	assert_int_equal(calibrate(&base, &data, &c, NULL), E_DATA);
 	assert_non_null(strstr(err_text(), "quantised already"));
@@ -233,6 +258,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nearer_than_rounding),
 		cmocka_unit_test(the_same_bytes_for_any_pool),
+		cmocka_unit_test(some_may_be_rounded),
 		cmocka_unit_test(bad_input_is_refused),
 	};
 

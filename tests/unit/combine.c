@@ -1,5 +1,6 @@
 /* combine - several adapters as one: PEFT's add_weighted_adapter (golden D),
  * and what cannot be combined */
+#include "adapt/adapt_kind.h"
 #include "adapt/alone.h"
 #include "adapt/combine.h"
 

@@ -121,6 +121,74 @@ static void tools_and_calls_are_rendered(void **state)
 	       &own, E_DATA, "has tools, which the template /tmp/");
 }
 
+#define TOOL "{\"name\":\"f\",\"parameters\":{}}"
+#define WRAPPED "{\"type\":\"function\",\"function\":" TOOL "}"
+
+/* The same talk, as OpenAI, its older API, and ShareGPT write it. */
+static void calls_are_one_in_every_spelling(void **state)
+{
+	static const char *const talks[] = {
+		"{\"tools\":[" WRAPPED "],\"messages\":[" USER ","
+		"{\"role\":\"assistant\",\"content\":null,\"tool_calls\":"
+		"[{\"type\":\"function\",\"id\":\"c1\",\"function\":"
+		"{\"name\":\"f\",\"arguments\":\"{\\\"b\\\": 2}\"}}]},"
+		"{\"role\":\"tool\",\"content\":\"7\","
+		"\"tool_call_id\":\"c1\"}]}",
+		"{\"functions\":[" TOOL "],\"messages\":[" USER ","
+		"{\"role\":\"assistant\",\"content\":null,\"function_call\":"
+		"{\"name\":\"f\",\"arguments\":\"{\\\"b\\\": 2}\"}},"
+		"{\"role\":\"function\",\"content\":\"7\",\"name\":\"f\"}]}",
+		"{\"tools\":\"[{\\\"name\\\":\\\"f\\\","
+		"\\\"parameters\\\":{}}]\",\"conversations\":["
+		"{\"from\":\"human\",\"value\":\"Hi\"},"
+		"{\"from\":\"function_call\",\"value\":"
+		"\"{\\\"name\\\": \\\"f\\\", "
+		"\\\"arguments\\\": {\\\"b\\\": 2}}\"},"
+		"{\"from\":\"observation\",\"value\":\"7\"}]}",
+		"{\"tools\":[" TOOL "],\"conversations\":["
+		"{\"from\":\"human\",\"value\":\"Hi\"},"
+		"{\"from\":\"tool_call\",\"value\":"
+		"\"[{\\\"name\\\": \\\"f\\\", "
+		"\\\"parameters\\\": {\\\"b\\\": 2}}]\"},"
+		"{\"from\":\"tool_response\",\"value\":\"7\"}]}",
+	};
+
+	(void)state;
+	write_template(thinking);
+	for (size_t i = 0; i < sizeof(talks) / sizeof(*talks); i++)
+		check("a.jsonl", talks[i], &own,
+		      "<|im_start|>tools\n[{\"type\": \"function\", "
+		      "\"function\": {\"name\": \"f\", \"parameters\": {}}}]"
+		      "<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n"
+		      "<|im_start|>assistant\n[{\"name\": \"f\", "
+		      "\"arguments\": {\"b\": 2}}<|im_end|>\n]"
+		      "<|im_start|>tool\n7<|im_end|>\n");
+}
+
+static void what_is_no_call_is_refused(void **state)
+{
+	static const char *const values[] = {
+		"\"f(2)\"", "\"\"", "\"[]\"", "\"7\"", "\"{}\"",
+		"\"[{\\\"name\\\": 7}]\"", "null",
+		"\"[{\\\"name\\\": \\\"f\\\"}, 3]\"",
+	};
+	char text[300];
+
+	(void)state;
+	write_template(thinking);
+	for (size_t i = 0; i < sizeof(values) / sizeof(*values); i++) {
+		snprintf(text, sizeof(text), "{\"conversations\":[{\"from\":"
+			 "\"function_call\",\"value\":%s}]}", values[i]);
+		refuse("a.jsonl", text, &own, E_DATA, "record 1: message 1 "
+		       "calls a function, and is no JSON of its name and "
+		       "arguments");
+	}
+	refuse("a.jsonl", "{\"tools\":\"[\",\"messages\":[" USER "]}", &own,
+	       E_DATA, "record 1: tools: line 1");
+	refuse("a.jsonl", "{\"messages\":[{\"role\":\"user\"}]}", &own,
+	       E_DATA, "record 1: message 1 has no content");
+}
+
 static void what_a_template_refuses_is_refused(void **state)
 {
 	(void)state;
@@ -145,6 +213,8 @@ int main(void)
 		cmocka_unit_test(
 			an_answer_that_is_rendered_otherwise_later_has_no_loss),
 		cmocka_unit_test(tools_and_calls_are_rendered),
+		cmocka_unit_test(calls_are_one_in_every_spelling),
+		cmocka_unit_test(what_is_no_call_is_refused),
 		cmocka_unit_test(what_a_template_refuses_is_refused),
 	};
 

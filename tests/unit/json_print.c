@@ -40,6 +40,29 @@ static void numbers_are_short(void **state)
 		same(number[i], 0);
 }
 
+/* "no limit", as tokenizer_config.json spells it */
+static void large_whole_numbers_are_read(void **state)
+{
+	static const char text[] = "{\"1000000000000000000000\": ["
+		"1000000000000000019884624838656, -99999999999999999999, "
+		"9223372036854775807, -9223372036854775808, 1e30], "
+		"\"a\\\"b\": 18446744073709551616}";
+	json_t *root, *list;
+
+	(void)state;
+	assert_int_equal(json_parse(&root, text, sizeof(text) - 1), 0);
+	list = json_object_get(root, "1000000000000000000000");
+	assert_true(json_real_value(json_array_get(list, 0)) == 1e30);
+	assert_true(json_real_value(json_array_get(list, 1)) == -1e20);
+	assert_true(json_integer_value(json_array_get(list, 2)) == INT64_MAX);
+	assert_true(json_integer_value(json_array_get(list, 3)) == INT64_MIN);
+	assert_true(json_number(root, "a\"b", 0) == 0x1p64);
+	json_decref(root);
+	assert_int_equal(json_parse(&root, "[1e999]", 7), E_DATA);
+	assert_int_equal(json_parse(&root, "[99999999999999999999", 21),
+			 E_DATA);
+}
+
 static void every_bit_of_a_number_survives(void **state)
 {
 	uint64_t bits = 88172645463325252ull;
@@ -79,6 +102,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(numbers_are_short),
+		cmocka_unit_test(large_whole_numbers_are_read),
 		cmocka_unit_test(every_bit_of_a_number_survives),
 		cmocka_unit_test(forms),
 	};

@@ -136,7 +136,7 @@ static void check_logits(struct golden *g, const char *dir, struct model *m,
 
 	golden_shape(g, "input_ids", shape);
 	need.tokens = need.rows = shape[1];
-	assert_int_equal(feed_init(&f, shape[1], 1), 0);
+	assert_int_equal(feed_init(&f, NULL, shape[1], 1), 0);
 	assert_int_equal(program_plan(m->program, NULL, &need), 0);
 	for (size_t i = 0; i < shape[0]; i++) {
 		uint32_t id[64];

@@ -97,6 +97,40 @@ static void positions_and_targets_stay_inside_a_sequence(void **state)
 	samples_release(&s);
 }
 
+/* Two virtual tokens before each; a row has room for one sample's more. */
+static void virtual_tokens_stand_before_a_sample(void **state)
+{
+	struct samples s = data(lengths, N);
+
+	(void)state;
+	s.label[s.start[1]] = 100; /* the first token of sample 1 */
+	for (int predicts = 0; predicts < 2; predicts++) {
+		struct pack p = start(&s, (struct pack_options){
+			10, 1, 0, 0, 1, 2, predicts });
+		struct pack_most most = { 0 };
+		const struct batch *b = pack_next(&p);
+
+		assert_int_equal(b->nseq, 1); /* 6 + 7 > 12 */
+		b = pack_next(&p);
+		assert_int_equal(b->nseq, 2); /* 7 + 5 */
+		assert_int_equal(b->n, 12);
+		assert_int_equal(b->sample[0], 1);
+		assert_true(virtual_is(b->id[0]) && virtual_is(b->id[1]));
+		assert_int_equal(virtual_row(b->id[1]), 1);
+		assert_int_equal(virtual_prompt(b->id[1]), 0);
+		assert_false(virtual_is(b->id[2]));
+		assert_int_equal(b->pos[2], 2);
+		assert_int_equal(b->pos[b->start[1]], 0);
+		assert_int_equal(b->target[0], LABEL_NONE);
+		assert_int_equal(b->target[1], predicts ? 100 : LABEL_NONE);
+		assert_int_equal(b->ntarget, 3 + 1 + predicts);
+		assert_int_equal(pack_bound(&p, &most), 0);
+		assert_int_equal(most.longest, 12); /* cut at 10 */
+		pack_release(&p);
+	}
+	samples_release(&s);
+}
+
 static void single_rows_are_records(void **state)
 {
 	struct samples s = data(lengths, N);
@@ -209,6 +243,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rows_are_filled_in_order),
 		cmocka_unit_test(positions_and_targets_stay_inside_a_sequence),
+		cmocka_unit_test(virtual_tokens_stand_before_a_sample),
 		cmocka_unit_test(single_rows_are_records),
 		cmocka_unit_test(an_epoch_has_every_sample_once),
 		cmocka_unit_test(no_batch_goes_beyond_the_bound),

@@ -10,58 +10,7 @@
 #include "golden.h"
 #include "model.h"
 #include "trace.h"
-
-static double loss_at(struct model *m, const struct model_batch *b)
-{
-	struct trace t;
-	double loss;
-
-	trace(m, b, 0, &t);
-	loss = t.loss;
-	trace_release(&t);
-	return loss;
-}
-
-/* Moves every trained number by step times a fixed direction; returns the
- * gradient along it. */
-static double move(struct model *m, const float *grad, float step)
-{
-	double slope = 0;
-	size_t n = 0;
-
-	for (size_t i = 0; i < m->adapters.n; i++)
-		for (size_t k = 0; k < m->adapters.at[i].nparam; k++) {
-			struct adapter_param *a = &m->adapters.at[i].param[k];
-
-			for (size_t e = 0; e < a->rows * a->cols; e++, n++) {
-				float d = grad[n] > 0 ? 1.0f : -1.0f;
-
-				d *= (float)(n % 7 + 1) / 7;
-				a->at[e] += step * d;
-				slope += (double)grad[n] * d;
-			}
-		}
-	return slope;
-}
-
-static void check_slope(struct model *m, const struct model_batch *b,
-			const char *what, float step)
-{
-	struct trace t;
-	double up, down, slope;
-
-	plan(m, b->batch.n, 1, 0);
-	trace(m, b, 1, &t);
-	slope = move(m, t.grad, step);
-	up = loss_at(m, b);
-	move(m, t.grad, -2 * step);
-	down = loss_at(m, b);
-	up = (up - down) / (2 * (double)step);
-	print_message("%s: slope %.6g, differences %.6g\n", what, slope, up);
-	if (!(fabs(up - slope) <= 5e-3 * fabs(slope)))
-		fail_msg("%s: slope %g, differences %g", what, slope, up);
-	trace_release(&t);
-}
+#include "slope.h"
 
 static void gradients_are_the_slope(void **state)
 {
@@ -118,6 +67,50 @@ static void lora_at_the_head_is_the_slope(void **state)
 	golden_close(&g);
 }
 
+/* Of layers, beside any kind, and of norms. */
+static void biases_are_the_slope(void **state)
+{
+	static const struct {
+		const char *on, *module, *kind;
+		size_t out, in;
+		enum tensor_role role;
+	} at[] = {
+		{ "A/gpt2", "transformer.h.0.ln_1", "bias", 64, 1, ROLE_NORM },
+		{ "A/gpt2", "transformer.ln_f", "bias", 64, 1, ROLE_NORM },
+		{ "A/gpt2", "transformer.h.0.attn.c_attn", "bias", 192, 64,
+		  ROLE_LINEAR },
+		{ "A/gpt2", "transformer.h.1.mlp.c_fc", "dora", 96, 64,
+		  ROLE_LINEAR },
+		{ "A/qwen2", "model.layers.0.self_attn.k_proj", "full", 32, 64,
+		  ROLE_LINEAR },
+		{ "A/qwen2", "model.layers.0.self_attn.q_proj", "lora_bias",
+		  64, 64, ROLE_LINEAR },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(at) / sizeof(at[0]); i++) {
+		struct adapter_options o = { .kind = at[i].kind, .rank = 4,
+					     .alpha = 8, .bias = 1 };
+		struct adapter_site site = { at[i].module, at[i].out,
+					     at[i].in, at[i].role, .bias = 1 };
+		struct golden g;
+		struct model m;
+		struct model_batch b;
+
+		golden_case(&g, at[i].on);
+		model_open(&m, at[i].on, 2);
+		model_batch(&b, &g, 0, model_sequences(&g));
+		assert_int_equal(adapter_set_add(&m.adapters, &site, &o), 0);
+		assert_int_equal(adapter_set_place(&m.adapters, 1), 0);
+		assert_int_equal(adapter_set_init(&m.adapters, &m.base, 1), 0);
+		assert_int_equal(program_adapt(m.p, &m.adapters), 0);
+		check_slope(&m, &b, at[i].module, 2e-4f);
+		model_batch_release(&b);
+		model_close(&m);
+		golden_close(&g);
+	}
+}
+
 /* Every kind that can be there: A zero at first, so it is stirred. */
 static void adapters_at_the_embedding_are_the_slope(void **state)
 {
@@ -138,6 +131,51 @@ static void adapters_at_the_embedding_are_the_slope(void **state)
 	model_batch_release(&b);
 	model_close(&m);
 	golden_close(&g);
+}
+
+/* Three that are in the batch. */
+static json_t *some_tokens(const struct batch *b)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < b->n && json_array_size(list) < 3; i++) {
+		size_t k = 0;
+
+		while (k < i && b->id[k] != b->id[i])
+			k++;
+		if (k == i)
+			json_array_append_new(list, json_integer(b->id[i]));
+	}
+	return list;
+}
+
+/* Some rows of an embedding that is also the head, and those of the head. */
+static void rows_of_tokens_are_the_slope(void **state)
+{
+	static const char *const on[][2] = {
+		{ "A/llama3_tied", "model.embed_tokens" },
+		{ "A/llama", "model.embed_tokens" }, { "A/llama", "lm_head" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(on) / sizeof(on[0]); i++) {
+		struct golden g;
+		struct model m;
+		struct model_batch b;
+		json_t *config;
+
+		golden_case(&g, on[i][0]);
+		model_open(&m, on[i][0], 2);
+		model_batch(&b, &g, 0, model_sequences(&g));
+		config = json_pack("{s:{s:o}}", "trainable_token_indices",
+				   on[i][1], some_tokens(&b.batch));
+		adapt_with(&m, on[i][1], "tokens", config);
+		check_slope(&m, &b, on[i][1], 2e-4f);
+		json_decref(config);
+		model_batch_release(&b);
+		model_close(&m);
+		golden_close(&g);
+	}
 }
 
 /* ---- families that are built otherwise ---- */
@@ -314,6 +352,8 @@ int main(void)
 		cmocka_unit_test(gradients_are_the_slope),
 		cmocka_unit_test(lora_at_the_head_is_the_slope),
 		cmocka_unit_test(adapters_at_the_embedding_are_the_slope),
+		cmocka_unit_test(rows_of_tokens_are_the_slope),
+		cmocka_unit_test(biases_are_the_slope),
 		cmocka_unit_test(any_order_of_steps_has_its_slope),
 		cmocka_unit_test(a_cache_continues_as_one_pass),
 	};

@@ -172,7 +172,7 @@ static void a_gguf_s_tokenizer_gives_them_too(void **state)
 		print_message("WEFT_MODEL is not set\n");
 		skip();
 	}
-	if (tokenizer_open(&t, getenv("WEFT_MODEL")))
+	if (tokenizer_open(&t, getenv("WEFT_MODEL"), NULL))
 		fail_msg("%s", err_text());
 	check_smollm2(t, "GGUF");
 	check_chat(t, "GGUF");

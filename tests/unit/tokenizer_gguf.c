@@ -40,7 +40,7 @@ static void check(const char *name)
 	assert_int_equal(json_read_file(&root, path, 1 << 24), 0);
 	snprintf(path, sizeof(path), "%s/%s/%s", folder(), name,
 		 json_text(root, "file", ""));
-	if (tokenizer_open(&t, path))
+	if (tokenizer_open(&t, path, NULL))
 		fail_msg("%s", err_text());
 	json_array_foreach(json_object_get(root, "cases"), i, c) {
 		json_t *text = json_object_get(c, "text");

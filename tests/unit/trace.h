@@ -84,6 +84,7 @@ static inline void backward(struct model *m, const struct model_batch *b,
 				mat_of(dlast, n, program_hidden(m->p)));
 	program_backward(m->p, pass,
 			 mat_of(dlast, n, program_hidden(m->p)));
+	adapter_set_gathered(&m->adapters);
 	take_gradients(m, t);
 	free(dlogits);
 	free(dlast);
@@ -118,10 +119,12 @@ static inline void plan(struct model *m, size_t tokens, int train,
 		fail_msg("%s", err_text());
 }
 
-static inline void adapt_one(struct model *m, const char *module,
-			     const char *kind)
+/* config: what the kind reads of it, or NULL. */
+static inline void adapt_with(struct model *m, const char *module,
+			      const char *kind, json_t *config)
 {
-	struct adapter_options o = { .kind = kind, .rank = 4, .alpha = 8 };
+	struct adapter_options o = { .kind = kind, .rank = 4, .alpha = 8,
+				     .extra = config };
 	const struct program_module *at;
 	size_t n = program_modules(m->p, &at);
 
@@ -140,6 +143,12 @@ static inline void adapt_one(struct model *m, const char *module,
 		return;
 	}
 	fail_msg("no module %s", module);
+}
+
+static inline void adapt_one(struct model *m, const char *module,
+			     const char *kind)
+{
+	adapt_with(m, module, kind, NULL);
 }
 
 #endif

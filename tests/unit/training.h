@@ -82,8 +82,13 @@ static inline size_t training_compare(struct training *r, struct golden *g,
 			const struct adapter_param *p = &a->param[k];
 			char name[TENSOR_NAME];
 
-			snprintf(name, sizeof(name), "%sbase_model.model.%s.%s",
-				 prefix, a->module, a->kind->peft_name(a, k));
+			if (a->kind->front)
+				snprintf(name, sizeof(name), "%s%s", prefix,
+					 a->kind->peft_name(a, k));
+			else
+				snprintf(name, sizeof(name),
+					 "%sbase_model.model.%s.%s", prefix,
+					 a->module, a->kind->peft_name(a, k));
 			if (!golden_has(g, name))
 				continue;
 			assert_int_equal(golden_count(g, name),

@@ -13,6 +13,10 @@ static inline void our_name(char *to, const char *from)
 {
 	char *end;
 
+	if (!strcmp(from, "prompt_embeddings")) {
+		snprintf(to, TENSOR_NAME, "%s", from);
+		return;
+	}
 	assert_int_equal(strncmp(from, "base_model.model.", 17), 0);
 	snprintf(to, TENSOR_NAME, "%s", from + 17);
 	end = strstr(to, ".weight");
@@ -84,6 +88,7 @@ static inline const struct optim_kind *optimizer(const char *name)
 {
 	static const char *const ours[][2] = {
 		{ "loraplus", "adamw" }, { "adamw8_exact", "adamw8bit" },
+		{ "bnb_adamw32", "adamw" }, { "bnb_adamw8", "adamw8bit" },
 	};
 
 	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)

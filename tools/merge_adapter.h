@@ -1,0 +1,121 @@
+/*
+ * merge_adapter - merge-adapter's options and manual
+ */
+#ifndef TOOLS_MERGE_ADAPTER_H
+#define TOOLS_MERGE_ADAPTER_H
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/opt.h"
+#include "quant/requant.h"
+
+static struct opt_list adapters, scales, data;
+static int dtype, requantise, bnb = QUANT_CPU, peft_safe;
+static size_t verify;
+static double tolerance;
+static uint64_t seed = 42;
+
+static struct opt own[] = {
+	{ "adapter", 'A', OPT_LIST, &adapters, "FILE",
+	  "an adapter stream or PEFT directory; may be repeated" },
+	{ "scale", 0, OPT_LIST, &scales, "X",
+	  "how much of the update: one number for all adapters or one each (1)",
+	  .flags = OPT_RECORD },
+	{ "dtype", 0, OPT_CHOICE, &dtype, "TYPE",
+	  "type of the merged model; keep: what each tensor was, or was "
+	  "quantised from", .choices = "keep|f32|bf16|f16",
+	  .flags = OPT_RECORD },
+	{ "requantise", 0, OPT_FLAG, &requantise, NULL,
+	  "quantise what was quantised again, and say what that loses",
+	  .alias = "requantize", .flags = OPT_RECORD },
+	{ "bnb", 0, OPT_CHOICE, &bnb, "RULE",
+	  "with --requantise: bitsandbytes' bytes on the CPU or in CUDA",
+	  .choices = "cpu|cuda", .flags = OPT_RECORD },
+	{ "peft-safe", 0, OPT_FLAG, &peft_safe, NULL,
+	  "round the update before it is added, as PEFT's safe_merge",
+	  .alias = "safe-merge", .flags = OPT_RECORD },
+	{ "verify", 0, OPT_COUNT, &verify, "N",
+	  "run N tokens through base and adapters, and through the result; "
+	  "holds both in memory" },
+	{ "data", 'd', OPT_LIST, &data, "FILE",
+	  "--verify: its tokens rather than random ones" },
+	{ "tolerance", 0, OPT_REAL, &tolerance, "X",
+	  "--verify: largest relative RMS of the logits' differences; 0: by "
+	  "the type of the result" },
+	{ "seed", 0, OPT_SEED, &seed, "N", "--verify: of the random tokens" },
+	{ 0 }
+};
+
+static const struct opt_program program = {
+	.name = "merge-adapter",
+	.brief = "fold adapters into the model that they were trained on",
+	.usage = "[option ...] [base or adapter ...]",
+	.about =
+	"Reads a base and one or more adapters, in any order, and writes the "
+	"merged base, which needs no adapter: W + scale (alpha / r) B A for "
+	"LoRA, the trained weight itself for a module that was trained whole, "
+	"rounded once. One tensor of a base is in memory at a time.\n\n"
+	"A quantised base is dequantised: an adapter that was trained on 4-bit "
+	"weights belongs to these, not to the weights that they were made "
+	"from (a warning says when a base is not the adapter's). --requantise "
+	"quantises the merged weights again. This loses part of the update; a "
+	"line for each tensor on standard error says how much is left:\n\n"
+	"  delta      size of the update (Frobenius norm)\n"
+	"  survived   share that is left in the update's direction; 1: all\n"
+	"  error      size of what is wrong afterwards, in units of delta\n\n"
+	"QA-LoRA's adapter goes into the zeros of a base of quantize-int(1): "
+	"codes and scales stay, nothing is lost. --dtype makes it dense.\n\n"
+	"When head and embedding are one tensor and an adapter changes one, "
+	"the merged model has two, and tie_word_embeddings is false.\n\n"
+	"Tokens that an adapter adds (peft-step --add-token) are in the merged "
+	"base: its embedding and head have their rows, tokenizer.json and "
+	"config.json say so, and no other byte of those files changes.\n\n"
+	"A prompt of prompt tuning becomes tokens of the vocabulary, "
+	"<|weft_prompt_0|> and so on, with its rows as their embeddings: a "
+	"text that begins with them all is the text behind the prompt, in any "
+	"engine, and chat templates begin so. Embedding and head are then "
+	"two, and f32 unless --dtype says otherwise; the rest stays as it is. "
+	"A new token's logit is the mean of the others', so it is never the "
+	"likeliest. A prefix cannot be merged.\n\n"
+	"--verify runs both models, as they were read and as they are written, "
+	"over the same tokens and compares the logits; when they differ by "
+	"more than the tolerance, nothing is published and the status is 1. By "
+	"default the tolerance is 1e-4 for f32 and merged zeros, 0.01 for f16, "
+	"0.05 for bf16 and 0.5 with --requantise.",
+	.examples =
+	"merge-adapter -A adapter.st base.st -o merged.st\n"
+	"cat base.nf4.st adapter.st | merge-adapter | st-export --to hf out\n"
+	"merge-adapter --requantise base.nf4.st adapter/ > merged.nf4.st\n"
+	"merge-adapter -A prompt.st base.st | st-export --to hf out",
+	.see = "LoRA, arXiv:2106.09685; peft-step(1), st-export(1), st(5)",
+	.own = own,
+	.shared = opt_shared, .without = "memory",
+};
+
+/* Adapter i's. */
+static inline int read_scale(double *x, size_t i)
+{
+	const char *text;
+	char *end;
+
+	*x = 1;
+	if (!scales.n)
+		return 0;
+	text = scales.at[scales.n == 1 ? 0 : i];
+	*x = strtod(text, &end);
+	if (end == text || *end || !isfinite(*x))
+		return err_set(E_USAGE, "--scale %s: not a number", text);
+	return 0;
+}
+
+static inline int check_prompt_options(size_t nadapter)
+{
+	if (nadapter > 1 || scales.n || verify || requantise)
+		return err_set(E_USAGE, "a soft prompt is merged alone, whole "
+			       "and exactly: without other adapters, --scale, "
+			       "--verify and --requantise");
+	return 0;
+}
+
+#endif

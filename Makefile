@@ -84,7 +84,8 @@ $(O)/man/%.1: $(O)/bin/%
 	@mkdir -p $(@D)
 	$< --man > $@
 
-tests: $(TOOL) $(UNIT) $(FUZZ)
+# The generator of large bases is tested too.
+tests: $(TOOL) $(UNIT) $(FUZZ) $(O)/bench/large
 man: $(MAN)
 
 deps:
@@ -138,6 +139,9 @@ bench-peers: $(BENCH) all
 # Every paper's pipeline on one model; fills docs/methods-compared.md.
 papers: all
 	@O=$(O) MODEL='$(MODEL)' bash tests/bench/papers.sh
+# Bases of 7B to 65B shape under a budget: disk, and an hour for the largest.
+bench-large: $(BENCH) all
+	@O=$(O) bash tests/bench/large.sh
 
 # Coverage-guided fuzzing needs clang; make check replays the corpus. Kernels
 # read no file, and take a quarter of an hour with sanitizers.
@@ -178,7 +182,8 @@ uninstall:
 help:
 	@sed -n 's/^# make/make/p' Makefile
 	@echo 'make check-long, check-peers, check-asan, check-emu, check-tsan,'
-	@echo '     check-valgrind, parity, bench, bench-peers, papers, fuzz,'
+	@echo '     check-valgrind, parity, bench, bench-peers, bench-large,'
+	@echo '     papers, fuzz,'
 	@echo '     fuzz-run, man, uninstall, clean'
 
 clean:
@@ -186,7 +191,8 @@ clean:
 
 .PHONY: all tests man deps deps-check check check-long check-peers check-asan \
 	check-emu check-tsan check-valgrind parity demo bench bench-peers \
-	papers fuzz fuzz-programs fuzz-run install uninstall help clean
+	bench-large papers fuzz fuzz-programs fuzz-run install uninstall \
+	help clean
 .SECONDARY:
 .DELETE_ON_ERROR:
 -include $(shell find $(O) -name '*.d' 2>/dev/null)

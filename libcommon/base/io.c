@@ -11,7 +11,10 @@
 #include "base/os.h"
 #include "base/size.h"
 
-enum { IO_BUFFER = 256 << 10 };
+enum {
+	IO_BUFFER = 256 << 10,
+	FIRST_FILL = 8 << 10,   /* after a jump: who jumps may do so again */
+};
 
 /* ---- in ---- */
 
@@ -53,17 +56,19 @@ static int read_some(struct io_in *in, void *to, size_t n, size_t *got)
 	return 0;
 }
 
-/* Fills the buffer until it holds n bytes or the input ends. */
+/* Fills the buffer until it holds n bytes or the input ends; twice as much as
+ * the time before. */
 static int fill(struct io_in *in, size_t n)
 {
-	size_t got = 1;
+	size_t got = 1, most = in->fill ? in->fill : IO_BUFFER;
 
+	in->fill = size_min(2 * most, IO_BUFFER);
+	most = size_max(most, n);
 	memmove(in->buf, in->buf + in->at, in->have - in->at);
 	in->have -= in->at;
 	in->at = 0;
 	while (got && in->have < n) {
-		TRY(read_some(in, in->buf + in->have, IO_BUFFER - in->have,
-			      &got));
+		TRY(read_some(in, in->buf + in->have, most - in->have, &got));
 		in->have += got;
 	}
 	return 0;
@@ -129,8 +134,10 @@ int io_in_skip(struct io_in *in, uint64_t n)
 	}
 	n -= part;
 	in->at = in->have = 0;
-	if (n <= INT64_MAX && lseek(in->fd, (off_t)n, SEEK_CUR) >= 0)
+	if (n <= INT64_MAX && lseek(in->fd, (off_t)n, SEEK_CUR) >= 0) {
+		in->fill = FIRST_FILL;
 		return 0;
+	}
 	while (n && got) {
 		TRY(read_some(in, in->buf,
 			      (size_t)(n < IO_BUFFER ? n : IO_BUFFER), &got));

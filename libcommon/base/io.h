@@ -20,6 +20,7 @@ struct io_in {
 	uint64_t offset;        /* bytes read so far */
 	unsigned char *buf;
 	size_t have, at;
+	size_t fill;            /* how much the next fill reads; 0: all */
 };
 
 /* NULL or "-" is standard input. E_NOINPUT. */

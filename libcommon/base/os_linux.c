@@ -76,6 +76,16 @@ void os_memory_trim(void)
 #endif
 }
 
+void os_pages_huge(void *at, size_t bytes)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	uintptr_t start = size_align((uintptr_t)at, page);
+	uintptr_t end = ((uintptr_t)at + bytes) / page * page;
+
+	if (bytes >= (size_t)4 << 20)
+		(void)madvise((void *)start, end - start, MADV_HUGEPAGE);
+}
+
 void *os_pages(size_t bytes)
 {
 	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
@@ -83,8 +93,7 @@ void *os_pages(size_t bytes)
 
 	if (p == MAP_FAILED)
 		return NULL;
-	if (bytes >= (size_t)4 << 20)
-		(void)madvise(p, bytes, MADV_HUGEPAGE);
+	os_pages_huge(p, bytes);
 	return p;
 }
 

@@ -63,36 +63,27 @@ const float dyn8_unsigned[256] = {
 	1.0f,
 };
 
-static float middle(const float *book, unsigned code)
+static void middles(float middle[255], const float *book)
 {
-	return (book[code] + book[code + 1]) * 0.5f;
+	for (unsigned code = 0; code < 255; code++)
+		middle[code] = (book[code] + book[code + 1]) * 0.5f;
 }
 
-/* How many midpoints are below step's value. */
-static uint8_t code_of_step(const float *book, unsigned step)
+/* How many midpoints are below the value of v's step, of 65536; without
+ * branches, of which half would go the other way. */
+static uint8_t code_cpu(const float middle[255], float v)
 {
-	float v = -1.0f + 2.0f * (float)step / 65535.0f;
-	unsigned low = 0, high = 255;
+	unsigned step, low = 0;
 
-	while (low < high) {
-		unsigned at = (low + high) / 2;
-
-		if (middle(book, at) < v)
-			low = at + 1;
-		else
-			high = at;
-	}
-	return (uint8_t)low;
-}
-
-static uint8_t code_cpu(const float *book, float v)
-{
 	if (!(v >= -1.0f))
 		v = -1.0f;
 	if (v > 1.0f)
 		v = 1.0f;
-	return code_of_step(book, (unsigned)((v + 1.0f) * 0.5f * 65535.0f +
-					     0.5f));
+	step = (unsigned)((v + 1.0f) * 0.5f * 65535.0f + 0.5f);
+	v = -1.0f + 2.0f * (float)step / 65535.0f;
+	for (unsigned half = 128; half; half /= 2)
+		low += (middle[low + half - 1] < v) * half;
+	return (uint8_t)low;
 }
 
 /* The binary search of the CUDA kernel; the ends of the map count as -1 and
@@ -120,7 +111,12 @@ static uint8_t code_nearest(const float *book, float v)
 
 uint8_t dyn8_code(const float book[256], float v, enum dyn8_rule rule)
 {
-	return rule == DYN8_CPU ? code_cpu(book, v) : code_nearest(book, v);
+	float middle[255];
+
+	if (rule != DYN8_CPU)
+		return code_nearest(book, v);
+	middles(middle, book);
+	return code_cpu(middle, v);
 }
 
 static float largest(const float *x, size_t n)
@@ -138,13 +134,18 @@ static float largest(const float *x, size_t n)
 void dyn8_encode(uint8_t *code, float *absmax, const float *x, size_t n,
 		 size_t block, const float book[256], enum dyn8_rule rule)
 {
+	float middle[255];
+
+	if (rule == DYN8_CPU)
+		middles(middle, book);
 	for (size_t first = 0; first < n; first += block) {
-		size_t len = n - first < block ? n - first : block;
-		float top = largest(x + first, len), by = 1.0f / top;
+		size_t end = n - first < block ? n : first + block;
+		float top = largest(x + first, end - first), by = 1.0f / top;
 
 		*absmax++ = top;
-		for (size_t i = first; i < first + len; i++)
-			code[i] = top > 0 ? dyn8_code(book, x[i] * by, rule)
-					  : 0;
+		for (size_t i = first; i < end; i++)
+			code[i] = !(top > 0) ? 0 : rule == DYN8_CPU ?
+				  code_cpu(middle, x[i] * by) :
+				  code_nearest(book, x[i] * by);
 	}
 }

@@ -160,7 +160,7 @@ static int describe(struct tensor *to, const struct tensor *from,
 	if (q->icq)
 		describe_shift(to, ngroup, nnested);
 	s[0].part = tensor_part(to, DTYPE_U4, from->count);
-	return tensor_alloc(to);
+	return tensor_alloc_unset(to);
 }
 
 static void store_shifts(struct tensor *to, const struct job *j)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/os.h"
 #include "base/size.h"
 
 enum { PART_ALIGN = 64 };
@@ -102,6 +103,7 @@ static int alloc_part(const struct tensor *t, struct tensor_part *p, int zero)
 	if (!p->data)
 		return err_set(E_NOMEM, "%s: no %zu bytes of memory", t->name,
 			       room);
+	os_pages_huge(p->data, room);
 	if (zero)
 		memset(p->data, 0, room);
 	return 0;

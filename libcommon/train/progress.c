@@ -99,10 +99,12 @@ const char *progress_plan(char *buf, size_t size, const struct trainer *t,
 	if (plan->capacity)
 		n += (size_t)snprintf(buf + size_min(n, size),
 				      size - size_min(n, size),
-				      "%-18s %12llu bytes\n%-18s %12zu bytes\n",
-				      "paged", (unsigned long long)
-				      plan->paged, "page_capacity",
-				      plan->capacity);
+				      "%-18s %12llu bytes\n%-18s %12llu bytes\n"
+				      "%-18s %12zu bytes\n",
+				      "paged", (unsigned long long)plan->paged,
+				      "carried",
+				      (unsigned long long)plan->carried,
+				      "page_capacity", plan->capacity);
 	snprintf(buf + size_min(n, size), size - size_min(n, size),
 		 "%-18s %12llu bytes\n%-18s %12zu of %zu layers\n"
 		 "%-18s %12zu of %zu\n"

@@ -69,6 +69,8 @@ struct train_plan {
 	int page_optimizer;     /* its states are in pages */
 	uint64_t paged, least;  /* bytes of the base's pages, and of pages that
 				 * a plan that failed wanted at least */
+	uint64_t carried;       /* what a step leaves at a layer to come back
+				 * to, in pages too */
 };
 
 struct trainer;

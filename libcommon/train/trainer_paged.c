@@ -42,6 +42,7 @@ static int fits(struct trainer *t, const struct train_limit *l, uint64_t more)
 	uint64_t pages = plan->paged = page_bytes(t), *weights;
 	uint64_t rest, left;
 
+	plan->carried = carried_bytes(t);
 	trainer_cost(t);
 	weights = &plan->bytes.by[BYTES_WEIGHTS];
 	*weights -= pages < *weights ? pages : *weights;

@@ -1,11 +1,11 @@
 /*
- * layers [-j N] [-s SECONDS] [word ...] - one layer of a large model
+ * layers [-j N] [-s SECONDS] [-t TOKENS] [word ...] - a layer of a large model
  *
  * A Llama layer in NF4 with LoRA r=8 on all of its matrices, forward and
  * backward. For each number of tokens (one sequence): the frozen products'
  * GFLOP/s (their adapters' time counts, their flops do not), its share of the
  * peak measured in between, and the same for the whole layer, whose attention
- * is time but no flops either. Words choose lines. Weights are noise.
+ * is time but no flops either. Words choose shapes. Weights are noise.
  */
 #include <string.h>
 
@@ -23,6 +23,8 @@ struct size {
 static const struct size sizes[] = {
 	{ "135M", 576, 1536, 9, 3 },
 	{ "7B", 4096, 11008, 32, 32 },
+	{ "13B", 5120, 13824, 40, 40 },
+	{ "33B", 6656, 17920, 52, 52 },
 	{ "65B", 8192, 22016, 64, 64 },
 };
 
@@ -254,7 +256,7 @@ static void time_layer(struct layer *l, const char *name, size_t tokens,
 int main(int argc, char **argv)
 {
 	static const size_t tokens[] = { 64, 512, 2048 };
-	size_t lanes = 2;
+	size_t lanes = 2, only = 0;
 	struct pool *pool;
 	char **words = argv + 1;
 
@@ -262,6 +264,8 @@ int main(int argc, char **argv)
 	for (; *words && **words == '-' && words[1]; words += 2)
 		if (!strcmp(*words, "-j"))
 			lanes = strtoul(words[1], NULL, 10);
+		else if (!strcmp(*words, "-t"))
+			only = strtoul(words[1], NULL, 10);
 		else
 			seconds = strtod(words[1], NULL);
 	if (pool_new(&pool, lanes))
@@ -274,8 +278,10 @@ int main(int argc, char **argv)
 		if (*words && strcmp(*words, sizes[i].name))
 			continue;
 		layer_open(&l, &sizes[i]);
-		for (size_t t = 0; t < NELEM(tokens); t++)
+		for (size_t t = 0; !only && t < NELEM(tokens); t++)
 			time_layer(&l, sizes[i].name, tokens[t], pool);
+		if (only)
+			time_layer(&l, sizes[i].name, only, pool);
 		layer_close(&l);
 	}
 	pool_free(pool);

@@ -17,24 +17,27 @@ random_data() { # N LENGTH
 	}'
 }
 
-# Runs a command; its most resident memory of its own (anonymous and shared,
-# not mapped files), in MB, goes to FILE.
+# Runs a command; its most resident memory of its own (anonymous and shared), in
+# MB, goes to FILE, and that of mapped files to FILE.mapped.
 with_memory() { # FILE COMMAND ...
-	local to=$1 pid most=0 now name kb
+	local to=$1 pid most=0 mapped=0 now file name kb
 	shift
-	"$@" &
+	"$@" <&0 &
 	pid=$!
 	while kill -0 "$pid" 2> /dev/null; do
-		now=0
+		now=0 file=0
 		while read -r name kb _; do
 			case $name in
 			RssAnon: | RssShmem:) now=$((now + kb)) ;;
+			RssFile:) file=$kb ;;
 			esac
 		done 2> /dev/null < "/proc/$pid/status" || true
 		[ "$now" -gt "$most" ] && most=$now
+		[ "$file" -gt "$mapped" ] && mapped=$file
 		sleep 0.2
 	done
 	echo $((most / 1024)) > "$to"
+	echo $((mapped / 1024)) > "$to.mapped"
 	wait "$pid"
 }
 
@@ -66,17 +69,17 @@ machine() {
 		printf "%.0f GB", $2 / 1e6 }' /proc/meminfo)"
 }
 
-# Puts TABLES between the marks of PAGE.
-fill_page() { # PAGE TABLES
-	awk -v file="$2" '
-		/^<!-- tables -->/ {
+# What stands between the marks NAME and "end of NAME" of a page becomes FILE.
+between_marks() { # NAME FILE PAGE
+	local text
+	text=$(awk -v name="$1" -v file="$2" '
+		$0 == "<!-- " name " -->" {
 			print
 			while ((getline line < file) > 0)
 				print line
 			skip = 1
 		}
-		/^<!-- end of tables -->/ { skip = 0 }
-		!skip && !/^<!-- tables -->/' "$1" > "$2.page"
-	cat "$2.page" > "$1"
-	rm "$2.page"
+		$0 == "<!-- end of " name " -->" { skip = 0 }
+		!skip' "$3")
+	printf '%s\n' "$text" > "$3"
 }

@@ -170,4 +170,4 @@ tables() {
 all_states $there > "$out/states.tsv"
 tables > "$out/tables"
 cat "$out/tables"
-fill_page "$page" "$out/tables"
+between_marks tables "$out/tables" "$page"

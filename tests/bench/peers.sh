@@ -162,5 +162,5 @@ print("Peers: " + ", ".join(f"{n} {m.version(n)}" for n in ("torch",
 }
 
 tables > "$tmp/tables"
-fill_page "$page" "$tmp/tables"
+between_marks tables "$tmp/tables" "$page"
 cat "$tmp/tables"

@@ -178,14 +178,14 @@ static const char *type_of(const struct family *f,
 	return type ? type : "default";
 }
 
-/* A frequency for each pair that turns. */
-static size_t pairs(const struct family_config *c)
+/* How much of a head turns. */
+static size_t turning(const struct family_config *c)
 {
 	double dim = family_member(c, "rope", "dim", 0);
 
 	if (!(dim > 0) && family_has(c, "head_dim"))
 		dim = family_number(c, "head_dim");
-	return (size_t)dim / 2;
+	return (size_t)dim;
 }
 
 static int add_vector(struct gguf_out *o, const char *name, const float *x,
@@ -221,9 +221,13 @@ int gguf_rope_tensors(struct gguf_out *o, const struct family *f,
 		.low = family_member(c, "rope", "low", 0),
 		.high = family_member(c, "rope", "high", 0),
 	};
-	size_t n = pairs(c);
+	size_t n = turning(c) / 2;
 	float x[GGUF_ROPE];
 
+	if (turning(c) % 2 && family_is_group(f, group_of(f)))
+		return err_set(E_DATA, "config.json: %zu numbers of a head "
+			       "turn, and llama.cpp turns pairs",
+			       turning(c));
 	if (!strcmp(type, "longrope")) {
 		TRY(add_list(o, c, "long_factor", longs));
 		return add_list(o, c, "short_factor", shorts);

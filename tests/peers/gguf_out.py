@@ -1,18 +1,15 @@
-"""gguf_out - what is exported as GGUF is, in llama.cpp, the model that went in"""
+"""gguf_out - tiny models of every family: what is exported as GGUF is, in
+llama.cpp, the model that went in, and comes back"""
 import json
-import os
 
 import tap
 
 tap.need("torch", "transformers", "gguf", "llama_cpp")
 
-import llama_cpp
 import numpy as np
 import torch
+from cpp import llama, logits
 from tiny import CASES, write
-
-quiet = llama_cpp.llama_log_callback(lambda level, text, data: None)
-llama_cpp.llama_log_set(quiet, None)
 
 # What llama.cpp cannot be told, and so is refused: case, the word that says it.
 REFUSED = {"llama: llama3, other numbers": "rope_freqs",
@@ -32,17 +29,6 @@ REFUSED = {"llama: llama3, other numbers": "rope_freqs",
 # Its GELU is the tanh form, by a table in f16.
 GELU = {"gpt2", "gpt_neox", "phi", "starcoder2", "falcon", "gemma2",
         "gemma3_text"}
-
-
-def llama(path, **more):
-    return llama_cpp.Llama(path, n_ctx=128, logits_all=True, verbose=False,
-                           n_threads=2, type_k=0, type_v=0, **more)
-
-
-def logits(model, ids):
-    model.reset()
-    model.eval(ids)
-    return np.array(model.scores[:len(ids)])
 
 
 rows = [torch.randint(3, 256, (n,), generator=torch.Generator()

@@ -76,9 +76,9 @@ static const struct opt_program program = {
 	"names; what the modules' scales differ by is in their B.\n\n"
 	"The directory or file is written under another name beside its "
 	"place, and renamed when it is whole: a failed export leaves nothing. "
-	"One that holds files already is refused. With --force, files of the same "
-	"names and earlier weights are replaced, and other files are left. A "
-	"file that is there is refused, or with --force replaced.",
+	"One that holds files already is refused. With --force, files of the "
+	"same names and earlier weights are replaced, and other files are "
+	"left. A file that is there is refused, or with --force replaced.",
 	.examples =
 	"st-export --to peft --base-name HuggingFaceTB/SmolLM2-135M-Instruct "
 	"adapter/ < adapter.st\n"

@@ -20,6 +20,7 @@ struct model {
 	struct gguf gguf;
 	struct file *file;      /* foreign's, at index 0 */
 	struct hf_model hf;
+	int tied;               /* the head is the embedding, there or not */
 };
 
 static int probe(const char *path, const unsigned char *head, size_t n)
@@ -107,7 +108,8 @@ static int add_tensor(struct model *m, const struct gguf_tensor *t)
 
 	memcpy(from, t->name, t->length);
 	from[t->length] = 0;
-	if (gguf_is_rope(from)) /* now in config.json */
+	if (gguf_is_rope(from) || /* now in config.json */
+	    (m->tied && !strcmp(from, "output.weight")))
 		return 0;
 	ft = find_tensor(m, from, &layer, &suffix);
 	if (!ft)
@@ -156,6 +158,7 @@ static int fill(struct model *m)
 {
 	TRY(check_kind(&m->gguf));
 	TRY(add_files(m));
+	m->tied = gguf_is_tied(&m->gguf, m->hf.family, m->file);
 	for (size_t i = 0; i < m->gguf.ntensor; i++)
 		TRY(add_tensor(m, &m->gguf.tensor[i]));
 	TRY(hf_model_end(&m->hf));

@@ -133,7 +133,8 @@ static json_int_t whole_of(json_t *c, const struct family *f, const char *name)
 }
 
 /* What the file shows without saying it. */
-static int put_shape(json_t *c, const struct gguf *g, const struct family *f)
+static int put_shape(json_t *c, const struct gguf *g, const struct family *f,
+		     const struct file *file)
 {
 	const struct gguf_tensor *t = gguf_find_tensor(g, "token_embd.weight");
 	json_int_t hidden = whole_of(c, f, "hidden");
@@ -155,8 +156,8 @@ static int put_shape(json_t *c, const struct gguf *g, const struct family *f)
 		TRY(gguf_put(c, key, json_real(turned / (double)dim)));
 	TRY(gguf_put(c, "vocab_size", json_integer((json_int_t)t->dim[1])));
 	TRY(put_biases(c, g, f));
-	return gguf_put(c, "tie_word_embeddings", json_boolean(
-		!gguf_find_tensor(g, "output.weight")));
+	return gguf_put(c, "tie_word_embeddings",
+			json_boolean(gguf_is_tied(g, f, file)));
 }
 
 /* ---- what llama.cpp knows by the architecture's name ---- */
@@ -308,7 +309,7 @@ static int fill(json_t *c, const struct gguf *g, const struct family *f,
 		     json_pack("[s]", family_architecture(f))));
 	TRY(gguf_put(c, "model_type", json_string(family_model_type(f))));
 	TRY(put_keys(c, g, f));
-	TRY(put_shape(c, g, f));
+	TRY(put_shape(c, g, f, file));
 	TRY(gguf_config_rope(c, g, f, file));
 	TRY(put_tokens(c, g));
 	TRY(put_own(c, g, f));

@@ -53,6 +53,11 @@ int gguf_number_of(const struct gguf *g, const struct family *f,
 /* An f32 as the shortest decimal number that gives it back. */
 json_t *gguf_real(double x);
 
+/* Is there no head of its own? Where llama.cpp wants one (copied), one of the
+ * embedding's bytes is none. */
+int gguf_is_tied(const struct gguf *g, const struct family *f,
+		 const struct file *file);
+
 /* Puts config.json's "rope_scaling". E_DATA: a kind that is not known. */
 int gguf_config_rope(json_t *c, const struct gguf *g, const struct family *f,
 		     const struct file *file) MUST_CHECK;

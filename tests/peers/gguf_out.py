@@ -31,8 +31,18 @@ GELU = {"gpt2", "gpt_neox", "phi", "starcoder2", "falcon", "gemma2",
         "gemma3_text"}
 
 
+def losses(model):
+    to = tap.path("losses.json")
+    tap.run("eval", "-t", "loss", "-d", tap.path("data.jsonl"),
+            "--per-token", to, model)
+    return [x for line in open(to) for x in json.loads(line)]
+
+
 rows = [torch.randint(3, 256, (n,), generator=torch.Generator()
                       .manual_seed(5)).tolist() for n in (90, 33, 2)]
+with open(tap.path("data.jsonl"), "w") as f:
+    for r in rows:
+        f.write(json.dumps({"input_ids": r, "labels": r}) + "\n")
 for number, (what, kind, settings, after) in enumerate(CASES):
     to, model = write(number, kind, settings, after)
     path = tap.path(f"m{number}.gguf")
@@ -54,6 +64,10 @@ for number, (what, kind, settings, after) in enumerate(CASES):
         worst = max(worst, np.abs(logits(m, r) - want).max())
         size = max(size, np.abs(want).max())
     m.close()
+    tap.close(f"{what}, read back", losses(path), losses(to), 1e-6)
+    if "tied" in what:
+        tap.check(f"{what}: without a head", "lm_head" not in
+                  tap.run("st-ls", path).decode())
     tap.check(what, worst < (2e-3 if kind in GELU else 1e-5) * size,
               f"{worst:.3g} of {size:.3g}")
 tap.end()

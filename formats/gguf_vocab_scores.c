@@ -5,7 +5,7 @@
  * SentencePiece joins the neighbours whose join has the best score, byte-pair
  * merging those that come first in the list: if all merges of a piece stand
  * together, and all ways to cut it are there, a score that falls along the
- * list is the same.
+ * list is the same. Pieces whose merges stand among each other have one score.
  */
 #include "formats/gguf_vocab_parts.h"
 
@@ -38,32 +38,66 @@ static int join(struct text *whole, size_t *left, json_t *merge)
 	return text_add_string(whole, b);
 }
 
+/* Which token merge i makes; SIZE_MAX: none that is there. */
+static int made_by(const struct gguf_vocab *v, json_t *vocab, json_t *merge,
+		   struct text *whole, size_t *token)
+{
+	json_t *id;
+	size_t left;
+
+	*token = SIZE_MAX;
+	TRY(join(whole, &left, merge));
+	id = json_object_get(vocab, whole->at);
+	if (json_is_integer(id) && json_integer_value(id) >= 0 &&
+	    (uint64_t)json_integer_value(id) < v->n)
+		*token = (size_t)json_integer_value(id);
+	return 0;
+}
+
+/* token (n): what each merge makes; last (v->n): by which it is last made. */
+static void give_scores(struct gguf_vocab *v, const size_t *token,
+			const size_t *last, size_t n)
+{
+	size_t end = 0, order = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (token[i] == SIZE_MAX)
+			continue;
+		order += i > end;
+		if (last[token[i]] > end)
+			end = last[token[i]];
+		v->token[token[i]].score = -(float)order;
+	}
+	/* Single characters, behind all that is made. */
+	for (size_t i = 0; i < v->n; i++)
+		if (last[i] == SIZE_MAX && v->token[i].type == GGUF_NORMAL)
+			v->token[i].score = -(float)++order;
+}
+
 int gguf_vocab_scores(struct gguf_vocab *v, json_t *model)
 {
 	json_t *vocab = json_object_get(model, "vocab"), *merge;
-	unsigned char *made = calloc(v->n + 1, 1);
+	json_t *list = json_object_get(model, "merges");
+	size_t i, n = json_array_size(list);
+	size_t *token = calloc(n + 1, sizeof(*token));
+	size_t *last = malloc((v->n + 1) * sizeof(*last));
 	struct text whole = { 0 };
-	size_t i, left, order = 0;
-	int err = made ? 0 : err_set(E_NOMEM, "out of memory");
+	int err = token && last ? 0 : err_set(E_NOMEM, "out of memory");
 
-	json_array_foreach(json_object_get(model, "merges"), i, merge) {
-		json_int_t id;
-
+	if (last)
+		memset(last, 0xff, (v->n + 1) * sizeof(*last));
+	json_array_foreach(list, i, merge) {
 		if (!err)
-			err = join(&whole, &left, merge);
+			err = made_by(v, vocab, merge, &whole, &token[i]);
 		if (err)
 			break;
-		id = json_integer_value(json_object_get(vocab, whole.at));
-		if (id >= 0 && (uint64_t)id < v->n && !made[id]) {
-			v->token[id].score = -(float)order++;
-			made[id] = 1;
-		}
+		if (token[i] != SIZE_MAX)
+			last[token[i]] = i;
 	}
-	/* Single characters, behind all that is made. */
-	for (i = 0; i < v->n && !err; i++)
-		if (!made[i] && v->token[i].type == GGUF_NORMAL)
-			v->token[i].score = -(float)order++;
-	free(made);
+	if (!err)
+		give_scores(v, token, last, n);
+	free(token);
+	free(last);
 	text_release(&whole);
 	return err;
 }

@@ -99,68 +99,68 @@ static void configurations_agree_or_not(void **state)
 	family_free(f);
 }
 
+static const char *const fault[][2] = {
+	{ "", "no \"family NAME\"" },
+	{ "family\n", "line 1: not understood: family" },
+	{ "family f g\n", "line 1: not understood" },
+	{ "\tx y\n", "line 1: indented, but in no section" },
+	{ "nonsense\n", "line 1: not understood: nonsense" },
+	{ "config now\n", "line 1: words after" },
+	{ "ignore\n", "line 1: nothing named" },
+	{ "family f\nconfig\n\tlayers a |\n", "line 3: not an expr" },
+	{ "family f\nconfig\n\tlayers a % b\n", "line 3: not an" },
+	{ "family f\nconfig\n\tlayers \"a\n", "line 3: not an" },
+	{ "family f\nconfig\n\tlayers cube(a)\n", "line 3: not an" },
+	{ "family f\nconfig\n\tlayers 1x\n", "line 3: not an" },
+	{ "family f\nconfig\n\tlayers\n", "line 3: not an" },
+	{ "family f\nconfig\n\tlayers a\n\tlayers b\n",
+	  "line 4: defined twice: layers" },
+	{ "family f\n", "config must define layers" },
+	{ CONFIG, "needs head, block and tail" },
+	{ CONFIG "tensors\n\te embed\n", "line 7: want: name" },
+	{ CONFIG "tensors\n\te wood vocab x y\n", "unknown role" },
+	{ CONFIG "tensors\n\te embed vocab x y z\n",
+	  "unknown attribute: z" },
+	{ CONFIG TENSORS "head\n\tembed x\n", "line 9: want: op" },
+	{ CONFIG TENSORS "head\n\tembed -> x f\n",
+	  "line 9: no such tensor or number: f" },
+	{ CONFIG TENSORS "head\n\tembed -> x e if\n",
+	  "line 9: want: if NAME" },
+	{ CONFIG TENSORS "head\n\tembed -> x e unless moon\n",
+	  "line 9: no such number: moon" },
+	{ CONFIG TENSORS "head\n\tembed -> x,,y e\n",
+	  "line 9: no name or too long" },
+	{ CONFIG "\tk layer_types[i]\n", "line 6: not an expr" },
+	{ CONFIG TENSORS "head\n\tembed a b c d e -> x\n",
+	  "line 9: too many inputs" },
+	{ CONFIG "tensors\n\thidden embed vocab x y\n" STEPS,
+	  "no such tensor or number: e" },
+	{ CONFIG "tensors\n\te embed vocab x y tied=g\n" STEPS,
+	  "no such tensor: g" },
+	{ CONFIG "tensors\n\te embed vocab x y grouped=g\n" STEPS,
+	  "no g or no head_dim" },
+	{ CONFIG "metadata\n\tk u32\n", "line 7: want: key type" },
+	{ CONFIG "metadata\n\tk u32 hidden a b\n", "line 7: want:" },
+	{ CONFIG "metadata\n\tk f64 hidden\n",
+	  "line 7: unknown type: f64" },
+	{ CONFIG "metadata\n\tk u32 moon\n",
+	  "line 7: no such number: moon" },
+	{ CONFIG "metadata\n\tk u32 hidden\n\tk u32 layers\n",
+	  "line 8: defined twice: k" },
+};
+
 static void faults_name_the_line(void **state)
 {
-	static const char *const row[][2] = {
-		{ "", "no \"family NAME\"" },
-		{ "family\n", "line 1: not understood: family" },
-		{ "family f g\n", "line 1: not understood" },
-		{ "\tx y\n", "line 1: indented, but in no section" },
-		{ "nonsense\n", "line 1: not understood: nonsense" },
-		{ "config now\n", "line 1: words after" },
-		{ "ignore\n", "line 1: nothing named" },
-		{ "family f\nconfig\n\tlayers a |\n", "line 3: not an expr" },
-		{ "family f\nconfig\n\tlayers a % b\n", "line 3: not an" },
-		{ "family f\nconfig\n\tlayers \"a\n", "line 3: not an" },
-		{ "family f\nconfig\n\tlayers cube(a)\n", "line 3: not an" },
-		{ "family f\nconfig\n\tlayers 1x\n", "line 3: not an" },
-		{ "family f\nconfig\n\tlayers\n", "line 3: not an" },
-		{ "family f\nconfig\n\tlayers a\n\tlayers b\n",
-		  "line 4: defined twice: layers" },
-		{ "family f\n", "config must define layers" },
-		{ CONFIG, "needs head, block and tail" },
-		{ CONFIG "tensors\n\te embed\n", "line 7: want: name" },
-		{ CONFIG "tensors\n\te wood vocab x y\n", "unknown role" },
-		{ CONFIG "tensors\n\te embed vocab x y z\n",
-		  "unknown attribute: z" },
-		{ CONFIG TENSORS "head\n\tembed x\n", "line 9: want: op" },
-		{ CONFIG TENSORS "head\n\tembed -> x f\n",
-		  "line 9: no such tensor or number: f" },
-		{ CONFIG TENSORS "head\n\tembed -> x e if\n",
-		  "line 9: want: if NAME" },
-		{ CONFIG TENSORS "head\n\tembed -> x e unless moon\n",
-		  "line 9: no such number: moon" },
-		{ CONFIG TENSORS "head\n\tembed -> x,,y e\n",
-		  "line 9: no name or too long" },
-		{ CONFIG "\tk layer_types[i]\n", "line 6: not an expr" },
-		{ CONFIG TENSORS "head\n\tembed a b c d e -> x\n",
-		  "line 9: too many inputs" },
-		{ CONFIG "tensors\n\thidden embed vocab x y\n" STEPS,
-		  "no such tensor or number: e" },
-		{ CONFIG "tensors\n\te embed vocab x y tied=g\n" STEPS,
-		  "no such tensor: g" },
-		{ CONFIG "tensors\n\te embed vocab x y grouped=g\n" STEPS,
-		  "no g or no head_dim" },
-		{ CONFIG "metadata\n\tk u32\n", "line 7: want: key type" },
-		{ CONFIG "metadata\n\tk u32 hidden a b\n", "line 7: want:" },
-		{ CONFIG "metadata\n\tk f64 hidden\n",
-		  "line 7: unknown type: f64" },
-		{ CONFIG "metadata\n\tk u32 moon\n",
-		  "line 7: no such number: moon" },
-		{ CONFIG "metadata\n\tk u32 hidden\n\tk u32 layers\n",
-		  "line 8: defined twice: k" },
-	};
-
 	(void)state;
-	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+	for (size_t i = 0; i < sizeof(fault) / sizeof(fault[0]); i++) {
 		struct family *f;
-		int err = family_parse(&f, row[i][0], strlen(row[i][0]), "t");
+		int err = family_parse(&f, fault[i][0], strlen(fault[i][0]), "t");
 
 		assert_null(f);
-		if (err != E_DATA || !strstr(err_text(), row[i][1]))
+		if (err != E_DATA || !strstr(err_text(), fault[i][1]))
 			fail_msg("row %zu: status %d, message \"%s\", want "
 				 "\"%s\"", i, err, err ? err_text() : "",
-				 row[i][1]);
+				 fault[i][1]);
 	}
 }
 

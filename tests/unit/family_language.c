@@ -154,7 +154,8 @@ static void faults_name_the_line(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(fault) / sizeof(fault[0]); i++) {
 		struct family *f;
-		int err = family_parse(&f, fault[i][0], strlen(fault[i][0]), "t");
+		const char *text = fault[i][0];
+		int err = family_parse(&f, text, strlen(text), "t");
 
 		assert_null(f);
 		if (err != E_DATA || !strstr(err_text(), fault[i][1]))

@@ -20,6 +20,9 @@ int gguf_adapter_out_begin(struct gguf_adapter_out *w, struct file *file,
 		return err_set(E_USAGE, "--to gguf of an adapter needs --base "
 			       "MODEL: llama.cpp has the rows of query and "
 			       "key by the base's heads");
+	if (o->blocks)
+		return err_set(E_USAGE, "--dtype %s: an adapter is written in "
+			       "f32, f16 or bf16", o->blocks);
 	TRY(base_config(&w->base, o->base));
 	TRY(family_find(&w->family, w->base));
 	TRY(family_configure(&w->config, w->family, w->base));

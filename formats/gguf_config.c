@@ -170,7 +170,7 @@ static int put_pattern(json_t *c, const struct gguf *g, const struct family *f)
 	json_t *list;
 	double n;
 
-	if (v && !gguf_number(v, &n))
+	if (v && !gguf_number(v, &n) && n >= 1 && n <= FAMILY_LAYERS)
 		return gguf_put(c, "sliding_window_pattern",
 				json_integer((json_int_t)n));
 	if (!v || v->type != GGUF_ARRAY || v->element == GGUF_TEXT ||

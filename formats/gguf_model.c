@@ -90,7 +90,7 @@ static const struct gguf_block *choose(const struct gguf_model *m,
 	if (m->o->blocks) {
 		b = gguf_block_named(m->o->blocks);
 		/* What looks tokens up and tells them apart is finer. */
-		if (b->bytes < 34 && t->role != ROLE_LINEAR)
+		if (t->role != ROLE_LINEAR)
 			b = gguf_block_named("q8_0");
 		return tensor_cols(t) % b->count ? plain(DTYPE_F16) : b;
 	}

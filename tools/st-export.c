@@ -141,6 +141,9 @@ static int check(const struct export_target *t, const char *place,
 	if (o->blocks && !(t->can & EXPORT_BLOCKS))
 		return err_set(E_USAGE, "--dtype %s: only a GGUF has such "
 			       "blocks (--to gguf)", o->blocks);
+	if (o->base && !(t->can & EXPORT_BLOCKS))
+		return err_set(E_USAGE, "--base: only a GGUF adapter needs it "
+			       "(--to gguf)");
 	return 0;
 }
 

@@ -134,6 +134,9 @@ agree() {
 
 @test "an adapter that llama.cpp cannot have is refused" {
 	refuses 64 --base st-export --to gguf out.gguf "$golden/B/rslora/init"
+	refuses 64 q8_0 st-export --to gguf --dtype q8_0 --base "$model" \
+		out.gguf "$golden/B/rslora/init"
+	refuses 64 --base st-export --to hf --base "$model" out "$model"
 	refuses 65 merge-adapter st-export --to gguf --base "$model" out.gguf \
 		"$golden/B/dora/init"
 	refuses 65 combine-adapters st-export --to gguf --base "$model" \

@@ -25,7 +25,7 @@ with open(data, "w") as f:
             + "\n")
 adapter, out = tap.path("adapter.st"), tap.path("adapter.gguf")
 tap.run("peft-step", "-q", "-r", "8", "--rslora", "--learning-rate", "5e-3",
-        "-d", data, "-n", "6", "-g", "4", "-o", adapter, MODEL)
+        "--no-pack", "-d", data, "-n", "4", "-g", "2", "-o", adapter, MODEL)
 tap.run("st-export", "--to", "gguf", "--base", MODEL, out, adapter)
 tap.run("st-export", "--to", "peft", tap.path("peft"), adapter)
 tap.run("st-import", "--dtype", "f32", "-o", tap.path("f32.st"), MODEL)

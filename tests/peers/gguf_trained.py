@@ -44,7 +44,7 @@ tap.close("the adapter in llama.cpp", ours, losses_of(logits(m, ids), ids),
           1e-3)
 m.close()
 tap.close("the adapter as GGUF in eval", ours,
-          losses(ids, "-A", out, tap.path("f32.st")), 1e-5)
+          losses(ids, "-A", out, tap.path("f32.st")), 1e-4)
 base = AutoModelForCausalLM.from_pretrained(tap.path("hf"),
                                             dtype=torch.float32)
 with torch.no_grad():

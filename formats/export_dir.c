@@ -1,4 +1,5 @@
 #include "formats/export_dir.h"
+#include "formats/export_place.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -50,19 +51,6 @@ static char *trimmed(const char *target)
 	return strndup(target, n);
 }
 
-/* ".<name>.XXXXXX" beside the target. */
-static char *temp_name(const char *target)
-{
-	const char *slash = strrchr(target, '/');
-	size_t before = slash ? (size_t)(slash + 1 - target) : 0;
-	char *temp = malloc(strlen(target) + 9);
-
-	if (temp)
-		sprintf(temp, "%.*s.%s.XXXXXX", (int)before, target,
-			target + before);
-	return temp;
-}
-
 int export_dir_begin(struct export_dir *d, const char *target, int force)
 {
 	struct stat st;
@@ -80,7 +68,7 @@ int export_dir_begin(struct export_dir *d, const char *target, int force)
 	} else if (errno != ENOENT) {
 		return err_errno(E_CREATE, "%s", d->target);
 	}
-	d->temp = temp_name(d->target);
+	d->temp = export_temp_name(d->target);
 	if (!d->temp)
 		return no_memory();
 	if (!mkdtemp(d->temp)) {
@@ -152,29 +140,6 @@ int export_dir_rename(const struct export_dir *d, const char *from,
 	return err;
 }
 
-static int sync_dir(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int err = 0;
-
-	if (fd < 0 || fsync(fd))
-		err = err_errno(E_IO, "%s", path);
-	if (fd >= 0)
-		close(fd);
-	return err;
-}
-
-static int sync_parent(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	char *parent = slash ? strndup(path, slash == path ? 1 :
-				       (size_t)(slash - path)) : strdup(".");
-	int err = parent ? sync_dir(parent) : no_memory();
-
-	free(parent);
-	return err;
-}
-
 static int is_weights(const char *name)
 {
 	size_t n = strlen(name);
@@ -212,20 +177,20 @@ static int move(void *ctx, const char *name)
 
 int export_dir_commit(struct export_dir *d)
 {
-	TRY(sync_dir(d->temp));
+	TRY(export_sync(d->temp));
 	/* Over nothing, or over an empty directory. */
 	if (rename(d->temp, d->target)) {
 		if (!d->force || (errno != EEXIST && errno != ENOTEMPTY))
 			return err_errno(E_CREATE, "%s", d->target);
 		TRY(each(d->target, remove_weights, d));
 		TRY(each(d->temp, move, d));
-		TRY(sync_dir(d->target));
+		TRY(export_sync(d->target));
 		if (rmdir(d->temp))
 			return err_errno(E_IO, "%s", d->temp);
 	}
 	free(d->temp);
 	d->temp = NULL;
-	return sync_parent(d->target);
+	return export_sync_parent(d->target);
 }
 
 static int remove_file(void *ctx, const char *name)

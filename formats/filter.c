@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "formats/base_config.h"
+
 struct run {
 	const struct filter *f;
 	const struct opt_program *p;
@@ -61,11 +63,20 @@ int filter_run(const struct filter *f, const struct opt_program *p,
 		.level = opt_common.raw ? 0 : (int)opt_common.level,
 		.pool = pool,
 	};
+	json_t *base = NULL;
 	int err;
 
-	TRY(source_open(&r.from, operands));
+	if (f->base)
+		TRY(base_config(&base, f->base));
+	err = source_open(&r.from, operands);
+	if (err) {
+		json_decref(base);
+		return err;
+	}
 	if (f->keep_blocks)
 		source_keep_blocks(r.from);
+	source_base(r.from, base);
+	json_decref(base);
 	err = sink_open(&r.to, opt_common.output, &o);
 	if (!err)
 		err = run(&r);

@@ -24,6 +24,7 @@ struct filter {
 		      const struct item *item, struct sink *to) MUST_CHECK;
 	void *ctx;
 	int keep_blocks;        /* of a GGUF: see formats/source.h */
+	const char *base;       /* for adapters: see source_base(); or NULL */
 	int required;           /* E_DATA if no such stream came */
 };
 

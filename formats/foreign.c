@@ -186,15 +186,6 @@ int foreign_next(void *self, struct item *item)
 	return 0;
 }
 
-size_t foreign_place(size_t row, size_t rows, size_t heads)
-{
-	size_t d = heads ? rows / heads : 0;
-
-	if (!d)
-		return row;
-	return row / d * d + row % d % 2 * (d / 2) + row % d / 2;
-}
-
 struct convert {
 	const struct foreign_item *item;
 	const struct file *file;
@@ -216,8 +207,10 @@ static int convert_rows(const struct convert *c, unsigned char *dst,
 	else if (dtype_to_f32(c->value, it->from, c->raw, n * c->cols))
 		return err_set(E_DATA, "%s: is stored as %s", it->tensor.name,
 			       dtype_name(it->from));
+	for (size_t i = 0; it->plus1 && i < n * c->cols; i++)
+		c->value[i] -= 1;
 	for (size_t i = 0; i < n; i++) {
-		size_t to = foreign_place(row + i, c->rows, it->heads);
+		size_t to = gguf_row(&it->rows, row + i, c->rows);
 
 		if (dtype_from_f32(dst + to * c->row_bytes, it->tensor.dtype,
 				   c->value + i * c->cols, c->cols))
@@ -299,6 +292,10 @@ int foreign_load(void *self, struct tensor *t)
 	struct foreign *f = self;
 	const struct foreign_item *it = &f->item[f->at - 2];
 
+	if (it->unsorted)
+		return err_set(E_DATA, "%s: its rows are in the order of its "
+			       "base's heads, and the file does not say how "
+			       "many; st-import --base MODEL does", t->name);
 	TRY(tensor_alloc(t));
 	if (it->made) {
 		memcpy(t->part[0].data, it->made, t->part[0].bytes);
@@ -312,7 +309,8 @@ int foreign_load(void *self, struct tensor *t)
 		return load_parts(f, it, t);
 	if (it->transposed)
 		return load_transposed(it, &f->file[it->file], t);
-	if (!it->block && !it->heads && it->from == t->dtype)
+	if (!it->block && !gguf_rows_moved(&it->rows) && !it->plus1 &&
+	    it->from == t->dtype)
 		return file_read(&f->file[it->file], t->part[0].data,
 				 t->part[0].bytes, it->at);
 	return convert(it, &f->file[it->file], t);

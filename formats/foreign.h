@@ -9,8 +9,9 @@
 #define FORMATS_FOREIGN_H
 
 #include "formats/file.h"
-#include "weight/gguf_blocks.h"
+#include "formats/gguf_rows.h"
 #include "formats/source.h"
+#include "weight/gguf_blocks.h"
 
 struct foreign_place {
 	size_t file;            /* of foreign.file */
@@ -24,7 +25,10 @@ struct foreign_item {
 	enum dtype from;        /* how plain values are stored there */
 	const struct gguf_block *block; /* or blocks of values; NULL: plain */
 	int kept;               /* the tensor's storage is those blocks */
-	size_t heads;           /* rows permuted as llama.cpp does; 0: not */
+	struct gguf_rows rows;  /* in llama.cpp's order */
+	const struct family_tensor *unsorted; /* rows are in llama.cpp's order,
+				 * which the base tells; NULL: known */
+	int plus1;              /* the file has 1 + the values */
 	int transposed;         /* a matrix, column by column in the file */
 	struct foreign_place *part; /* (tensor.npart) where each is, as it is;
 				 * owned; NULL: a plain tensor, at file, at */
@@ -51,7 +55,7 @@ int foreign_new(struct foreign **f, enum stream_kind kind) MUST_CHECK;
 int foreign_take(struct foreign *f, struct file *file,
 		 size_t *index) MUST_CHECK;
 
-/* Appends a tensor: the caller fills in file, at, from or block, heads,
+/* Appends a tensor: the caller fills in file, at, from or block, rows,
  * order. E_DATA, E_NOMEM. *item is valid until the next one. */
 int foreign_add(struct foreign *f, const char *name, enum tensor_role role,
 		enum dtype d, int rank, const size_t *shape,
@@ -82,9 +86,6 @@ void foreign_keep_blocks(void *self);
 int foreign_load_blocks(const struct foreign_item *it, const struct file *file,
 			const struct tensor *t) MUST_CHECK;
 
-/* Where row of a matrix that llama.cpp permuted for so many heads belongs:
- * there, the halves of a head's rows are interleaved. heads 0: as it is. */
-size_t foreign_place(size_t row, size_t rows, size_t heads);
 void foreign_close(void *self);
 
 /* Is there a file of that name in the directory? */

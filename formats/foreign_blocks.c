@@ -22,7 +22,7 @@ void foreign_keep_blocks(void *self)
 {
 	struct foreign *f = self;
 
-	for (size_t i = 0; i < f->n; i++)
+	for (size_t i = 0; i < f->n && f->kind == STREAM_BASE; i++)
 		if (f->item[i].block)
 			keep_blocks(&f->item[i]);
 }
@@ -30,12 +30,12 @@ void foreign_keep_blocks(void *self)
 int foreign_load_blocks(const struct foreign_item *it, const struct file *file,
 			const struct tensor *t)
 {
-	size_t rows = it->heads ? tensor_rows(t) : 1;
+	size_t rows = gguf_rows_moved(&it->rows) ? tensor_rows(t) : 1;
 	size_t bytes = t->part[0].bytes / rows;
 	char *dst = t->part[0].data;
 
 	for (size_t row = 0; row < rows; row++)
-		TRY(file_read(file, dst + foreign_place(row, rows, it->heads) *
+		TRY(file_read(file, dst + gguf_row(&it->rows, row, rows) *
 					  bytes, bytes, it->at + row * bytes));
 	return 0;
 }

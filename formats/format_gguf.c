@@ -10,7 +10,9 @@
 #include "base/json.h"
 #include "base/size.h"
 #include "formats/foreign.h"
+#include "formats/gguf_adapter.h"
 #include "formats/gguf_files.h"
+#include "formats/gguf_rope.h"
 #include "formats/hf_names.h"
 
 struct model {
@@ -18,6 +20,7 @@ struct model {
 	struct gguf gguf;
 	struct file *file;      /* foreign's, at index 0 */
 	struct hf_model hf;
+	int tied;               /* the head is the embedding, there or not */
 };
 
 static int probe(const char *path, const unsigned char *head, size_t n)
@@ -63,21 +66,35 @@ static int add_files(struct model *m)
 	return add_file(m, "tokenizer_config.json", json);
 }
 
-/* Heads whose rows are permuted; 0: as they are. */
-static int permuted(const struct model *m, const struct family_tensor *ft,
-		    const struct foreign_item *item, size_t *heads)
+/* The rows' order, which blocks of a vector cannot have. */
+static int find_rows(const struct model *m, const struct family_tensor *ft,
+		     struct foreign_item *item)
 {
-	size_t rows = item->tensor.shape[0];
-
-	*heads = 0;
-	if (!ft->gguf_permuted)
-		return 0;
-	TRY(family_size(heads, m->hf.config, ft->permute_heads));
-	if (rows % *heads || rows / *heads % 2 ||
-	    (item->tensor.rank < 2 && item->block->decode))
-		return err_set(E_DATA, "%s: its rows are no whole pairs for "
-			       "%zu heads", item->tensor.name, *heads);
+	TRY(gguf_rows_of(&item->rows, ft, m->hf.config,
+			 item->tensor.shape[0]));
+	if (gguf_rows_moved(&item->rows) && item->tensor.rank < 2 &&
+	    item->block->decode)
+		return err_set(E_DATA, "%s: its rows are no whole blocks",
+			       item->tensor.name);
 	return 0;
+}
+
+/* Two tensors of a family may have one name, of which a model has one. */
+static const struct family_tensor *find_tensor(const struct model *m,
+					       const char *name,
+					       size_t *layer,
+					       const char **suffix)
+{
+	size_t n;
+	const struct family_tensor *ft, *all = family_tensors(m->hf.family,
+							      &n);
+
+	ft = family_match_gguf(m->hf.family, name, layer, suffix);
+	for (size_t i = 0; ft && i < n; i++)
+		if (!strcmp(all[i].gguf, ft->gguf) &&
+		    family_uses(m->hf.config, &all[i], *layer))
+			return &all[i];
+	return ft;
 }
 
 static int add_tensor(struct model *m, const struct gguf_tensor *t)
@@ -91,9 +108,10 @@ static int add_tensor(struct model *m, const struct gguf_tensor *t)
 
 	memcpy(from, t->name, t->length);
 	from[t->length] = 0;
-	if (!strcmp(from, "rope_freqs.weight")) /* now in config.json */
+	if (gguf_is_rope(from) || /* now in config.json */
+	    (m->tied && !strcmp(from, "output.weight")))
 		return 0;
-	ft = family_match_gguf(m->hf.family, from, &layer, &suffix);
+	ft = find_tensor(m, from, &layer, &suffix);
 	if (!ft)
 		return err_set(E_DATA, "%s: the family %s has no such tensor",
 			       from, family_name(m->hf.family));
@@ -114,7 +132,8 @@ static int add_tensor(struct model *m, const struct gguf_tensor *t)
 		return err_set(E_DATA, "%s: is stored as %s, want numbers",
 			       from, t->block->name);
 	TRY(hf_model_add(&m->hf, &item->tensor));
-	TRY(permuted(m, ft, item, &item->heads));
+	item->plus1 = ft->plus1 && !strcmp(suffix, "weight");
+	TRY(find_rows(m, ft, item));
 	if (!t->block->decode)
 		item->block = NULL;
 	return 0;
@@ -127,8 +146,8 @@ static int check_kind(const struct gguf *g)
 
 	json_decref(type);
 	if (!model)
-		return err_set(E_DATA, "general.type: is not model, and "
-			       "others are not read yet");
+		return err_set(E_DATA, "general.type: is neither model nor "
+			       "adapter");
 	if (gguf_whole(g, "split.count", 1) > 1)
 		return err_set(E_DATA, "is one part of several; please join "
 			       "them first");
@@ -139,45 +158,55 @@ static int fill(struct model *m)
 {
 	TRY(check_kind(&m->gguf));
 	TRY(add_files(m));
+	m->tied = gguf_is_tied(&m->gguf, m->hf.family, m->file);
 	for (size_t i = 0; i < m->gguf.ntensor; i++)
 		TRY(add_tensor(m, &m->gguf.tensor[i]));
 	TRY(hf_model_end(&m->hf));
 	return foreign_sort(m->foreign);
 }
 
+static int open_model(struct foreign *f, const struct gguf *g)
+{
+	struct model m = { .foreign = f, .gguf = *g, .file = f->file };
+	int err = fill(&m);
+
+	hf_model_release(&m.hf);
+	return err;
+}
+
 static int open_file(void **self, const char *path, struct io_in *in)
 {
-	struct model m = { 0 };
+	struct foreign *f = NULL;
+	struct gguf g = { 0 };
 	struct file file;
 	size_t index;
 	int err;
 
 	(void)path;
 	TRY(file_take(&file, in));
-	err = gguf_read(&m.gguf, &file);
-	if (!err && !m.gguf.ntensor)
+	err = gguf_read(&g, &file);
+	if (!err && !g.ntensor)
 		err = err_set(E_DATA, "there is no tensor in it");
 	if (!err)
-		err = foreign_new(&m.foreign, STREAM_BASE);
+		err = foreign_new(&f, gguf_is_adapter(&g) ? STREAM_ADAPTER :
+							    STREAM_BASE);
 	if (!err)
-		err = foreign_take(m.foreign, &file, &index);
+		err = foreign_take(f, &file, &index);
 	else
 		file_close(&file);
-	if (!err) {
-		m.file = m.foreign->file;
-		err = fill(&m);
-	}
-	hf_model_release(&m.hf);
-	gguf_release(&m.gguf);
+	if (!err)
+		err = f->kind == STREAM_ADAPTER ? gguf_adapter_fill(f, &g) :
+						  open_model(f, &g);
+	gguf_release(&g);
 	if (err)
-		foreign_close(m.foreign);
+		foreign_close(f);
 	else
-		*self = m.foreign;
+		*self = f;
 	return err;
 }
 
 const struct source_format format_gguf = {
 	.name = "GGUF", .probe = probe, .open = open_file,
-	.keep_blocks = foreign_keep_blocks,
+	.keep_blocks = foreign_keep_blocks, .base = gguf_adapter_base,
 	.next = foreign_next, .load = foreign_load, .close = foreign_close,
 };

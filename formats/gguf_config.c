@@ -5,42 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/bytes.h"
-#include "base/half.h"
-#include "base/math.h"
 #include "base/size.h"
 
-enum { KEY = 128, ROPE_MOST = 4096 };
-
-/* llama.cpp's name of an architecture, and transformers' two. */
-static const struct arch {
-	const char *name, *class, *model_type;
-} arch[] = {
-	{ "llama", "LlamaForCausalLM", "llama" },
-	{ "qwen2", "Qwen2ForCausalLM", "qwen2" },
-	{ "qwen3", "Qwen3ForCausalLM", "qwen3" },
-};
-
-enum kind { WHOLE, REAL };
-
-static const struct {
-	const char *gguf, *hf;
-	enum kind kind;
-	int needed;
-} key[] = {
-	/* clang-format off */
-	{ "embedding_length", "hidden_size", WHOLE, 1 },
-	{ "feed_forward_length", "intermediate_size", WHOLE, 1 },
-	{ "block_count", "num_hidden_layers", WHOLE, 1 },
-	{ "attention.head_count", "num_attention_heads", WHOLE, 1 },
-	{ "attention.head_count_kv", "num_key_value_heads", WHOLE, 0 },
-	{ "attention.key_length", "head_dim", WHOLE, 0 },
-	{ "context_length", "max_position_embeddings", WHOLE, 0 },
-	{ "attention.layer_norm_rms_epsilon", "rms_norm_eps", REAL, 1 },
-	{ "rope.freq_base", "rope_theta", REAL, 0 },
-	{ "attention.sliding_window", "sliding_window", WHOLE, 0 },
-	/* clang-format on */
-};
+enum { KEY = FAMILY_PATH + FAMILY_NAME };
 
 json_t *gguf_json_text(const struct gguf *g, const char *name)
 {
@@ -68,29 +35,30 @@ int gguf_put(json_t *object, const char *name, json_t *value)
 	return 0;
 }
 
-static const struct gguf_value *find(const struct gguf *g,
-				     const struct arch *a, const char *name)
+const struct gguf_value *gguf_find_of(const struct gguf *g,
+				      const struct family *f,
+				      const char *name)
 {
 	char whole[KEY];
 
-	snprintf(whole, sizeof(whole), "%s.%s", a->name, name);
+	snprintf(whole, sizeof(whole), "%s.%s", family_gguf(f), name);
 	return gguf_find(g, whole);
 }
 
-/* A number under the architecture's key; none where it is absent. */
-static int number(const struct gguf *g, const struct arch *a,
-		  const char *name, double none, double *x)
+int gguf_number_of(const struct gguf *g, const struct family *f,
+		   const char *name, double none, double *x)
 {
-	const struct gguf_value *v = find(g, a, name);
+	const struct gguf_value *v = gguf_find_of(g, f, name);
 
 	*x = none;
 	if (v && (gguf_number(v, x) || !isfinite(*x)))
-		return err_set(E_DATA, "%s.%s: is no number", a->name, name);
+		return err_set(E_DATA, "%s.%s: is no number", family_gguf(f),
+			       name);
 	return 0;
 }
 
-/* An f32 shows as the shortest decimal number that gives it back. */
-static json_t *real_of(double x)
+/* The shortest decimal number that gives the f32 back. */
+json_t *gguf_real(double x)
 {
 	char text[32];
 
@@ -102,147 +70,206 @@ static json_t *real_of(double x)
 	return json_real(strtof(text, NULL) == x ? strtod(text, NULL) : x);
 }
 
-static int put_keys(json_t *c, const struct gguf *g, const struct arch *a)
+static int put_key(json_t *c, const struct gguf *g, const struct family *f,
+		   const struct family_key *k)
 {
-	for (size_t i = 0; i < NELEM(key); i++) {
-		double x;
+	double x;
 
-		if (!find(g, a, key[i].gguf)) {
-			if (key[i].needed)
+	TRY(gguf_number_of(g, f, k->key, 0, &x));
+	if (k->type == FAMILY_F32)
+		return gguf_put(c, k->config, gguf_real(x));
+	if (k->type == FAMILY_BOOL)
+		return gguf_put(c, k->config, json_boolean(x > 0));
+	if (x < 0 || x > 0x1p53 || floor(x) < x)
+		return err_set(E_DATA, "%s.%s: is no whole number",
+			       family_gguf(f), k->key);
+	return gguf_put(c, k->config, json_integer((json_int_t)x));
+}
+
+static int put_keys(json_t *c, const struct gguf *g, const struct family *f)
+{
+	static const char *const needed[] = {
+		"block_count", "embedding_length", "feed_forward_length",
+		"attention.head_count", "attention.layer_norm_epsilon",
+		"attention.layer_norm_rms_epsilon",
+	};
+	const struct family_key *k;
+	size_t n;
+
+	k = family_metadata(f, &n);
+	for (size_t i = 0; i < n; i++) {
+		int there = gguf_find_of(g, f, k[i].key) != NULL;
+
+		for (size_t m = 0; m < NELEM(needed) && !there; m++)
+			if (!strcmp(k[i].key, needed[m]))
 				return err_set(E_DATA, "%s.%s: is missing",
-					       a->name, key[i].gguf);
-			continue;
-		}
-		TRY(number(g, a, key[i].gguf, 0, &x));
-		if (key[i].kind == REAL) {
-			TRY(gguf_put(c, key[i].hf, real_of(x)));
-			continue;
-		}
-		if (x < 0 || x > 0x1p53 || floor(x) < x)
-			return err_set(E_DATA, "%s.%s: is no whole number",
-				       a->name, key[i].gguf);
-		TRY(gguf_put(c, key[i].hf, json_integer((json_int_t)x)));
+					       family_gguf(f), needed[m]);
+		if (there && *k[i].config)
+			TRY(put_key(c, g, f, &k[i]));
 	}
 	return 0;
 }
 
-/* The divisor of frequency i of n that llama3's rule gives. */
-static double llama3_divisor(size_t i, size_t n, double theta, double factor,
-			     double original)
+/* Is a bias there? config.json has a key for it, of one name or another. */
+static int put_biases(json_t *c, const struct gguf *g, const struct family *f)
 {
-	const double low = 1, high = 4, turn = 6.283185307179586;
-	double wave = turn * math_pow64(theta, (double)i / (double)n);
-	double smooth;
+	static const char *const key[] = { "attention_bias", "use_qkv_bias",
+					   "use_bias", "bias" };
+	int q = gguf_find_tensor(g, "blk.0.attn_q.bias") ||
+		gguf_find_tensor(g, "blk.0.attn_qkv.bias");
 
-	if (wave < original / high)
-		return 1;
-	if (wave > original / low)
-		return factor;
-	smooth = (original / wave - low) / (high - low);
-	return 1 / ((1 - smooth) / factor + smooth);
+	for (size_t i = 0; i < NELEM(key); i++)
+		if (family_ignores(f, key[i]))
+			TRY(gguf_put(c, key[i], json_boolean(q)));
+	return 0;
 }
 
-/* Llama 3's scaling comes as a tensor of divisors, from which the rule's
- * numbers are found again; other divisors belong to a rule not known here. */
-static int put_llama3(json_t *c, const struct gguf *g, const struct arch *a,
-		      const struct gguf_tensor *t, const struct file *file)
+static json_int_t whole_of(json_t *c, const struct family *f, const char *name)
 {
-	unsigned char raw[ROPE_MOST * 4];
-	double theta, original, factor;
-	size_t n = t->count;
-	json_t *rope;
+	char key[FAMILY_PATH];
 
-	if (t->block->dtype != DTYPE_F32 || n > ROPE_MOST)
-		return err_set(E_DATA, "rope_freqs.weight: want at most %d "
-			       "f32 values", ROPE_MOST);
-	TRY(file_read(file, raw, n * 4, t->at));
-	TRY(number(g, a, "rope.freq_base", 10000, &theta));
-	TRY(number(g, a, "rope.scaling.original_context_length", 8192,
-		   &original));
-	if (!(theta > 1 && original >= 1 && original <= 0x1p53))
-		return err_set(E_DATA, "%s.rope: numbers that make no sense",
-			       a->name);
-	factor = f32_from_bits(le32_get(raw + (n - 1) * 4));
-	for (size_t i = 0; i < n; i++) {
-		double x = f32_from_bits(le32_get(raw + i * 4));
-		double want = llama3_divisor(i, n, theta, factor, original);
-
-		if (!(fabs(x - want) <= 1e-3 * want))
-			return err_set(E_DATA, "rope_freqs.weight: divisors "
-				       "that are not Llama 3's");
-	}
-	rope = json_pack("{ss sf sf sf sI}", "rope_type", "llama3", "factor",
-			 factor, "low_freq_factor", 1.0, "high_freq_factor",
-			 4.0, "original_max_position_embeddings",
-			 (json_int_t)original);
-	return gguf_put(c, "rope_scaling", rope);
-}
-
-static int put_rope(json_t *c, const struct gguf *g, const struct arch *a,
-		    const struct file *file)
-{
-	const struct gguf_tensor *t = gguf_find_tensor(g, "rope_freqs.weight");
-	double factor, original;
-	char name[KEY];
-	json_t *type, *rope;
-	int none, known;
-
-	if (t)
-		return put_llama3(c, g, a, t, file);
-	snprintf(name, sizeof(name), "%s.rope.scaling.type", a->name);
-	type = gguf_json_text(g, name);
-	none = !type || !strcmp(json_string_value(type), "none");
-	known = none || !strcmp(json_string_value(type), "linear") ||
-		!strcmp(json_string_value(type), "yarn");
-	TRY(number(g, a, "rope.scaling.factor", 1, &factor));
-	TRY(number(g, a, "rope.scaling.original_context_length", 0,
-		   &original));
-	if (none || !known) {
-		json_decref(type);
-		return known ? gguf_put(c, "rope_scaling", json_null()) :
-			       err_set(E_DATA, "%s: is of a kind that is not "
-				       "known", name);
-	}
-	rope = json_pack("{so sf}", "rope_type", type, "factor", factor);
-	if (rope && original >= 1 && original <= 0x1p53)
-		json_object_set_new(rope, "original_max_position_embeddings",
-				    json_integer((json_int_t)original));
-	return gguf_put(c, "rope_scaling", rope);
+	family_config_key(f, name, key, sizeof(key));
+	return json_integer_value(json_object_get(c, key));
 }
 
 /* What the file shows without saying it. */
-static int put_shape(json_t *c, const struct gguf *g)
+static int put_shape(json_t *c, const struct gguf *g, const struct family *f,
+		     const struct file *file)
 {
 	const struct gguf_tensor *t = gguf_find_tensor(g, "token_embd.weight");
-	json_int_t hidden = json_integer_value(
-		json_object_get(c, "hidden_size"));
-	json_int_t heads = json_integer_value(
-		json_object_get(c, "num_attention_heads"));
+	json_int_t hidden = whole_of(c, f, "hidden");
+	json_int_t heads = whole_of(c, f, "heads"), dim;
+	char key[FAMILY_PATH];
+	double turned;
 
 	if (!t || t->rank != 2)
 		return err_set(E_DATA, "token_embd.weight: is missing");
-	if (!json_object_get(c, "head_dim") && heads > 0 && !(hidden % heads))
-		TRY(gguf_put(c, "head_dim", json_integer(hidden / heads)));
+	dim = heads > 0 && !(hidden % heads) ? hidden / heads : 0;
+	family_config_key(f, "head_dim", key, sizeof(key));
+	if (*key && !json_object_get(c, key) && dim)
+		TRY(gguf_put(c, key, json_integer(dim)));
+	dim = *key ? json_integer_value(json_object_get(c, key)) : dim;
+	family_config_key(f, "turned", key, sizeof(key));
+	TRY(gguf_number_of(g, f, "rope.dimension_count", (double)dim,
+			   &turned));
+	if (*key && dim > 0)
+		TRY(gguf_put(c, key, json_real(turned / (double)dim)));
 	TRY(gguf_put(c, "vocab_size", json_integer((json_int_t)t->dim[1])));
-	TRY(gguf_put(c, "attention_bias", json_boolean(
-		!!gguf_find_tensor(g, "blk.0.attn_q.bias"))));
-	return gguf_put(c, "tie_word_embeddings", json_boolean(
-		!gguf_find_tensor(g, "output.weight")));
+	TRY(put_biases(c, g, f));
+	return gguf_put(c, "tie_word_embeddings",
+			json_boolean(gguf_is_tied(g, f, file)));
 }
 
-static const struct arch *find_arch(const struct gguf *g)
+/* ---- what llama.cpp knows by the architecture's name ---- */
+
+/* Which layers slide, where the file says it of each. */
+static int put_pattern(json_t *c, const struct gguf *g, const struct family *f)
+{
+	const struct gguf_value *v =
+		gguf_find_of(g, f, "attention.sliding_window_pattern");
+	json_t *list;
+	double n;
+
+	if (v && !gguf_number(v, &n) && n >= 1 && n <= FAMILY_LAYERS)
+		return gguf_put(c, "sliding_window_pattern",
+				json_integer((json_int_t)n));
+	if (!v || v->type != GGUF_ARRAY || v->element == GGUF_TEXT ||
+	    v->count > FAMILY_LAYERS)
+		return 0;
+	list = json_array();
+	for (size_t i = 0; i < v->count; i++)
+		if (json_array_append_new(list, json_string(
+			    gguf_element(v, i) > 0 ? "sliding_attention" :
+						     "full_attention")))
+			break;
+	return gguf_put(c, "layer_types", list);
+}
+
+/* The scores' scale is a head's size, or of the largest model the share of the
+ * embedding. */
+static int put_gemma(json_t *c, const struct gguf *g, const struct family *f,
+		     json_int_t largest)
+{
+	json_int_t layers = whole_of(c, f, "layers");
+	json_int_t hidden = whole_of(c, f, "hidden");
+	json_int_t heads = whole_of(c, f, "heads");
+
+	TRY(put_pattern(c, g, f));
+	return gguf_put(c, "query_pre_attn_scalar", json_integer(
+		layers == largest && heads > 0 ? hidden / heads :
+		whole_of(c, f, "head_dim")));
+}
+
+static int put_gemma2(json_t *c, const struct gguf *g, const struct family *f)
+{
+	return put_gemma(c, g, f, 46);
+}
+
+static int put_gemma3(json_t *c, const struct gguf *g, const struct family *f)
+{
+	return put_gemma(c, g, f, 62);
+}
+
+/* One key for all is the old decoder's; groups are the new one's. */
+static int put_falcon(json_t *c, const struct gguf *g, const struct family *f)
+{
+	int two = gguf_find_tensor(g, "blk.0.attn_norm_2.weight") != NULL;
+	double keys;
+
+	TRY(gguf_number_of(g, f, "attention.head_count_kv",
+			   (double)whole_of(c, f, "heads"), &keys));
+	TRY(gguf_put(c, "new_decoder_architecture",
+		     json_boolean(two || keys > 1)));
+	TRY(gguf_put(c, "multi_query", json_boolean(keys < 2)));
+	TRY(gguf_put(c, "parallel_attn", json_true()));
+	TRY(gguf_put(c, "alibi", json_false()));
+	return gguf_put(c, "num_ln_in_parallel_attn",
+			json_integer(two ? 2 : 1));
+}
+
+/* A window in a llama file is Mistral's. */
+static int put_llama(json_t *c, const struct gguf *g, const struct family *f)
+{
+	(void)g;
+	(void)f;
+	if (!json_object_get(c, "sliding_window"))
+		return 0;
+	TRY(gguf_put(c, "architectures",
+		     json_pack("[s]", "MistralForCausalLM")));
+	return gguf_put(c, "model_type", json_string("mistral"));
+}
+
+static const struct {
+	const char *name;
+	int (*put)(json_t *c, const struct gguf *g, const struct family *f);
+} own[] = {
+	{ "llama", put_llama }, { "falcon", put_falcon },
+	{ "gemma2", put_gemma2 }, { "gemma3", put_gemma3 },
+};
+
+static int put_own(json_t *c, const struct gguf *g, const struct family *f)
+{
+	char act[FAMILY_NAME];
+
+	family_required(f, "hidden_act", act, sizeof(act));
+	if (!strcmp(act, "silu"))
+		TRY(gguf_put(c, "hidden_act", json_string(act)));
+	for (size_t i = 0; i < NELEM(own); i++)
+		if (!strcmp(own[i].name, family_gguf(f)))
+			return own[i].put(c, g, f);
+	return 0;
+}
+
+int gguf_family(const struct family **f, const struct gguf *g)
 {
 	json_t *name = gguf_json_text(g, "general.architecture");
-	const struct arch *a = NULL;
 
-	for (size_t i = 0; name && i < NELEM(arch); i++)
-		if (!strcmp(json_string_value(name), arch[i].name))
-			a = &arch[i];
-	if (!a)
+	*f = name ? family_find_gguf(json_string_value(name)) : NULL;
+	if (!*f)
 		err_set(E_DATA, "general.architecture: %.40s is not known",
 			name ? json_string_value(name) : "(none)");
 	json_decref(name);
-	return a;
+	return *f ? 0 : E_DATA;
 }
 
 static int put_tokens(json_t *c, const struct gguf *g)
@@ -275,37 +302,31 @@ static const char *torch_dtype(const struct gguf *g)
 	       t->block->dtype == DTYPE_F16 ? "float16" : "bfloat16";
 }
 
-static int fill(json_t *c, const struct gguf *g, const struct arch *a,
+static int fill(json_t *c, const struct gguf *g, const struct family *f,
 		const struct file *file)
 {
-	TRY(gguf_put(c, "architectures", json_pack("[s]", a->class)));
-	TRY(gguf_put(c, "model_type", json_string(a->model_type)));
-	TRY(put_keys(c, g, a));
-	TRY(put_shape(c, g));
-	TRY(put_rope(c, g, a, file));
+	TRY(gguf_put(c, "architectures",
+		     json_pack("[s]", family_architecture(f))));
+	TRY(gguf_put(c, "model_type", json_string(family_model_type(f))));
+	TRY(put_keys(c, g, f));
+	TRY(put_shape(c, g, f, file));
+	TRY(gguf_config_rope(c, g, f, file));
 	TRY(put_tokens(c, g));
-	TRY(gguf_put(c, "hidden_act", json_string("silu")));
-	/* A window in a llama file is Mistral's. */
-	if (json_object_get(c, "sliding_window") && a == arch) {
-		TRY(gguf_put(c, "architectures",
-			     json_pack("[s]", "MistralForCausalLM")));
-		TRY(gguf_put(c, "model_type", json_string("mistral")));
-	}
+	TRY(put_own(c, g, f));
 	return gguf_put(c, "torch_dtype", json_string(torch_dtype(g)));
 }
 
 int gguf_config(json_t **config, const struct gguf *g,
 		const struct file *file)
 {
-	const struct arch *a = find_arch(g);
+	const struct family *f;
 	int err;
 
-	if (!a)
-		return E_DATA;
+	TRY(gguf_family(&f, g));
 	*config = json_object();
 	if (!*config)
 		return err_set(E_NOMEM, "out of memory");
-	err = fill(*config, g, a, file);
+	err = fill(*config, g, f, file);
 	if (err)
 		json_decref(*config);
 	return err;

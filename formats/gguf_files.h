@@ -8,6 +8,7 @@
 #ifndef FORMATS_GGUF_FILES_H
 #define FORMATS_GGUF_FILES_H
 
+#include "arch/family.h"
 #include "base/json.h"
 #include "formats/gguf.h"
 
@@ -18,6 +19,9 @@
  */
 int gguf_config(json_t **config, const struct gguf *g,
 		const struct file *file) MUST_CHECK;
+
+/* The family of its general.architecture. E_DATA: none is known. */
+int gguf_family(const struct family **f, const struct gguf *g) MUST_CHECK;
 
 /* generation_config.json: the tokens that begin, end and pad. */
 int gguf_generation(json_t **config, const struct gguf *g) MUST_CHECK;
@@ -36,6 +40,27 @@ json_t *gguf_json_text(const struct gguf *g, const char *key);
 
 /* A whole number of 0 to 2^53; none where it is absent or something else. */
 int64_t gguf_whole(const struct gguf *g, const char *key, int64_t none);
+
+/* The value under "<architecture>.<name>"; NULL: there is none. */
+const struct gguf_value *gguf_find_of(const struct gguf *g,
+				      const struct family *f,
+				      const char *name);
+
+/* That as a number; none where it is absent. E_DATA: it is no number. */
+int gguf_number_of(const struct gguf *g, const struct family *f,
+		   const char *name, double none, double *x) MUST_CHECK;
+
+/* An f32 as the shortest decimal number that gives it back. */
+json_t *gguf_real(double x);
+
+/* Is there no head of its own? Where llama.cpp wants one (copied), one of the
+ * embedding's bytes is none. */
+int gguf_is_tied(const struct gguf *g, const struct family *f,
+		 const struct file *file);
+
+/* Puts config.json's "rope_scaling". E_DATA: a kind that is not known. */
+int gguf_config_rope(json_t *c, const struct gguf *g, const struct family *f,
+		     const struct file *file) MUST_CHECK;
 
 /* Token id as a JSON string; NULL: no such token. */
 json_t *gguf_token(const struct gguf *g, int64_t id);

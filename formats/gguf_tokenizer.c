@@ -1,45 +1,14 @@
 #include "formats/gguf_files.h"
+#include "formats/gguf_pre.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/size.h"
 
-/* A token's type in tokenizer.ggml.token_type. */
-enum { NORMAL = 1, UNKNOWN, CONTROL, USER, UNUSED, BYTE };
-
-#define CASES "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
-#define WORDS "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|"
-#define REST "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
-
-/* How tokenizer.ggml.pre cuts text into words, and what it implies. */
-static const struct pre {
-	const char *name;
-	int digits;             /* each digit by itself, then ByteLevel */
-	int nfc, ignore_merges, bos;
-	const char *regex[5];   /* none: ByteLevel's own, GPT-2's */
-} pre[] = {
-	{ "gpt-2" },
-	{ "gpt2" },
-	{ "phi-2" },
-	{ "smollm", 1 },
-	{ "starcoder", 1 },
-	{ "refact", 1 },
-	{ "command-r", 1 },
-	{ "llama-bpe", 0, 0, 1, 1, { CASES WORDS "\\p{N}{1,3}" REST } },
-	{ "llama3", 0, 0, 1, 1, { CASES WORDS "\\p{N}{1,3}" REST } },
-	{ "llama-v3", 0, 0, 1, 1, { CASES WORDS "\\p{N}{1,3}" REST } },
-	{ "falcon3", 0, 0, 1, 1, { CASES WORDS "\\p{N}{1,3}" REST } },
-	{ "qwen2", 0, 1, 0, 0, { CASES WORDS "\\p{N}" REST } },
-	{ "deepseek-r1-qwen", 0, 1, 0, 0, { CASES WORDS "\\p{N}" REST } },
-	{ "deepseek-coder", 1, 0, 0, 0, { "[\r\n]", "\\s?\\p{L}+",
-	  "\\s?\\p{P}+",
-	  "[\\u4e00-\\u9fa5\\u0800-\\u4e00\\uac00-\\ud7ff]+" } },
-};
-
 /* The pieces of a tokenizer.json that a kind of GGUF vocabulary asks for. */
 struct shape {
-	const struct pre *pre;  /* NULL: SentencePiece */
+	const struct gguf_pre *pre;  /* NULL: SentencePiece */
 	int bos, space;         /* add a first token, a first space */
 };
 
@@ -107,10 +76,10 @@ static int put_tokens(json_t *vocab, json_t *added, const struct gguf *g)
 		    json_object_setn_new(vocab, text, length,
 					 json_integer((json_int_t)i)))
 			return err_set(E_DATA, "token %zu: not UTF-8", i);
-		if (!(type >= UNKNOWN && type <= USER))
+		if (!(type >= GGUF_UNKNOWN && type <= GGUF_USER))
 			continue;
 		if (json_array_append_new(added, added_token(
-			    (json_int_t)i, text, length, type < USER)))
+			    (json_int_t)i, text, length, type < GGUF_USER)))
 			return err_set(E_NOMEM, "out of memory");
 	}
 	if (json_object_size(vocab) != v->count)
@@ -152,44 +121,6 @@ static int put_merges(json_t *merges, const struct gguf *g)
 	return 0;
 }
 
-static json_t *byte_level(int regex, int prefix)
-{
-	return json_pack("{ss sb sb sb}", "type", "ByteLevel",
-			 "add_prefix_space", prefix, "trim_offsets", 1,
-			 "use_regex", regex);
-}
-
-static json_t *split(const char *regex)
-{
-	return json_pack("{ss s{ss} ss sb}", "type", "Split", "pattern",
-			 "Regex", regex, "behavior", "Isolated", "invert", 0);
-}
-
-static json_t *pre_tokenizer(const struct shape *s)
-{
-	json_t *steps;
-	int own, bad = 0;
-
-	if (!s->pre)
-		return json_null();
-	own = !s->pre->regex[0];
-	if (own && !s->pre->digits)
-		return byte_level(1, 0);
-	steps = json_array();
-	for (size_t i = 0; i < NELEM(s->pre->regex) && s->pre->regex[i]; i++)
-		bad |= json_array_append_new(steps, split(s->pre->regex[i]));
-	if (s->pre->digits)
-		bad |= json_array_append_new(steps, json_pack(
-			"{ss sb}", "type", "Digits", "individual_digits", 1));
-	bad |= json_array_append_new(steps, byte_level(own, 0));
-	if (bad) {
-		json_decref(steps);
-		return NULL;
-	}
-	return json_pack("{ss so}", "type", "Sequence", "pretokenizers",
-			 steps);
-}
-
 static json_t *replace(const char *from, const char *to)
 {
 	return json_pack("{ss s{ss} ss}", "type", "Replace", "pattern",
@@ -213,7 +144,7 @@ static json_t *decoder(const struct shape *s)
 	json_t *steps;
 
 	if (s->pre)
-		return byte_level(1, 1);
+		return gguf_byte_level(1, 1);
 	steps = json_pack("[o {ss} {ss}]", replace("\u2581", " "), "type",
 			  "ByteFallback", "type", "Fuse");
 	if (s->space && steps)
@@ -291,7 +222,8 @@ static int fill(json_t *json, const struct shape *s, const struct gguf *g)
 	if (!err)
 		err = gguf_put(json, "normalizer", normalizer(s));
 	if (!err)
-		err = gguf_put(json, "pre_tokenizer", pre_tokenizer(s));
+		err = gguf_put(json, "pre_tokenizer", s->pre ?
+			       gguf_pre_tokenizer(s->pre) : json_null());
 	if (!err)
 		err = gguf_put(json, "post_processor", post_processor(s, g));
 	if (!err)
@@ -304,14 +236,11 @@ static int fill(json_t *json, const struct shape *s, const struct gguf *g)
 	return err;
 }
 
-static int find_pre(const struct gguf *g, const struct pre **p)
+static int find_pre(const struct gguf *g, const struct gguf_pre **p)
 {
 	json_t *name = gguf_json_text(g, "tokenizer.ggml.pre");
 
-	*p = NULL;
-	for (size_t i = 0; name && i < NELEM(pre); i++)
-		if (!strcmp(json_string_value(name), pre[i].name))
-			*p = &pre[i];
+	*p = name ? gguf_pre_named(json_string_value(name)) : NULL;
 	if (!*p)
 		err_set(E_DATA, "tokenizer.ggml.pre: %.40s is not known",
 			name ? json_string_value(name) : "(none)");
@@ -329,6 +258,11 @@ static int find_shape(const struct gguf *g, struct shape *s, json_t **model)
 	if (!*model)
 		return 0;
 	name = json_string_value(*model);
+	if (!strcmp(name, "no_vocab")) {
+		json_decref(*model);
+		*model = NULL;
+		return 0;
+	}
 	if (!strcmp(name, "gpt2"))
 		TRY(find_pre(g, &s->pre));
 	else if (strcmp(name, "llama"))

@@ -181,22 +181,30 @@ static int put(json_t *object, const char *key, json_t *value)
 	return 0;
 }
 
-int peft_config_module(struct peft_config *c, const char *module, size_t rank)
+int peft_pattern(json_t *patterns, const char *module, double *x)
 {
-	double alpha = c->alpha;
 	const char *key;
 	json_t *v;
 
-	json_object_foreach(json_object_get(c->peft, "alpha_pattern"), key, v) {
+	json_object_foreach(patterns, key, v) {
 		int yes = 0;
 
-		if (matches(key, module, &yes))
-			return err_at(E_DATA, "alpha_pattern");
-		if (yes) {
-			alpha = json_number_value(v);
-			break;
-		}
+		TRY(matches(key, module, &yes));
+		if (!yes)
+			continue;
+		*x = json_number_value(v);
+		break;
 	}
+	return 0;
+}
+
+int peft_config_module(struct peft_config *c, const char *module, size_t rank)
+{
+	double alpha = c->alpha;
+
+	if (peft_pattern(json_object_get(c->peft, "alpha_pattern"), module,
+			 &alpha))
+		return err_at(E_DATA, "alpha_pattern");
 	if (json_array_append_new(c->modules, json_string(module)))
 		return err_set(E_NOMEM, "out of memory");
 	if (rank != (size_t)c->rank && !is_adalora(c->peft))

@@ -30,6 +30,10 @@ int peft_config_begin(struct peft_config *c, json_t *peft) MUST_CHECK;
 int peft_config_module(struct peft_config *c, const char *module,
 		       size_t rank) MUST_CHECK;
 
+/* The value of the first pattern that matches the module's name, or its end
+ * after a dot; *x stays where none does. E_DATA: no regex. */
+int peft_pattern(json_t *patterns, const char *module, double *x) MUST_CHECK;
+
 /* Puts the "adapter" object into meta. */
 int peft_config_end(struct peft_config *c, json_t *meta) MUST_CHECK;
 void peft_config_release(struct peft_config *c);

@@ -28,6 +28,7 @@ struct source {
 	int loaded;             /* the current tensor has been */
 	int trust;
 	int keep_blocks;
+	json_t *base;           /* the config.json of the last; NULL: none */
 	int err;                /* the first failure, and what it was */
 	char *err_text;
 	struct input_digest *input;
@@ -90,6 +91,7 @@ void source_close(struct source *s)
 		return;
 	if (s->row)
 		s->row->close(s->self);
+	json_decref(s->base);
 	digest_free(s->content);
 	msg_release(&s->header);
 	free(s->err_text);
@@ -105,6 +107,12 @@ void source_trust(struct source *s)
 void source_keep_blocks(struct source *s)
 {
 	s->keep_blocks = 1;
+}
+
+void source_base(struct source *s, json_t *config)
+{
+	json_decref(s->base);
+	s->base = json_incref(config);
 }
 
 const char *source_name(const struct source *s)
@@ -194,7 +202,7 @@ static int open_next(struct source *s)
 		s->row->trust(s->self);
 	if (s->keep_blocks && s->row->keep_blocks)
 		s->row->keep_blocks(s->self);
-	return 0;
+	return s->base && s->row->base ? s->row->base(s->self, s->base) : 0;
 }
 
 /* ---- items ---- */
@@ -244,12 +252,27 @@ static int digest_item(struct source *s)
 	}
 }
 
+/* What later inputs may ask of the base. A file that is no JSON is for others
+ * to refuse. */
+static void note_base(struct source *s)
+{
+	const struct tensor *t = s->item.tensor;
+	json_t *config = NULL;
+
+	if (s->item.stream == STREAM_BASE && t->npart == 1 &&
+	    !strcmp(t->name, "file/config.json") &&
+	    !json_parse(&config, t->part[0].data, t->part[0].bytes))
+		source_base(s, config);
+	json_decref(config);
+}
+
 static int load(struct source *s)
 {
 	if (s->loaded)
 		return 0;
 	s->loaded = 1;
 	TRY(s->row->load(s->self, s->item.tensor));
+	note_base(s);
 	if (!s->row->digests)
 		TRY(st_content_tensor(s->content, &s->header,
 				      s->item.tensor));

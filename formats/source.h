@@ -73,6 +73,10 @@ void source_trust(struct source *s);
  * source_next(). */
 void source_keep_blocks(struct source *s);
 
+/* The config.json of the base that adapters among the inputs are for, where it
+ * is no input itself. A base that is read before them is known by itself. */
+void source_base(struct source *s, json_t *config);
+
 /* The next item. What it points to lives until the next call. After an error
  * the source gives the same error again. Messages begin with the file. */
 int source_next(struct source *s, struct item *item) MUST_CHECK;
@@ -145,6 +149,10 @@ struct source_format {
 
 	/* What source_keep_blocks() says, after open(). NULL: no difference. */
 	void (*keep_blocks)(void *self);
+
+	/* After open(): the config.json of the base that came before. NULL: no
+	 * difference. E_DATA: it does not fit. */
+	int (*base)(void *self, json_t *config) MUST_CHECK;
 
 	/* HEAD, META, TENSOR ..., END; then NONE, at the end of the input. */
 	int (*next)(void *self, struct item *item) MUST_CHECK;

@@ -18,6 +18,7 @@ static const enum dtype want[] = {
 };
 
 static int dtype = KEEP, blocks;
+static const char *base;
 
 static struct opt own[] = {
 	{ "dtype", 0, OPT_CHOICE, &dtype, "TYPE",
@@ -27,6 +28,9 @@ static struct opt own[] = {
 	{ "blocks", 0, OPT_CHOICE, &blocks, "HOW",
 	  "decode a GGUF's blocks, or keep them as they are",
 	  .choices = "decode|keep", .flags = OPT_RECORD },
+	{ "base", 0, OPT_TEXT, &base, "MODEL",
+	  "the model that a GGUF adapter is for, where its file does not say "
+	  "how many heads that has" },
 	{ 0 }
 };
 
@@ -36,8 +40,9 @@ static const struct opt_program program = {
 	.usage = "[option ...] model ...",
 	.about =
 	"Reads a Hugging Face model directory (safetensors, in one file or "
-	"several), a single .safetensors file, a .gguf file, or a PEFT "
-	"adapter directory, and writes it as a stream. Which of them it is is "
+	"several), a single .safetensors file, a .gguf file (a model, or a "
+	"LoRA adapter), or a PEFT adapter directory, and writes it as a "
+	"stream. Which of them it is is "
 	"found out, never said. Streams are accepted too and pass through.\n\n"
 	"Tensors keep their Hugging Face names and come layer by layer. The "
 	"directory's side files (config.json, tokenizer.json and their like) "
@@ -55,6 +60,10 @@ static const struct opt_program program = {
 	"queries and keys are put back into Hugging Face's order, and "
 	"config.json, generation_config.json, tokenizer.json and "
 	"tokenizer_config.json are made from its metadata.\n\n"
+	"A GGUF adapter's B is put back into that order too. One that "
+	"st-export wrote says by itself what that takes; of another, --base "
+	"names the model, of which config.json is read. Programs that read a "
+	"model before the adapter need no --base.\n\n"
 	"Every file is taken for hostile: lengths, offsets, names and shapes "
 	"are checked against the file and against config.json. A tensor that "
 	"the model's family does not have, or a setting that changes the "
@@ -99,7 +108,8 @@ static int run(char *const *operands)
 {
 	/* Blocks become the type of --dtype with one rounding, not two. */
 	const struct filter f = { .kind = STREAM_BASE, .tensor = import,
-				  .keep_blocks = blocks || dtype != KEEP };
+				  .keep_blocks = blocks || dtype != KEEP,
+				  .base = base };
 	struct pool *pool;
 	int err;
 

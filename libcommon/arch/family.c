@@ -32,6 +32,16 @@ const char *family_architecture(const struct family *f)
 	return f->architectures.n ? f->architectures.at[0] : "";
 }
 
+const char *family_model_type(const struct family *f)
+{
+	return f->types.n ? f->types.at[0] : "";
+}
+
+const char *family_gguf(const struct family *f)
+{
+	return f->gguf.n ? f->gguf.at[0] : "";
+}
+
 const struct family_step *family_steps(const struct family *f,
 				       enum family_part part, size_t *n)
 {
@@ -137,10 +147,17 @@ static int list_has(const struct family_words *list, const char *word)
 	return 0;
 }
 
+int family_ignores(const struct family *f, const char *key)
+{
+	return list_has(&f->ignore, key);
+}
+
 const struct family *family_find_gguf(const char *architecture)
 {
 	const struct family *f;
 
+	if (brought && list_has(&brought->gguf, architecture))
+		return brought;
 	for (size_t i = 0; (f = family_at(i)); i++)
 		if (list_has(&f->gguf, architecture))
 			return f;

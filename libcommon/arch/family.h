@@ -50,8 +50,25 @@ struct family_tensor {
 	char tied[FAMILY_NAME];         /* the tensor that stands in for it */
 	int gguf_permuted;              /* rows permuted by llama.cpp ... */
 	char permute_heads[FAMILY_NAME]; /* ... for that many heads (config) */
+	char grouped[FAMILY_NAME];      /* GGUF has q, k, v apart; checkpoints
+					 * in that many groups (config), heads
+					 * of head_dim; "": it does not */
+	int copied;                     /* GGUF has a copy of what is tied */
+	int shared;                     /* GGUF has it tied only */
+	int unbiased;                   /* GGUF has no bias there */
 	int plus1;                      /* a gain of 1 + w; GGUF has the sum */
 	int transposed;                 /* checkpoints have it (cols, rows) */
+};
+
+/* A key of GGUF's metadata, after the architecture's name and a dot. */
+enum family_type { FAMILY_U32, FAMILY_F32, FAMILY_BOOL };
+
+struct family_key {
+	char key[FAMILY_PATH];          /* "attention.head_count" */
+	enum family_type type;
+	char name[FAMILY_NAME];         /* of a number; "": none */
+	char config[FAMILY_PATH];       /* the key of config.json that says it;
+					 * "": none does alone */
 };
 
 struct family;          /* opaque: steps, tensors, config rules */
@@ -78,6 +95,23 @@ const struct family *family_at(size_t i);       /* NULL: past the last */
 const char *family_name(const struct family *f);
 const char *family_prefix(const struct family *f);      /* "model." */
 const char *family_architecture(const struct family *f); /* the first; "" */
+const char *family_model_type(const struct family *f);  /* the first; "" */
+const char *family_gguf(const struct family *f);        /* the first; "" */
+
+/* The keys of GGUF's metadata that this family's numbers are under: those that
+ * all have, and its own. */
+const struct family_key *family_metadata(const struct family *f, size_t *n);
+
+/* Does the file say that this key of config.json changes nothing? */
+int family_ignores(const struct family *f, const char *key);
+
+/* The first value that a key of config.json must have; "": any. */
+void family_required(const struct family *f, const char *key, char *value,
+		     size_t size);
+
+/* The key of config.json that says a number alone; "": there is none. */
+void family_config_key(const struct family *f, const char *name, char *key,
+		       size_t size);
 const struct family_step *family_steps(const struct family *f,
 				       enum family_part part, size_t *n);
 const struct family_tensor *family_tensors(const struct family *f, size_t *n);
@@ -130,6 +164,12 @@ int family_uses(const struct family_config *c, const struct family_tensor *t,
  * is absent. E_DATA: not a number. */
 int family_real_at(double *x, const struct family_config *c, const char *name,
 		   size_t layer) MUST_CHECK;
+
+/* Do two configurations of one family say the same model? Numbers that steps
+ * and shapes read are compared as GGUF can hold them (f32). E_DATA: which does
+ * not agree, and what each says. */
+int family_agree(const struct family_config *a,
+		 const struct family_config *b) MUST_CHECK;
 
 /* A size: one name or a product of names ("heads*head_dim"). E_DATA: not a
  * whole number of 1 to 2^31. */

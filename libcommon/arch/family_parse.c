@@ -115,22 +115,28 @@ static int entry_require(struct parser *p, char *line)
 static int attribute(struct parser *p, struct family_tensor *t,
 		     const char *word)
 {
-	if (!strcmp(word, "optional"))
-		return t->optional = 1, 0;
-	if (!strcmp(word, "plus1"))
-		return t->plus1 = 1, 0;
-	if (!strcmp(word, "transposed"))
-		return t->transposed = 1, 0;
+	const struct {
+		const char *word;
+		int *flag;
+	} flag[] = {
+		{ "optional", &t->optional }, { "plus1", &t->plus1 },
+		{ "transposed", &t->transposed }, { "copied", &t->copied },
+		{ "shared", &t->shared }, { "unbiased", &t->unbiased },
+	};
+
+	for (size_t i = 0; i < NELEM(flag); i++)
+		if (!strcmp(word, flag[i].word))
+			return *flag[i].flag = 1, 0;
+	if (!strncmp(word, "grouped=", 8))
+		return name_copy(p, t->grouped, FAMILY_NAME, word + 8);
 	if (!strncmp(word, "tied=", 5)) {
 		t->optional = 1;
-		return name_copy(p, t->tied, sizeof(t->tied), word + 5);
+		return name_copy(p, t->tied, FAMILY_NAME, word + 5);
 	}
-	if (!strncmp(word, "permuted=", 9)) {
-		t->gguf_permuted = 1;
-		return name_copy(p, t->permute_heads, sizeof(t->permute_heads),
-				 word + 9);
-	}
-	return fault(p, "unknown attribute", word);
+	if (strncmp(word, "permuted=", 9))
+		return fault(p, "unknown attribute", word);
+	t->gguf_permuted = 1;
+	return name_copy(p, t->permute_heads, FAMILY_NAME, word + 9);
 }
 
 static int shape_of(struct parser *p, struct family_tensor *t, char *word)
@@ -178,6 +184,15 @@ static int entry_tensor(struct parser *p, char *line)
 	return 0;
 }
 
+static int entry_key(struct parser *p, char *line)
+{
+	struct words w;
+
+	TRY(cut(p, &w, line));
+	return family_key_parse(p->f, w.at, w.n) ?
+	       err_at(E_DATA, "%s: line %d", p->origin, p->entry_line) : 0;
+}
+
 static int entry_step(struct parser *p, char *line, enum family_part part)
 {
 	struct family *f = p->f;
@@ -205,6 +220,8 @@ static int entry(struct parser *p, char *line)
 		return rule_add(p, line, p->f->layer, &p->f->nlayer, 1);
 	if (!strcmp(p->section, "require"))
 		return entry_require(p, line);
+	if (!strcmp(p->section, "metadata"))
+		return entry_key(p, line);
 	if (!strcmp(p->section, "tensors"))
 		return entry_tensor(p, line);
 	for (size_t i = 0; i < NELEM(part); i++)
@@ -218,8 +235,8 @@ static int entry(struct parser *p, char *line)
 static int directive(struct parser *p, char *line)
 {
 	static const char *const sections[] = { "config", "layer", "require",
-						"tensors", "head", "block",
-						"tail" };
+						"metadata", "tensors", "head",
+						"block", "tail" };
 	struct family *f = p->f;
 	struct words w;
 
@@ -316,8 +333,12 @@ static int check_names(const struct parser *p)
 		if (t->permute_heads[0] && !family_defines(f, t->permute_heads))
 			return err_set(E_DATA, "%s: %s: no such number: %s",
 				       p->origin, t->name, t->permute_heads);
+		if (t->grouped[0] && (!family_defines(f, t->grouped) ||
+				      !family_defines(f, "head_dim")))
+			return err_set(E_DATA, "%s: %s: no %s or no head_dim",
+				       p->origin, t->name, t->grouped);
 	}
-	return 0;
+	return family_keys_complete(p->f);
 }
 
 static int check(const struct parser *p)

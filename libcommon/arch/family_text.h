@@ -38,6 +38,8 @@ struct family {
 	size_t nlayer;
 	struct family_rule require[FAMILY_RULES]; /* key, allowed values */
 	size_t nrequire;
+	struct family_key key[FAMILY_RULES];
+	size_t nkey;
 	struct family_tensor tensor[FAMILY_TENSORS];
 	size_t ntensor;
 	struct family_step step[FAMILY_PARTS][FAMILY_STEPS];
@@ -57,6 +59,15 @@ int family_defines_layer(const struct family *f, const char *name);
  * one line without its place. */
 int family_step_parse(struct family_step *s, const struct family *f,
 		      char *const *word, size_t n) MUST_CHECK;
+
+/* ---- GGUF's metadata: family_gguf.c ---- */
+
+/* "KEY TYPE NAME [CONFIG]". E_DATA, of one line without its place. */
+int family_key_parse(struct family *f, char *const *word,
+		     size_t n) MUST_CHECK;
+
+/* Adds the keys that all families have, for the numbers that this one has. */
+int family_keys_complete(struct family *f) MUST_CHECK;
 
 /* ---- expressions: family_expr.c ---- */
 

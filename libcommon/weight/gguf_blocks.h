@@ -25,7 +25,15 @@ struct gguf_block {
 	 * values each. NULL for plain numbers. */
 	void (*decode)(float *dst, const unsigned char *src, size_t first,
 		       size_t n);
+
+	/* n blocks of numbers at src, to the bytes that ggml's reference
+	 * (quantize_row_<name>_ref) makes of them; NULL: not made here. */
+	void (*encode)(unsigned char *dst, const float *src, size_t n);
 };
+
+/* gguf_encode.c; src is finite. */
+void gguf_encode_q8_0(unsigned char *dst, const float *src, size_t n);
+void gguf_encode_q4_0(unsigned char *dst, const float *src, size_t n);
 
 /* NULL: a number that llama.cpp does not use. */
 const struct gguf_block *gguf_block_find(uint32_t type);

@@ -28,7 +28,6 @@ refuses() {
 
 @test "what cannot be written says so" {
 	refuses 64 --to st-export out base.st
-	refuses 64 gguf st-export --to gguf out base.st
 	refuses 64 onnx st-export --to onnx out base.st
 	refuses 64 directory st-export --to hf
 	refuses 64 dtype st-export --to bnb --dtype f32 out base.st

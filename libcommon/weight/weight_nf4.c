@@ -85,17 +85,31 @@ static inline float scale_at(const struct scales *s, size_t unit)
 	return x;
 }
 
+/* n scales that are quantised once more, from group first on: those of one
+ * nested scale at a time. */
+static void nested_scales(const struct scales *s, float *dst, size_t stride,
+			  size_t first, size_t n)
+{
+	while (n) {
+		size_t nested = first >> s->nested_shift;
+		size_t end = (nested + 1) << s->nested_shift;
+		size_t some = size_min(n, end - first);
+		const unsigned char *code = s->code + first;
+		float by = s->nested[nested], offset = s->offset;
+
+		for (size_t i = 0; i < some; i++, dst += stride)
+			*dst = dyn8_book[code[i]] * by + offset;
+		first += some;
+		n -= some;
+	}
+}
+
 /* The scales of n units from first on, to dst, stride apart. */
 static void some_scales(const struct scales *s, float *dst, size_t stride,
 			size_t first, size_t n)
 {
-	if (s->code)
-		for (size_t u = first; u < first + n; u++, dst += stride) {
-			size_t group = u >> s->shift;
-
-			*dst = dyn8_book[s->code[group]] *
-			       s->nested[group >> s->nested_shift] + s->offset;
-		}
+	if (s->code && !s->shift)
+		nested_scales(s, dst, stride, first, n);
 	else
 		for (size_t u = first; u < first + n; u++, dst += stride)
 			*dst = scale_at(s, u);
@@ -142,9 +156,8 @@ static void pack_nn(const struct weight *w, struct pack_code4 *from,
 	size_t n = (n0 + nn - 1) / s->unit - n0 / s->unit + 1;
 
 	for (size_t k = 0; k < nk; k++)
-		for (size_t u = 0; u < n; u++)
-			scale[k * n + u] = scale_at(s, (k0 + k) * units +
-						       n0 / s->unit + u);
+		some_scales(s, scale + k * n, 1, (k0 + k) * units +
+						 n0 / s->unit, n);
 	from->code += k0 * from->stride + n0 / 2;
 	from->scale = scale;
 	from->scale_stride = n;
@@ -220,8 +233,7 @@ static void rows(const struct weight *w, float *dst, size_t row, size_t n)
 	for (size_t u = 0; u < count; u += NELEM(scale)) {
 		size_t some = size_min(count - u, NELEM(scale));
 
-		for (size_t i = 0; i < some; i++)
-			scale[i] = scale_at(&s, first + u + i);
+		some_scales(&s, scale, 1, first + u, some);
 		kernels()->decode_code4(dst + u * s.unit,
 					code + (first + u) * s.unit / 2,
 					w->part[0], scale, some, s.unit);

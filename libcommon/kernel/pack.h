@@ -78,6 +78,12 @@ typedef void decode_code4_fn(float *dst, const uint8_t *code,
 			     size_t nunit, size_t unit);
 decode_code4_fn decode_code4_c, decode_code4_avx2, decode_code4_avx512;
 
+/* Scales that are quantised once more: dst[i] = book[code[i]] by + offset,
+ * each operation rounded; the book has 256. */
+typedef void decode_dyn8_fn(float *dst, const uint8_t *code, const float *book,
+			    float by, float offset, size_t n);
+decode_dyn8_fn decode_dyn8_c, decode_dyn8_avx512;
+
 /*
  * Codes of a byte, unsigned, which blocks and packed integers are unpacked to
  * (kernel/blocks.h). A value of code c is made with s and p of its unit, 16 or

@@ -219,3 +219,42 @@ void decode_code4_avx512(float *dst, const uint8_t *code, const float *values,
 		}
 	}
 }
+
+/* A book of 256 in registers: two of them are looked up in at once, and the
+ * bits above tell which of eight such pairs it is. */
+INLINE __m512 look_up_256(const __m512 book[16], __m512i i)
+{
+	__mmask16 b5 = _mm512_test_epi32_mask(i, _mm512_set1_epi32(32));
+	__mmask16 b6 = _mm512_test_epi32_mask(i, _mm512_set1_epi32(64));
+	__mmask16 b7 = _mm512_test_epi32_mask(i, _mm512_set1_epi32(128));
+	__m512 v[8];
+
+#pragma GCC unroll 8
+	for (int p = 0; p < 8; p++)
+		v[p] = _mm512_permutex2var_ps(book[2 * p], i, book[2 * p + 1]);
+#pragma GCC unroll 4
+	for (int p = 0; p < 4; p++)
+		v[p] = _mm512_mask_mov_ps(v[2 * p], b5, v[2 * p + 1]);
+	v[0] = _mm512_mask_mov_ps(v[0], b6, v[1]);
+	v[1] = _mm512_mask_mov_ps(v[2], b6, v[3]);
+	return _mm512_mask_mov_ps(v[0], b7, v[1]);
+}
+
+void decode_dyn8_avx512(float *dst, const uint8_t *code, const float *values,
+			float by, float offset, size_t n)
+{
+	const __m512 s = _mm512_set1_ps(by), o = _mm512_set1_ps(offset);
+	__m512 book[16];
+
+	for (int p = 0; p < 16; p++)
+		book[p] = _mm512_loadu_ps(values + 16 * p);
+	for (size_t i = 0; i < n; i += 16) {
+		__mmask16 in = (__mmask16)(n - i < 16 ? (1u << (n - i)) - 1 :
+							0xffff);
+		__m512i c = _mm512_cvtepu8_epi32(
+			_mm_maskz_loadu_epi8(in, code + i));
+
+		_mm512_mask_storeu_ps(dst + i, in, _mm512_add_ps(
+			_mm512_mul_ps(look_up_256(book, c), s), o));
+	}
+}

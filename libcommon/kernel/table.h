@@ -38,6 +38,7 @@
 	K(decode_book)             \
 	K(decode_code4)            \
 	K(decode_code8)            \
+	K(decode_dyn8)             \
 	K(decode_int)              \
 	K(dot_bf16)                \
 	K(dot_code4)               \
@@ -163,6 +164,7 @@
 	K(cross_entropy)           \
 	K(cross_entropy_backward)  \
 	K(decode_code4)            \
+	K(decode_dyn8)             \
 	K(dot_code4)               \
 	K(dot_code8)               \
 	K(dropout)                 \

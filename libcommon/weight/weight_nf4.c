@@ -9,6 +9,7 @@
 enum {
 	WIDE = GEMM_KC,         /* columns that are packed at once */
 	DOT_K = 16 * GEMM_KC,   /* k of a dot whose scales are laid out at once */
+	FEW = 32,               /* scales that do not repay a call */
 	RUN = 512,              /* scales of whole rows at once; a row's DOT_K
 				 * have fewer */
 };
@@ -91,7 +92,7 @@ static inline float scale_at(const struct scales *s, size_t unit)
 }
 
 /* n scales that are quantised once more, from group first on: those of one
- * nested scale at a time. (Gathers are slower than this on many processors.) */
+ * nested scale at a time. */
 static void nested_scales(const struct scales *s, float *dst, size_t first,
 			  size_t n)
 {
@@ -101,7 +102,10 @@ static void nested_scales(const struct scales *s, float *dst, size_t first,
 		float by = s->nested[nested], offset = s->offset;
 
 		some = size_min(n, ((nested + 1) << s->nested_shift) - first);
-		for (size_t i = 0; i < some; i++)
+		if (some >= FEW)
+			kernels()->decode_dyn8(dst, code, dyn8_book, by,
+					       offset, some);
+		for (size_t i = 0; some < FEW && i < some; i++)
 			dst[i] = dyn8_book[code[i]] * by + offset;
 	}
 }

@@ -123,23 +123,27 @@ INLINE void mix(const struct task *t, size_t row, size_t c, struct span p,
 {
 	struct left s = { t->s + p.low, TILE, 1 };
 	struct right v = { t->values + p.low * t->vstride + c, t->vstride };
-	float *o = t->o + row * t->wide + c;
+	float *o = t->o + row * t->wide + c, *at;
 	const __m512 zero = _mm512_setzero_ps();
 	block x;
 
 #pragma GCC unroll 6
-	for (int r = 0; r < rows; r++)
+	for (int r = 0; r < rows; r++) {
+		at = o + (size_t)r * t->wide;
 #pragma GCC unroll 4
 		for (int j = 0; j < vectors; j++)
 			x[r][j] = _mm512_fmadd_ps(
-				_mm512_loadu_ps(o + (size_t)r * t->wide + VECTOR * j),
+				_mm512_loadu_ps(at + VECTOR * j),
 				_mm512_set1_ps(fall[r]), zero);
+	}
 	chains_of(x, s, v, p.high - p.low, rows, vectors);
 #pragma GCC unroll 6
-	for (int r = 0; r < rows; r++)
+	for (int r = 0; r < rows; r++) {
+		at = o + (size_t)r * t->wide;
 #pragma GCC unroll 4
 		for (int j = 0; j < vectors; j++)
-			_mm512_storeu_ps(o + (size_t)r * t->wide + VECTOR * j, x[r][j]);
+			_mm512_storeu_ps(at + VECTOR * j, x[r][j]);
+	}
 }
 
 /* Six rows, or the last, meet the tile that starts at key tile. */

@@ -13,10 +13,11 @@ INLINE __m512 value(enum code8_form form, __m512i code, __m512 s, __m512 p)
 /* Byte low of the first 8 dwords, byte high of the others. */
 INLINE __m512i pick(int low, int high)
 {
-	const __m512i dword = _mm512_set4_epi32((int)0xffffff0c,
-						(int)0xffffff08,
-						(int)0xffffff04,
-						(int)0xffffff00);
+	const int none = (int)0xffffff00;
+	const __m512i dword = _mm512_setr_epi32(
+		none, none + 4, none + 8, none + 12, none, none + 4, none + 8,
+		none + 12, none, none + 4, none + 8, none + 12, none, none + 4,
+		none + 8, none + 12);
 	__m512i byte = _mm512_mask_mov_epi32(_mm512_set1_epi32(low), 0xff00,
 					     _mm512_set1_epi32(high));
 

@@ -11,8 +11,8 @@
 enum {
 	UNIT = GGUF_UNIT,
 	SCALES = GEMM_KC / 16,  /* of a row's GEMM_KC codes, at most */
-	WIDE = GEMM_KC,         /* columns that are packed at once, backward ... */
-	DEEP = 16,              /* ... of so many k */
+	WIDE = GEMM_KC,         /* columns that are packed at once, backward */
+	DEEP = 16,              /* of so many k */
 };
 
 /* Parts of a weight. */

@@ -8,7 +8,7 @@
 
 enum {
 	WIDE = GEMM_KC,         /* columns that are packed at once */
-	DOT_K = 16 * GEMM_KC,   /* k of a dot whose scales are laid out at once */
+	DOT_K = 16 * GEMM_KC,   /* k whose scales are laid out for a dot */
 	FEW = 32,               /* scales that do not repay a call */
 	RUN = 512,              /* scales of whole rows at once; a row's DOT_K
 				 * have fewer */

@@ -6,9 +6,9 @@
 
 #include "adapt/spec.h"
 #include "arch/family.h"
-#include "base/io.h"
 #include "base/os.h"
 #include "base/sig.h"
+#include "base/size.h"
 #include "formats/through.h"
 #include "formats/train_inputs.h"
 #include "train/profile.h"
@@ -40,6 +40,7 @@ static int read_inputs(struct work *w, char *const *operands)
 		.adapter = adapter, .resume = resume, .fresh = fresh,
 		.eval = { eval_data.at, eval_data.n, NULL, 0 },
 		.split = reading.split,
+		.budget = size_max(opt_common.memory, how.page_memory),
 	};
 	struct dataset_stats stats = { 0 };
 	char text[DATA_COUNTS];
@@ -309,9 +310,8 @@ static void say_warmup(const struct work *w)
 	if (w->trainer->plan.steps < how.warmup_least && !w->in.state &&
 	    how.warmup_ratio > 0 && scheduler && !opt_common.quiet)
 		fprintf(stderr, "%s: %llu steps, fewer than %zu: no warm-up\n",
-			program.name,
-			(unsigned long long)w->trainer->plan.steps,
-			how.warmup_least);
+			program.name, (unsigned long long)
+			w->trainer->plan.steps, how.warmup_least);
 }
 
 static int start(struct work *w)

@@ -19,6 +19,7 @@
 #include "data/pack.h"
 #include "train/loss.h"
 #include "train/optim.h"
+#include "train/paging.h"
 #include "train/schedule.h"
 
 struct trainer_options {
@@ -41,6 +42,10 @@ struct trainer_options {
 	size_t stop_after;      /* stop when this step is done; 0: do not */
 	size_t filter_every;    /* steps; 0: calls.filter is never called */
 	uint64_t budget;        /* bytes for everything; 0: what is free */
+	uint64_t page_memory;   /* of it, for the pages of a base that is not in
+				 * memory; 0: what the plan leaves, if not all
+				 * fits */
+	int page_optimizer;     /* its states too, even if they fit */
 };
 
 /* What a run has come to. */
@@ -60,6 +65,10 @@ struct train_plan {
 	uint64_t steps, batches;
 	double tokens_per_step;
 	struct pack_most most;
+	size_t capacity;        /* bytes for pages; 0: the base is held */
+	int page_optimizer;     /* its states are in pages */
+	uint64_t paged, least;  /* bytes of the base's pages, and of pages that
+				 * a plan that failed wanted at least */
 };
 
 struct trainer;
@@ -108,6 +117,11 @@ struct trainer {
 	struct train_plan plan;
 	struct loss loss;
 	size_t *part_start;             /* batch_part()'s */
+	struct paging *paging;          /* NULL: the base is held */
+	size_t *segment;                /* (set->n) of each adapter */
+	void **state_at;                /* (segments) its optimizer states ... */
+	size_t *state_bytes;            /* ... and what they take */
+	float scale;                    /* of the gradients of this step */
 	struct optim optim;
 	struct train_state state;
 	struct train_step last;
@@ -160,8 +174,42 @@ int trainer_tensors(const struct trainer *t, adapter_tensor_fn *fn,
  * now. E_NOMEM. */
 int trainer_estimate(struct trainer *t, double *seconds) MUST_CHECK;
 
-/* ---- trainer_plan.c ---- */
+/* ---- for trainer*.c ---- */
 
 int trainer_make_plan(struct trainer *t) MUST_CHECK;
+
+struct train_limit {
+	uint64_t budget, free;
+	uint64_t most;          /* budget, or else what is free and in use */
+};
+
+/* What plan.need takes, into plan.bytes. */
+void trainer_cost(struct trainer *t);
+uint64_t trainer_total(const struct bytes_plan *b);
+
+/* Plans for a base that comes and goes, with parts of at least so many tokens;
+ * 0: it does not fit, or all of the base is in memory. */
+int trainer_fit_paged(struct trainer *t, const struct train_limit *l,
+		      size_t least);
+
+/* The loss of a part after its forward; with train, t->loss.dlast too. Adds to
+ * *nll. E_DATA: it is not finite. */
+int trainer_loss(struct trainer *t, const struct batch *b, struct mat last,
+		 int train, double *nll) MUST_CHECK;
+
+/* trainer_paged.c: brings the base in for good, or makes the pager; ... */
+int trainer_pages(struct trainer *t) MUST_CHECK;
+
+/* ... and with a pager, batches by layers: their loss, and with train their
+ * gradients. Whoever has batches adds them, and runs them when it is full. */
+int trainer_paged_run(struct trainer *t, int train, double *nll) MUST_CHECK;
+
+/* Are parameters moved in trainer_paged_run(), layer by layer? Else, with
+ * states in pages, it is time. */
+int trainer_moves_together(const struct trainer *t);
+int trainer_paged_move(struct trainer *t) MUST_CHECK;
+
+/* The optimizer and its states. */
+int trainer_optimizer(struct trainer *t) MUST_CHECK;
 
 #endif

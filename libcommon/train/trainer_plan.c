@@ -81,8 +81,9 @@ static void count_tokens(struct trainer *t)
 				  (double)t->options.accumulate;
 }
 
-static void cost(struct trainer *t, struct program_need *need)
+void trainer_cost(struct trainer *t)
 {
+	struct program_need *need = &t->plan.need;
 	struct train_plan *plan = &t->plan;
 	uint64_t *by = plan->bytes.by;
 
@@ -92,8 +93,9 @@ static void cost(struct trainer *t, struct program_need *need)
 			     adapter_set_bytes(t->set, 1);
 	for (size_t i = 0; i < t->set->n; i++)
 		by[BYTES_ADAPTER] += t->set->at[i].own_bytes;
-	by[BYTES_OPTIMIZER] += optim_bytes(t->options.optim,
-					   &t->options.move, t->set);
+	if (!plan->page_optimizer)
+		by[BYTES_OPTIMIZER] += optim_bytes(t->options.optim,
+						   &t->options.move, t->set);
 	by[BYTES_WORKSPACE] += loss_bytes(t->program, need->tokens, 1) +
 			       pack_bytes(&plan->most) *
 			       (t->has_eval ? 2 : 1) +
@@ -102,7 +104,7 @@ static void cost(struct trainer *t, struct program_need *need)
 			 (t->has_eval ? samples_bytes(t->eval.samples) : 0);
 }
 
-static uint64_t total(const struct bytes_plan *b)
+uint64_t trainer_total(const struct bytes_plan *b)
 {
 	uint64_t sum = 0;
 
@@ -113,26 +115,22 @@ static uint64_t total(const struct bytes_plan *b)
 
 static uint64_t to_come(const struct bytes_plan *b)
 {
-	return total(b) - b->by[BYTES_WEIGHTS] - b->by[BYTES_ADAPTER] -
+	return trainer_total(b) - b->by[BYTES_WEIGHTS] - b->by[BYTES_ADAPTER] -
 	       b->by[BYTES_DATA];
 }
 
-struct limit {
-	uint64_t budget, free;
-};
-
 /* What is there already (weights, adapter, data) does not need what is free. */
-static int fits(struct trainer *t, const struct limit *l)
+static int fits(struct trainer *t, const struct train_limit *l)
 {
 	const struct bytes_plan *b = &t->plan.bytes;
 
-	cost(t, &t->plan.need);
-	return l->budget ? total(b) <= l->budget :
+	trainer_cost(t);
+	return l->budget ? trainer_total(b) <= l->budget :
 			   !l->free || to_come(b) <= l->free;
 }
 
 /* With the fewest recomputed layers, from least on. */
-static int fits_recomputed(struct trainer *t, const struct limit *l,
+static int fits_recomputed(struct trainer *t, const struct train_limit *l,
 			   size_t least)
 {
 	size_t layers = program_layers(t->program);
@@ -146,7 +144,8 @@ static int fits_recomputed(struct trainer *t, const struct limit *l,
 }
 
 /* In the fewest parts of a batch, of at least so many tokens. */
-static int fits_cut(struct trainer *t, const struct limit *l, size_t least)
+static int fits_cut(struct trainer *t, const struct train_limit *l,
+		    size_t least)
 {
 	size_t whole = t->plan.most.tokens, *at_once = &t->plan.need.tokens;
 
@@ -162,11 +161,23 @@ static int fits_cut(struct trainer *t, const struct limit *l, size_t least)
 /* Rows with which a product is still at its full speed, nearly. */
 enum { GOOD_ROWS = 256 };
 
+static struct train_limit limit_of(const struct trainer *t)
+{
+	struct train_limit l = { t->options.budget, os_memory_free(),
+				 UINT64_MAX };
+
+	if (l.budget)
+		l.most = l.budget;
+	else if (l.free)
+		l.most = l.free + os_memory_used();
+	return l;
+}
+
 /* A batch in parts costs little while these are not small; then layers are
  * computed twice; at last, parts are as small as a sequence. */
 static int fit(struct trainer *t)
 {
-	struct limit l = { t->options.budget, os_memory_free() };
+	struct train_limit l = limit_of(t);
 	size_t whole = t->plan.most.tokens, good, least = whole;
 	struct program_need *need = &t->plan.need;
 
@@ -178,16 +189,25 @@ static int fit(struct trainer *t)
 		.rows = loss_rows(program_vocab(t->program)),
 		.train = 1,
 	};
-	if (fits_cut(t, &l, good) || fits_recomputed(t, &l, 1))
+	if (!t->options.page_memory) {
+		if (fits_cut(t, &l, good) || fits_recomputed(t, &l, 1))
+			return 0;
+		need->tokens = least;
+		if (fits_recomputed(t, &l, 0))
+			return 0;
+	}
+	if (trainer_fit_paged(t, &l, least))
 		return 0;
-	need->tokens = least;
-	if (fits_recomputed(t, &l, 0))
-		return 0;
+	if (t->options.page_memory &&
+	    (!l.budget || trainer_total(&t->plan.bytes) <= l.budget))
+		return err_set(E_NOMEM, "--page-memory: two layers in a row "
+			       "and what they pass on take %llu KiB",
+			       (unsigned long long)(t->plan.least >> 10) + 1);
 	return err_set(E_NOMEM, "the least plan takes %llu MiB, there are %llu;"
 		       " shorter rows (--length) or fewer (-b) take less",
-		       (unsigned long long)(total(&t->plan.bytes) >> 20) + 1,
-		       (unsigned long long)((l.budget ? l.budget :
-							       l.free) >> 20));
+		       (unsigned long long)(trainer_total(
+				&t->plan.bytes) >> 20) + 1,
+		       (unsigned long long)(l.most >> 20));
 }
 
 int trainer_make_plan(struct trainer *t)
@@ -258,6 +278,7 @@ int trainer_estimate(struct trainer *t, double *seconds)
 	size_t n = program_modules(t->program, &m), tokens;
 	const struct weight *w = NULL;
 	double flops, time, passes;
+	int err;
 
 	for (size_t i = 0; i < n; i++)
 		if (m[i].role == ROLE_LINEAR &&
@@ -268,7 +289,10 @@ int trainer_estimate(struct trainer *t, double *seconds)
 	if (!w)
 		return 0;
 	tokens = size_min(t->plan.most.tokens, 1024);
-	TRY(time_product(t->pool, w, tokens, &time));
+	TRY(tensor_set_borrow(program_base(t->program), w->tensor));
+	err = time_product(t->pool, w, tokens, &time);
+	TRY(tensor_set_return(program_base(t->program), w->tensor));
+	TRY(err);
 	flops = 2 * (double)tokens * (double)w->rows * (double)w->cols;
 	/* Forward, backward, and the layers that are computed again. */
 	passes = 2 + (double)t->plan.need.recompute /

@@ -97,7 +97,7 @@ int main(int argc, char **argv)
 		struct collection in = { 0 };
 		struct model m = { 0 };
 
-		if (inputs_collect(&in, operand, NULL) ||
+		if (inputs_collect(&in, operand, NULL, 0) ||
 		    model_open(&m, &in.base.tensors, NULL, NULL))
 			fail(*at);
 		printf("%s -j%zu", *at, lanes);

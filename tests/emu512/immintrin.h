@@ -136,6 +136,7 @@ D(_srlv_epi32, (__m512i a, __m512i n), U32(n) < 32 ? U32(a) >> U32(n) : 0)
 D(_permutexvar_epi32, (__m512i x, __m512i a), ((emu_u32)a)[I32(x) & 15])
 D(_permutex2var_epi32, (__m512i a, __m512i x, __m512i b),
   ((emu_u32)(I32(x) & 16 ? b : a))[I32(x) & 15])
+D(_cvtepu8_epi32, (__m128i a), (uint8_t)((emu_i8)a)[i])
 D(_cvtps_epi32, (__m512 a), emu_rounded(a[i]))
 D(_cvttps_epi32, (__m512 a), emu_cut(a[i]))
 D(_castps_si512, (__m512 a), U32(a))
@@ -248,6 +249,8 @@ static inline __mmask16 emu_test_epi32_mask(__m512i a, __m512i b)
 #define _mm512_cvtepi32_epi16 emu_cvtepi32_epi16
 #undef _mm512_cvtepi32_ps
 #define _mm512_cvtepi32_ps emu_cvtepi32_ps
+#undef _mm512_cvtepu8_epi32
+#define _mm512_cvtepu8_epi32 emu_cvtepu8_epi32
 #undef _mm512_cvtepi64_epi8
 #define _mm512_cvtepi64_epi8 emu_cvtepi64_epi8
 #undef _mm512_cvtps_epi32

@@ -1,6 +1,9 @@
 #include "kernel/attend_avx512.h"
 
-enum { TILE = ATTENTION_TILE };
+enum {
+	TILE = ATTENTION_TILE,
+	FEW_ROWS = 3,           /* a cached step's, which would waste half */
+};
 
 /*
  * A task's rows are its queries' heads, query by query: the heads of a group
@@ -25,8 +28,9 @@ static size_t position(const struct task *t, size_t row)
 	return t->first + row / t->group;
 }
 
-/* Six rows' scores of columns from c on. */
-INLINE void scores(const struct task *t, size_t row, size_t c, int vectors)
+/* Rows' scores of columns from c on. */
+INLINE void scores(const struct task *t, size_t row, size_t c, int rows,
+		   int vectors)
 {
 	const __m512 by = _mm512_set1_ps(t->a->scale);
 	struct left q = { t->q + row * t->wide, t->wide, 1 };
@@ -34,9 +38,9 @@ INLINE void scores(const struct task *t, size_t row, size_t c, int vectors)
 	block s;
 
 	block_zero(s, vectors);
-	chains(s, q, k, t->d, vectors);
+	chains_of(s, q, k, t->d, rows, vectors);
 #pragma GCC unroll 6
-	for (int r = 0; r < BLOCK_ROWS; r++)
+	for (int r = 0; r < rows; r++)
 #pragma GCC unroll 4
 		for (int j = 0; j < vectors; j++)
 			_mm512_storeu_ps(t->s + r * TILE + c + VECTOR * j,
@@ -115,34 +119,38 @@ static void weigh(const struct task *t, size_t row, size_t n,
 
 /* o = o fall + s values, columns from c on, over the keys of p. */
 INLINE void mix(const struct task *t, size_t row, size_t c, struct span p,
-		const float *fall, int vectors)
+		const float *fall, int rows, int vectors)
 {
 	struct left s = { t->s + p.low, TILE, 1 };
 	struct right v = { t->values + p.low * t->vstride + c, t->vstride };
-	float *o = t->o + row * t->wide + c;
+	float *o = t->o + row * t->wide + c, *at;
 	const __m512 zero = _mm512_setzero_ps();
 	block x;
 
 #pragma GCC unroll 6
-	for (size_t r = 0; r < BLOCK_ROWS; r++)
+	for (int r = 0; r < rows; r++) {
+		at = o + (size_t)r * t->wide;
 #pragma GCC unroll 4
 		for (int j = 0; j < vectors; j++)
 			x[r][j] = _mm512_fmadd_ps(
-				_mm512_loadu_ps(o + r * t->wide + VECTOR * j),
+				_mm512_loadu_ps(at + VECTOR * j),
 				_mm512_set1_ps(fall[r]), zero);
-	chains(x, s, v, p.high - p.low, vectors);
+	}
+	chains_of(x, s, v, p.high - p.low, rows, vectors);
 #pragma GCC unroll 6
-	for (size_t r = 0; r < BLOCK_ROWS; r++)
+	for (int r = 0; r < rows; r++) {
+		at = o + (size_t)r * t->wide;
 #pragma GCC unroll 4
 		for (int j = 0; j < vectors; j++)
-			_mm512_storeu_ps(o + r * t->wide + VECTOR * j, x[r][j]);
+			_mm512_storeu_ps(at + VECTOR * j, x[r][j]);
+	}
 }
 
 /* Six rows, or the last, meet the tile that starts at key tile. */
 static void meet(const struct task *t, size_t row, size_t tile)
 {
 	size_t n = size_min(t->rows - row, BLOCK_ROWS);
-	struct span p[BLOCK_ROWS], any, all;
+	struct span p[BLOCK_ROWS] = { { 0, 0 } }, any, all;
 	float fall[VECTOR];
 
 	for (size_t r = 0; r < n; r++)
@@ -152,11 +160,20 @@ static void meet(const struct task *t, size_t row, size_t tile)
 		return;
 	all.low = any.low & ~(size_t)(VECTOR - 1);
 	all.high = size_align(any.high, VECTOR);
-	WITH_VECTORS(vectors_of(all.high - all.low), scores, t, row, all.low);
+	if (n <= FEW_ROWS)
+		WITH_VECTORS(vectors_of(all.high - all.low), scores, t, row,
+			     all.low, FEW_ROWS);
+	else
+		WITH_VECTORS(vectors_of(all.high - all.low), scores, t, row,
+			     all.low, BLOCK_ROWS);
 	weigh(t, row, n, p, all, fall);
 	for (size_t c = 0; c < t->wide; c += BLOCK_VECTORS * VECTOR)
-		WITH_VECTORS(vectors_of(t->wide - c), mix, t, row, c, any,
-			     fall);
+		if (n <= FEW_ROWS)
+			WITH_VECTORS(vectors_of(t->wide - c), mix, t, row, c,
+				     any, fall, FEW_ROWS);
+		else
+			WITH_VECTORS(vectors_of(t->wide - c), mix, t, row, c,
+				     any, fall, BLOCK_ROWS);
 }
 
 static void finish(const struct task *t, size_t row, float *out, float *lse)

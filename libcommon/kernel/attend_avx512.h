@@ -43,10 +43,10 @@ struct right {
 
 typedef __m512 block[BLOCK_ROWS][BLOCK_VECTORS];
 
-/* c[row] += sum over k < n, upward, of left(row, k) right(k, columns); here
- * and below, vectors is a constant. */
-INLINE void chains(block c, struct left a, struct right b, size_t n,
-		   int vectors)
+/* c[row] += sum over k < n, upward, of left(row, k) right(k, columns), for the
+ * first rows; here and below, rows and vectors are constants. */
+INLINE void chains_of(block c, struct left a, struct right b, size_t n,
+		      int rows, int vectors)
 {
 	const float *x = a.at, *y = b.at;
 
@@ -58,7 +58,7 @@ INLINE void chains(block c, struct left a, struct right b, size_t n,
 		for (int j = 0; j < vectors; j++)
 			w[j] = _mm512_loadu_ps(y + VECTOR * j);
 #pragma GCC unroll 6
-		for (int r = 0; r < BLOCK_ROWS; r++, row += a.down) {
+		for (int r = 0; r < rows; r++, row += a.down) {
 			__m512 v = _mm512_set1_ps(*row);
 
 #pragma GCC unroll 4
@@ -66,6 +66,12 @@ INLINE void chains(block c, struct left a, struct right b, size_t n,
 				c[r][j] = _mm512_fmadd_ps(v, w[j], c[r][j]);
 		}
 	}
+}
+
+INLINE void chains(block c, struct left a, struct right b, size_t n,
+		   int vectors)
+{
+	chains_of(c, a, b, n, BLOCK_ROWS, vectors);
 }
 
 INLINE void block_zero(block c, int vectors)

@@ -78,4 +78,47 @@ typedef void decode_code4_fn(float *dst, const uint8_t *code,
 			     size_t nunit, size_t unit);
 decode_code4_fn decode_code4_c, decode_code4_avx2, decode_code4_avx512;
 
+/* Scales that are quantised once more: dst[i] = book[code[i]] by + offset,
+ * each operation rounded; the book has 256. */
+typedef void decode_dyn8_fn(float *dst, const uint8_t *code, const float *book,
+			    float by, float offset, size_t n);
+decode_dyn8_fn decode_dyn8_c, decode_dyn8_avx512;
+
+/*
+ * Codes of a byte, unsigned, which blocks and packed integers are unpacked to
+ * (kernel/blocks.h). A value of code c is made with s and p of its unit, 16 or
+ * 32 codes of a row, and is (c - p) s or c s + p, each operation rounded.
+ * s is in scale, p in plus, which are laid out as pack_code4's scale is; _nn:
+ * the panels of dst lie panel floats apart, and nn is a multiple of 8.
+ */
+enum code8_form { CODE8_LESS, CODE8_PLUS };
+
+struct pack_code8 {
+	const uint8_t *code;
+	size_t stride;          /* bytes from a row to the next */
+	enum code8_form form;
+	const float *scale, *plus;
+	size_t scale_stride, unit, phase;
+};
+
+typedef void pack_code8_nt_fn(float *dst, const struct pack_code8 *from,
+			      size_t nk, size_t nn);
+pack_code8_nt_fn pack_code8_nt_c, pack_code8_nt_avx2, pack_code8_nt_avx512;
+
+typedef void pack_code8_nn_fn(float *dst, size_t panel,
+			      const struct pack_code8 *from, size_t nk,
+			      size_t nn);
+pack_code8_nn_fn pack_code8_nn_c, pack_code8_nn_avx2;
+
+/* As dot_code4; scale and plus have DOT_COLUMNS columns. */
+typedef void dot_code8_fn(float *y, const float *x,
+			  const struct pack_code8 *from, size_t nk, size_t nn,
+			  int first);
+dot_code8_fn dot_code8_c, dot_code8_avx2, dot_code8_avx512;
+
+/* As they lie: n codes, a multiple of 32, whose first is a unit's first. */
+typedef void decode_code8_fn(float *dst, const struct pack_code8 *from,
+			     size_t n);
+decode_code8_fn decode_code8_c, decode_code8_avx2;
+
 #endif

@@ -45,6 +45,13 @@ void decode_code4_c(float *dst, const uint8_t *code, const float *book,
 		}
 }
 
+void decode_dyn8_c(float *dst, const uint8_t *code, const float *book,
+		   float by, float offset, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		dst[i] = book[code[i]] * by + offset;
+}
+
 void dot_code4_c(float *y, const float *x, const struct pack_code4 *f,
 		 size_t nk, size_t nn, int first)
 {

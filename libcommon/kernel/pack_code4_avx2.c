@@ -1,11 +1,6 @@
-#include "kernel/pack.h"
+#include "kernel/pack_avx2.h"
 
-#include <immintrin.h>
 #include <string.h>
-
-#include "kernel/gemm.h"
-
-#define INLINE static inline __attribute__((always_inline))
 
 /* Byte i of each of the book's 16 numbers, twice: for vpshufb. */
 struct planes {
@@ -49,34 +44,6 @@ INLINE void look_up(__m256 v[4], const struct planes *p, __m256i code)
 	v[3] = _mm256_castsi256_ps(_mm256_unpackhi_epi16(h01, h23));
 }
 
-INLINE __m256i two_rows(const uint8_t *low, const uint8_t *high)
-{
-	return _mm256_inserti128_si256(
-		_mm256_castsi128_si256(_mm_loadu_si128((const void *)low)),
-		_mm_loadu_si128((const void *)high), 1);
-}
-
-/*
- * t[b]: bytes 4b .. 4b + 3 of 8 rows, byte by byte. Rows i and i + 4 share a
- * register, so that no step has to cross its lanes.
- */
-INLINE void transpose(__m256i t[4], const uint8_t *const row[8], size_t at)
-{
-	__m256i r0 = two_rows(row[0] + at, row[4] + at);
-	__m256i r1 = two_rows(row[1] + at, row[5] + at);
-	__m256i r2 = two_rows(row[2] + at, row[6] + at);
-	__m256i r3 = two_rows(row[3] + at, row[7] + at);
-	__m256i l01 = _mm256_unpacklo_epi8(r0, r1);
-	__m256i h01 = _mm256_unpackhi_epi8(r0, r1);
-	__m256i l23 = _mm256_unpacklo_epi8(r2, r3);
-	__m256i h23 = _mm256_unpackhi_epi8(r2, r3);
-
-	t[0] = _mm256_unpacklo_epi16(l01, l23);
-	t[1] = _mm256_unpackhi_epi16(l01, l23);
-	t[2] = _mm256_unpacklo_epi16(h01, h23);
-	t[3] = _mm256_unpackhi_epi16(h01, h23);
-}
-
 /* 8 columns, 32 k; dst is the first k's. */
 INLINE void columns(float *dst, const struct planes *p,
 		    const uint8_t *const row[8], size_t at, __m256 scale)
@@ -85,7 +52,7 @@ INLINE void columns(float *dst, const struct planes *p,
 	__m256i t[4];
 	__m256 even[4], odd[4];
 
-	transpose(t, row, at);
+	bytes8(t, row, at);
 	for (int b = 0; b < 4; b++, dst += 8 * GEMM_NR) {
 		__m256i high = _mm256_srli_epi16(t[b], 4);
 
@@ -110,25 +77,6 @@ INLINE void panel_nt(float *dst, const struct planes *p,
 
 		columns(dst + k * GEMM_NR, p, row, k / 2, _mm256_loadu_ps(s));
 	}
-}
-
-/* Zeros in the columns of the last panel that are not there. */
-static void clear(float *panel, size_t columns, size_t nk)
-{
-	for (size_t k = 0; k < nk; k++, panel += GEMM_NR)
-		for (size_t j = columns; j < GEMM_NR; j++)
-			panel[j] = 0;
-}
-
-/* Rows of a wide matrix lie far apart, and nothing but this foresees them. May
- * be asked for more than there is. */
-enum { AHEAD = 12 };
-
-INLINE void soon(uintptr_t at, size_t bytes)
-{
-	for (size_t b = 0; b < bytes; b += 64)
-		_mm_prefetch((const char *)(at + b), _MM_HINT_T0);
-	_mm_prefetch((const char *)(at + bytes), _MM_HINT_T0);
 }
 
 void pack_code4_nt_avx2(float *dst, const struct pack_code4 *from, size_t nk,

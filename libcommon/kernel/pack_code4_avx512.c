@@ -1,11 +1,6 @@
-#include "kernel/pack.h"
+#include "kernel/pack_avx512.h"
 
-#include <immintrin.h>
 #include <string.h>
-
-#include "kernel/gemm.h"
-
-#define INLINE static inline __attribute__((always_inline))
 
 /*
  * The book is one register, and a permutation looks up in it. It minds but the
@@ -20,36 +15,6 @@ INLINE __m512 look_up(__m512 book, __m512i index, __m512 scale)
 INLINE __m128i load16(const uint8_t *at)
 {
 	return _mm_loadu_si128((const void *)at);
-}
-
-INLINE __m256i two(const uint8_t *low, const uint8_t *high)
-{
-	return _mm256_inserti128_si256(_mm256_castsi128_si256(load16(low)),
-				       load16(high), 1);
-}
-
-INLINE __m512i join(__m256i low, __m256i high)
-{
-	return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
-}
-
-/* t[b]: dword b of each of 8 rows. Rows i and i + 4 share a register, so that
- * no step has to cross its lanes. */
-INLINE void dwords8(__m256i t[4], const uint8_t *const row[8], size_t at)
-{
-	__m256i r0 = two(row[0] + at, row[4] + at);
-	__m256i r1 = two(row[1] + at, row[5] + at);
-	__m256i r2 = two(row[2] + at, row[6] + at);
-	__m256i r3 = two(row[3] + at, row[7] + at);
-	__m256i l01 = _mm256_unpacklo_epi32(r0, r1);
-	__m256i h01 = _mm256_unpackhi_epi32(r0, r1);
-	__m256i l23 = _mm256_unpacklo_epi32(r2, r3);
-	__m256i h23 = _mm256_unpackhi_epi32(r2, r3);
-
-	t[0] = _mm256_unpacklo_epi64(l01, l23);
-	t[1] = _mm256_unpackhi_epi64(l01, l23);
-	t[2] = _mm256_unpacklo_epi64(h01, h23);
-	t[3] = _mm256_unpackhi_epi64(h01, h23);
 }
 
 /*
@@ -86,12 +51,6 @@ INLINE void columns(float *dst, __m512 book, const uint8_t *const row[GEMM_NR],
 	}
 }
 
-INLINE __m512 two_scales(const float *low, const float *high)
-{
-	return _mm512_insertf32x8(_mm512_castps256_ps512(_mm256_loadu_ps(low)),
-				  _mm256_loadu_ps(high), 1);
-}
-
 /* All k of a unit have one scale, so it is loaded once. */
 INLINE void panel_nt(float *dst, __m512 book, const struct pack_code4 *f,
 		     const uint8_t *const row[GEMM_NR], size_t j, size_t nk)
@@ -104,25 +63,6 @@ INLINE void panel_nt(float *dst, __m512 book, const struct pack_code4 *f,
 
 		columns(dst + k * GEMM_NR, book, row, k / 2, scale);
 	}
-}
-
-/* Zeros in the columns of the last panel that are not there. */
-static void clear(float *panel, size_t columns, size_t nk)
-{
-	for (size_t k = 0; k < nk; k++, panel += GEMM_NR)
-		for (size_t j = columns; j < GEMM_NR; j++)
-			panel[j] = 0;
-}
-
-/* Rows of a wide matrix lie far apart, and nothing but this foresees them. May
- * be asked for more than there is. */
-enum { AHEAD = 12 };
-
-INLINE void soon(uintptr_t at, size_t bytes)
-{
-	for (size_t b = 0; b < bytes; b += 64)
-		_mm_prefetch((const char *)(at + b), _MM_HINT_T0);
-	_mm_prefetch((const char *)(at + bytes), _MM_HINT_T0);
 }
 
 void pack_code4_nt_avx512(float *dst, const struct pack_code4 *from, size_t nk,
@@ -140,125 +80,6 @@ void pack_code4_nt_avx512(float *dst, const struct pack_code4 *from, size_t nk,
 		panel_nt(dst, book, &f, row, j, nk);
 		if (j + GEMM_NR > nn)
 			clear(dst, nn - j, nk);
-	}
-}
-
-enum {
-	DOT_VECTORS = DOT_COLUMNS / 16,
-	DOT_STEP = 128,         /* codes that are a line of memory */
-	DOT_AHEAD = 256,        /* bytes */
-};
-
-/*
- * A line of each row, dword by dword: dst[d][r] is dword d of row r. A line is
- * read at once, because rows a power of two apart drive each other out. Asks
- * for those to come, which may be in the columns that come next.
- */
-static void turn(uint32_t dst[DOT_STEP / 8][DOT_COLUMNS],
-		 const uint8_t *const row[DOT_COLUMNS],
-		 const struct pack_code4 *f, size_t k, size_t n, size_t nk)
-{
-	size_t ahead = k / 2 + DOT_AHEAD;
-	__m256i t[4];
-
-	if (ahead >= nk / 2)
-		ahead += DOT_COLUMNS * f->stride - nk / 2;
-	for (size_t r = 0; r < DOT_COLUMNS; r += 8) {
-		for (size_t i = 0; i < n; i += 32) {
-			dwords8(t, row + r, (k + i) / 2);
-			for (size_t b = 0; b < 4; b++)
-				_mm256_store_si256((void *)
-						   &dst[i / 8 + b][r], t[b]);
-		}
-		for (size_t i = 0; i < 8; i++)
-			_mm_prefetch((const char *)((uintptr_t)row[r + i] +
-						    ahead), _MM_HINT_T0);
-	}
-}
-
-/* One row of x times 8 k of 48 columns. */
-INLINE void dots(__m512 sum[DOT_VECTORS], const float *x, __m512 book,
-		 const uint32_t code[DOT_COLUMNS], const __m512 s[DOT_VECTORS])
-{
-	__m512i odd[DOT_VECTORS], even[DOT_VECTORS];
-
-	for (int g = 0; g < DOT_VECTORS; g++) {
-		odd[g] = _mm512_loadu_si512(code + 16 * g);
-		even[g] = _mm512_srli_epi32(odd[g], 4);
-	}
-#pragma GCC unroll 4
-	for (int i = 0; i < 4; i++, x += 2)
-		for (int g = 0; g < DOT_VECTORS; g++) {
-			sum[g] = _mm512_fmadd_ps(
-				_mm512_set1_ps(x[0]),
-				look_up(book, even[g], s[g]), sum[g]);
-			sum[g] = _mm512_fmadd_ps(
-				_mm512_set1_ps(x[1]),
-				look_up(book, odd[g], s[g]), sum[g]);
-			even[g] = _mm512_srli_epi32(even[g], 8);
-			odd[g] = _mm512_srli_epi32(odd[g], 8);
-		}
-}
-
-/* One row of x times n k of 48 columns, which are turned. */
-INLINE void dot_step(__m512 sum[DOT_VECTORS], const float *x, __m512 book,
-		     uint32_t code[DOT_STEP / 8][DOT_COLUMNS],
-		     const struct pack_code4 *f, size_t k, size_t n)
-{
-	for (size_t i = 0; i < n; i += 32) {
-		const float *at = f->scale + (k + i) / f->unit *
-				  f->scale_stride;
-		__m512 s[DOT_VECTORS];
-
-		for (int g = 0; g < DOT_VECTORS; g++)
-			s[g] = _mm512_loadu_ps(at + 16 * g);
-		for (size_t b = 0; b < 4; b++)
-			dots(sum, x + k + i + 8 * b, book, code[i / 8 + b], s);
-	}
-}
-
-/* y has room for all of the columns. */
-static void dot_columns(float *y, const float *x, const struct pack_code4 *f,
-			__m512 book, const uint8_t *const row[DOT_COLUMNS],
-			size_t nk, int first)
-{
-	_Alignas(64) uint32_t code[DOT_STEP / 8][DOT_COLUMNS];
-
-	for (size_t k = 0; k < nk; first = 0) {
-		size_t end = nk - k < GEMM_KC ? nk : k + GEMM_KC, n;
-		__m512 sum[DOT_VECTORS];
-
-		for (int g = 0; g < DOT_VECTORS; g++)
-			sum[g] = _mm512_setzero_ps();
-		for (; k < end; k += n) {
-			n = end - k < DOT_STEP ? end - k : DOT_STEP;
-			turn(code, row, f, k, n, nk);
-			dot_step(sum, x, book, code, f, k, n);
-		}
-		for (int g = 0; g < DOT_VECTORS; g++)
-			_mm512_storeu_ps(y + 16 * g, first ? sum[g] :
-				_mm512_add_ps(_mm512_loadu_ps(y + 16 * g),
-					      sum[g]));
-	}
-}
-
-void dot_code4_avx512(float *y, const float *x, const struct pack_code4 *from,
-		      size_t nk, size_t nn, int first)
-{
-	struct pack_code4 f = *from;
-	const __m512 book = _mm512_loadu_ps(f.book);
-	const uint8_t *row[DOT_COLUMNS];
-	float part[DOT_COLUMNS] = { 0 };
-
-	for (size_t j = 0; j < nn; j += DOT_COLUMNS) {
-		size_t n = nn - j < DOT_COLUMNS ? nn - j : DOT_COLUMNS;
-
-		for (size_t r = 0; r < DOT_COLUMNS; r++)
-			row[r] = f.code + (r < n ? j + r : j) * f.stride;
-		f.scale = from->scale + j;
-		memcpy(part, y + j, n * sizeof(*y));
-		dot_columns(part, x, &f, book, row, nk, first);
-		memcpy(y + j, part, n * sizeof(*y));
 	}
 }
 
@@ -396,5 +217,44 @@ void decode_code4_avx512(float *dst, const uint8_t *code, const float *values,
 			_mm512_storeu_ps(dst + 16,
 					 look_up(book, spread(all, 2, 3), by));
 		}
+	}
+}
+
+/* A book of 256 in registers: two of them are looked up in at once, and the
+ * bits above tell which of eight such pairs it is. */
+INLINE __m512 look_up_256(const __m512 book[16], __m512i i)
+{
+	__mmask16 b5 = _mm512_test_epi32_mask(i, _mm512_set1_epi32(32));
+	__mmask16 b6 = _mm512_test_epi32_mask(i, _mm512_set1_epi32(64));
+	__mmask16 b7 = _mm512_test_epi32_mask(i, _mm512_set1_epi32(128));
+	__m512 v[8];
+
+#pragma GCC unroll 8
+	for (int p = 0; p < 8; p++)
+		v[p] = _mm512_permutex2var_ps(book[2 * p], i, book[2 * p + 1]);
+#pragma GCC unroll 4
+	for (int p = 0; p < 4; p++)
+		v[p] = _mm512_mask_mov_ps(v[2 * p], b5, v[2 * p + 1]);
+	v[0] = _mm512_mask_mov_ps(v[0], b6, v[1]);
+	v[1] = _mm512_mask_mov_ps(v[2], b6, v[3]);
+	return _mm512_mask_mov_ps(v[0], b7, v[1]);
+}
+
+void decode_dyn8_avx512(float *dst, const uint8_t *code, const float *values,
+			float by, float offset, size_t n)
+{
+	const __m512 s = _mm512_set1_ps(by), o = _mm512_set1_ps(offset);
+	__m512 book[16];
+
+	for (int p = 0; p < 16; p++)
+		book[p] = _mm512_loadu_ps(values + 16 * p);
+	for (size_t i = 0; i < n; i += 16) {
+		__mmask16 in = (__mmask16)(n - i < 16 ? (1u << (n - i)) - 1 :
+							0xffff);
+		__m512i c = _mm512_cvtepu8_epi32(
+			_mm_maskz_loadu_epi8(in, code + i));
+
+		_mm512_mask_storeu_ps(dst + i, in, _mm512_add_ps(
+			_mm512_mul_ps(look_up_256(book, c), s), o));
 	}
 }

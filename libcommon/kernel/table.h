@@ -37,20 +37,12 @@
 	K(cross_entropy_backward)  \
 	K(decode_book)             \
 	K(decode_code4)            \
+	K(decode_code8)            \
+	K(decode_dyn8)             \
 	K(decode_int)              \
-	K(decode_iq4_nl)           \
-	K(decode_q2_k)             \
-	K(decode_q3_k)             \
-	K(decode_q4_0)             \
-	K(decode_q4_1)             \
-	K(decode_q4_k)             \
-	K(decode_q5_0)             \
-	K(decode_q5_1)             \
-	K(decode_q5_k)             \
-	K(decode_q6_k)             \
-	K(decode_q8_0)             \
 	K(dot_bf16)                \
 	K(dot_code4)               \
+	K(dot_code8)               \
 	K(dot_f16)                 \
 	K(dot_f32)                 \
 	K(dropout)                 \
@@ -74,6 +66,8 @@
 	K(pack_bf16_nt)            \
 	K(pack_code4_nn)           \
 	K(pack_code4_nt)           \
+	K(pack_code8_nn)           \
+	K(pack_code8_nt)           \
 	K(pack_f16_nn)             \
 	K(pack_f16_nt)             \
 	K(pack_f32_nn)             \
@@ -85,6 +79,18 @@
 	K(silu_gate)               \
 	K(silu_gate_backward)      \
 	K(sum_squares)             \
+	K(unpack_codes)            \
+	K(unpack_iq4_nl)           \
+	K(unpack_q2_k)             \
+	K(unpack_q3_k)             \
+	K(unpack_q4_0)             \
+	K(unpack_q4_1)             \
+	K(unpack_q4_k)             \
+	K(unpack_q5_0)             \
+	K(unpack_q5_1)             \
+	K(unpack_q5_k)             \
+	K(unpack_q6_k)             \
+	K(unpack_q8_0)             \
 	K(vadd)                    \
 	K(vaxpy)                   \
 	K(vexp)                    \
@@ -101,20 +107,11 @@
 	K(cross_entropy_backward)  \
 	K(decode_book)             \
 	K(decode_code4)            \
+	K(decode_code8)            \
 	K(decode_int)              \
-	K(decode_iq4_nl)           \
-	K(decode_q2_k)             \
-	K(decode_q3_k)             \
-	K(decode_q4_0)             \
-	K(decode_q4_1)             \
-	K(decode_q4_k)             \
-	K(decode_q5_0)             \
-	K(decode_q5_1)             \
-	K(decode_q5_k)             \
-	K(decode_q6_k)             \
-	K(decode_q8_0)             \
 	K(dot_bf16)                \
 	K(dot_code4)               \
+	K(dot_code8)               \
 	K(dot_f16)                 \
 	K(dot_f32)                 \
 	K(dropout)                 \
@@ -130,6 +127,8 @@
 	K(pack_bf16_nt)            \
 	K(pack_code4_nn)           \
 	K(pack_code4_nt)           \
+	K(pack_code8_nn)           \
+	K(pack_code8_nt)           \
 	K(pack_f16_nn)             \
 	K(pack_f16_nt)             \
 	K(pack_f32_nn)             \
@@ -140,6 +139,18 @@
 	K(silu_gate)               \
 	K(silu_gate_backward)      \
 	K(sum_squares)             \
+	K(unpack_codes)            \
+	K(unpack_iq4_nl)           \
+	K(unpack_q2_k)             \
+	K(unpack_q3_k)             \
+	K(unpack_q4_0)             \
+	K(unpack_q4_1)             \
+	K(unpack_q4_k)             \
+	K(unpack_q5_0)             \
+	K(unpack_q5_1)             \
+	K(unpack_q5_k)             \
+	K(unpack_q6_k)             \
+	K(unpack_q8_0)             \
 	K(vadd)                    \
 	K(vaxpy)                   \
 	K(vexp)                    \
@@ -153,7 +164,9 @@
 	K(cross_entropy)           \
 	K(cross_entropy_backward)  \
 	K(decode_code4)            \
+	K(decode_dyn8)             \
 	K(dot_code4)               \
+	K(dot_code8)               \
 	K(dropout)                 \
 	K(f32_to_bf16)             \
 	K(f32_to_f16)              \
@@ -162,6 +175,7 @@
 	K(nf4_encode)              \
 	K(pack_code4_nn)           \
 	K(pack_code4_nt)           \
+	K(pack_code8_nt)           \
 	K(rmsnorm)                 \
 	K(rmsnorm_backward)        \
 	K(silu_gate)               \

@@ -5,25 +5,57 @@
 #include "base/size.h"
 #include "kernel/table.h"
 
-/* The kernel of the level that is in use. */
-#define DECODE(name)                                                      \
+enum { DECODE_UNITS = 8 };      /* at a time */
+
+/* The kernel of the level that is in use, and what it is for values. */
+#define BLOCK(name, form, scales)                                         \
+	static void unpack_##name(const struct unpacked *to,              \
+				  const unsigned char *src, size_t first, \
+				  size_t n)                               \
+	{                                                                 \
+		kernels()->unpack_##name(to, src, first, n);              \
+	}                                                                 \
+                                                                          \
 	static void name(float *dst, const unsigned char *src,            \
 			 size_t first, size_t n)                          \
 	{                                                                 \
-		kernels()->decode_##name(dst, src, first, n);             \
-	}
+		decode(unpack_##name, form, GGUF_UNIT / (scales), dst,    \
+		       src, first, n);                                    \
+	}                                                                 \
+                                                                          \
+	static const struct gguf_codes codes_##name = {                   \
+		unpack_##name, form, GGUF_UNIT / (scales)                 \
+	};
 
-DECODE(q4_0)
-DECODE(q4_1)
-DECODE(q5_0)
-DECODE(q5_1)
-DECODE(q8_0)
-DECODE(q2_k)
-DECODE(q3_k)
-DECODE(q4_k)
-DECODE(q5_k)
-DECODE(q6_k)
-DECODE(iq4_nl)
+static void decode(unpack_blocks_fn *unpack, enum code8_form form, size_t unit,
+		   float *dst, const unsigned char *src, size_t first, size_t n)
+{
+	uint8_t code[DECODE_UNITS * GGUF_UNIT];
+	float scale[2 * DECODE_UNITS], plus[2 * DECODE_UNITS];
+	const struct unpacked to = { code, scale, plus, 1 };
+	const struct pack_code8 from = { .code = code, .form = form,
+					 .scale = scale, .plus = plus,
+					 .unit = unit };
+
+	for (size_t some; n; n -= some, first += some) {
+		some = size_min(n, DECODE_UNITS);
+		unpack(&to, src, first, some);
+		kernels()->decode_code8(dst, &from, some * GGUF_UNIT);
+		dst += some * GGUF_UNIT;
+	}
+}
+
+BLOCK(q4_0, CODE8_LESS, 1)
+BLOCK(q4_1, CODE8_PLUS, 1)
+BLOCK(q5_0, CODE8_LESS, 1)
+BLOCK(q5_1, CODE8_PLUS, 1)
+BLOCK(q8_0, CODE8_LESS, 1)
+BLOCK(q2_k, CODE8_PLUS, 2)
+BLOCK(q3_k, CODE8_LESS, 2)
+BLOCK(q4_k, CODE8_PLUS, 1)
+BLOCK(q5_k, CODE8_PLUS, 1)
+BLOCK(q6_k, CODE8_LESS, 2)
+BLOCK(iq4_nl, CODE8_LESS, 1)
 
 static const struct gguf_block row[] = {
 	/* clang-format off */
@@ -36,18 +68,27 @@ static const struct gguf_block row[] = {
 	{ 26, "I32",  1, 4, DTYPE_I32, NULL },
 	{ 27, "I64",  1, 8, DTYPE_I64, NULL },
 	{ 2,  "Q4_0", 32, Q4_0_BYTES, DTYPE_NONE, q4_0,
-	  gguf_encode_q4_0 },
-	{ 3,  "Q4_1", 32, Q4_1_BYTES, DTYPE_NONE, q4_1 },
-	{ 6,  "Q5_0", 32, Q5_0_BYTES, DTYPE_NONE, q5_0 },
-	{ 7,  "Q5_1", 32, Q5_1_BYTES, DTYPE_NONE, q5_1 },
+	  &codes_q4_0, gguf_encode_q4_0 },
+	{ 3,  "Q4_1", 32, Q4_1_BYTES, DTYPE_NONE, q4_1,
+	  &codes_q4_1 },
+	{ 6,  "Q5_0", 32, Q5_0_BYTES, DTYPE_NONE, q5_0,
+	  &codes_q5_0 },
+	{ 7,  "Q5_1", 32, Q5_1_BYTES, DTYPE_NONE, q5_1,
+	  &codes_q5_1 },
 	{ 8,  "Q8_0", 32, Q8_0_BYTES, DTYPE_NONE, q8_0,
-	  gguf_encode_q8_0 },
-	{ 10, "Q2_K", 256, Q2_K_BYTES, DTYPE_NONE, q2_k },
-	{ 11, "Q3_K", 256, Q3_K_BYTES, DTYPE_NONE, q3_k },
-	{ 12, "Q4_K", 256, Q4_K_BYTES, DTYPE_NONE, q4_k },
-	{ 13, "Q5_K", 256, Q5_K_BYTES, DTYPE_NONE, q5_k },
-	{ 14, "Q6_K", 256, Q6_K_BYTES, DTYPE_NONE, q6_k },
-	{ 20, "IQ4_NL", 32, IQ4_NL_BYTES, DTYPE_NONE, iq4_nl },
+	  &codes_q8_0, gguf_encode_q8_0 },
+	{ 10, "Q2_K", 256, Q2_K_BYTES, DTYPE_NONE, q2_k,
+	  &codes_q2_k },
+	{ 11, "Q3_K", 256, Q3_K_BYTES, DTYPE_NONE, q3_k,
+	  &codes_q3_k },
+	{ 12, "Q4_K", 256, Q4_K_BYTES, DTYPE_NONE, q4_k,
+	  &codes_q4_k },
+	{ 13, "Q5_K", 256, Q5_K_BYTES, DTYPE_NONE, q5_k,
+	  &codes_q5_k },
+	{ 14, "Q6_K", 256, Q6_K_BYTES, DTYPE_NONE, q6_k,
+	  &codes_q6_k },
+	{ 20, "IQ4_NL", 32, IQ4_NL_BYTES, DTYPE_NONE, iq4_nl,
+	  &codes_iq4_nl },
 	{ 9,  "Q8_1" }, { 15, "Q8_K" }, { 16, "IQ2_XXS" },
 	{ 17, "IQ2_XS" }, { 18, "IQ3_XXS" }, { 19, "IQ1_S" },
 	{ 21, "IQ3_S" }, { 22, "IQ2_S" }, { 23, "IQ4_XS" }, { 29, "IQ1_M" },

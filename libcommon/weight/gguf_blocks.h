@@ -7,12 +7,21 @@
 #ifndef WEIGHT_GGUF_BLOCKS_H
 #define WEIGHT_GGUF_BLOCKS_H
 
+#include "kernel/blocks.h"
+#include "kernel/pack.h"
 #include "tensor/dtype.h"
 
 #include <stddef.h>
 #include <stdint.h>
 
 enum { GGUF_UNIT = 32 };        /* every block is a whole number of units */
+
+/* How units become codes of a byte, and these values. */
+struct gguf_codes {
+	unpack_blocks_fn *unpack;
+	enum code8_form form;
+	size_t unit;            /* codes under one scale */
+};
 
 struct gguf_block {
 	uint32_t type;          /* its number in a file */
@@ -25,6 +34,7 @@ struct gguf_block {
 	 * values each. NULL for plain numbers. */
 	void (*decode)(float *dst, const unsigned char *src, size_t first,
 		       size_t n);
+	const struct gguf_codes *codes; /* NULL for plain numbers */
 
 	/* n blocks of numbers at src, to the bytes that ggml's reference
 	 * (quantize_row_<name>_ref) makes of them; NULL: not made here. */

@@ -16,18 +16,12 @@ static int match(const struct tensor *t)
 
 static int bind(struct weight *w)
 {
-	const struct storage *s = &w->tensor->node[0];
-
-	w->group = s->block;
-	if (storage_is_blocks(w->tensor)) {
-		w->part[0] = w->tensor->part[s->part].data;
-		w->part[1] = gguf_block_named(s->format);
-	}
+	w->group = w->tensor->node[0].block;
 	return 0;
 }
 
-/* Elements as they lie; a format of blocks was looked up by bind(). Formats
- * that lend this pack have none. */
+/* Elements as they lie; weight_code8 has looked up a format of blocks, other
+ * formats have none. */
 static inline void decode(const struct weight *w, float *dst, size_t first,
 			  size_t n)
 {

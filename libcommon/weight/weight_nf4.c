@@ -6,7 +6,13 @@
 #include "weight/format.h"
 #include "weight/storage.h"
 
-enum { WIDE = GEMM_KC };        /* columns that are packed at once */
+enum {
+	WIDE = GEMM_KC,         /* columns that are packed at once */
+	DOT_K = 16 * GEMM_KC,   /* k whose scales are laid out for a dot */
+	FEW = 32,               /* scales that do not repay a call */
+	RUN = 512,              /* scales of whole rows at once; a row's DOT_K
+				 * have fewer */
+};
 
 /*
  * Kernels want rows to begin with a unit: 64 or 32 codes, for which one scale
@@ -85,20 +91,54 @@ static inline float scale_at(const struct scales *s, size_t unit)
 	return x;
 }
 
-/* The scales of n units from first on, to dst, stride apart. */
-static void some_scales(const struct scales *s, float *dst, size_t stride,
-			size_t first, size_t n)
+/* n scales that are quantised once more, from group first on: those of one
+ * nested scale at a time. */
+static void nested_scales(const struct scales *s, float *dst, size_t first,
+			  size_t n)
 {
-	if (s->code)
-		for (size_t u = first; u < first + n; u++, dst += stride) {
-			size_t group = u >> s->shift;
+	for (size_t some; n; n -= some, first += some, dst += some) {
+		size_t nested = first >> s->nested_shift;
+		const unsigned char *code = s->code + first;
+		float by = s->nested[nested], offset = s->offset;
 
-			*dst = dyn8_book[s->code[group]] *
-			       s->nested[group >> s->nested_shift] + s->offset;
-		}
+		some = size_min(n, ((nested + 1) << s->nested_shift) - first);
+		if (some >= FEW)
+			kernels()->decode_dyn8(dst, code, dyn8_book, by,
+					       offset, some);
+		for (size_t i = 0; some < FEW && i < some; i++)
+			dst[i] = dyn8_book[code[i]] * by + offset;
+	}
+}
+
+/* The scales of n units from first on. */
+static void some_scales(const struct scales *s, float *dst, size_t first,
+			size_t n)
+{
+	if (s->code && !s->shift)
+		nested_scales(s, dst, first, n);
 	else
-		for (size_t u = first; u < first + n; u++, dst += stride)
-			*dst = scale_at(s, u);
+		for (size_t u = 0; u < n; u++)
+			dst[u] = scale_at(s, first + u);
+}
+
+/* dst[u * stride + j] = the scale of unit u of n of row j, for rows that
+ * begin with unit first and units further on each. */
+static void turned_scales(const struct scales *s, float *dst, size_t stride,
+			  size_t first, size_t units, size_t n, size_t rows)
+{
+	size_t most = size_max(RUN / size_max(n, 1), 1), some;
+	float run[RUN];
+
+	for (size_t j = 0; j < rows; j += some, first += some * units) {
+		some = size_min(rows - j, most);
+		for (size_t i = 0; n < units && i < some; i++)
+			some_scales(s, run + i * n, first + i * units, n);
+		if (n == units)
+			some_scales(s, run, first, some * n);
+		for (size_t u = 0; u < n; u++)
+			for (size_t i = 0; i < some; i++)
+				dst[u * stride + j + i] = run[i * n + u];
+	}
 }
 
 /* Sets where the codes of (k0, n0) are and their scales, to scale with stride;
@@ -109,9 +149,8 @@ static void from_nt(const struct weight *w, struct pack_code4 *from,
 {
 	size_t units = w->cols / s->unit, n = nk / s->unit;
 
-	for (size_t j = 0; j < nn; j++)
-		some_scales(s, scale + j, stride, (n0 + j) * units +
-						  k0 / s->unit, n);
+	turned_scales(s, scale, stride, n0 * units + k0 / s->unit, units, n,
+		      nn);
 	for (size_t u = 0; u < n; u++)
 		for (size_t j = nn; j < stride; j++)
 			scale[u * stride + j] = 0;
@@ -142,9 +181,8 @@ static void pack_nn(const struct weight *w, struct pack_code4 *from,
 	size_t n = (n0 + nn - 1) / s->unit - n0 / s->unit + 1;
 
 	for (size_t k = 0; k < nk; k++)
-		for (size_t u = 0; u < n; u++)
-			scale[k * n + u] = scale_at(s, (k0 + k) * units +
-						       n0 / s->unit + u);
+		some_scales(s, scale + k * n, (k0 + k) * units +
+					      n0 / s->unit, n);
 	from->code += k0 * from->stride + n0 / 2;
 	from->scale = scale;
 	from->scale_stride = n;
@@ -182,9 +220,6 @@ static void pack(const void *weight, float *dst, size_t k0, size_t k1,
 	}
 }
 
-/* Columns of k whose scales are laid out at once. */
-enum { DOT_K = 16 * GEMM_KC };
-
 static void dot(const void *weight, float *y, const float *x, size_t n0,
 		size_t n1, int first)
 {
@@ -220,8 +255,7 @@ static void rows(const struct weight *w, float *dst, size_t row, size_t n)
 	for (size_t u = 0; u < count; u += NELEM(scale)) {
 		size_t some = size_min(count - u, NELEM(scale));
 
-		for (size_t i = 0; i < some; i++)
-			scale[i] = scale_at(&s, first + u + i);
+		some_scales(&s, scale, first + u, some);
 		kernels()->decode_code4(dst + u * s.unit,
 					code + (first + u) * s.unit / 2,
 					w->part[0], scale, some, s.unit);

@@ -22,6 +22,7 @@ typedef uint32_t emu_u32 __attribute__((vector_size(64)));
 typedef uint64_t emu_u64 __attribute__((vector_size(64)));
 typedef int16_t emu_i16 __attribute__((vector_size(32)));
 typedef int8_t emu_i8 __attribute__((vector_size(16)));
+typedef int8_t emu_bytes __attribute__((vector_size(64)));
 
 /* The lanes of a __m512i. */
 #define I32(a) (((emu_i32)(a))[i])
@@ -135,6 +136,7 @@ D(_srlv_epi32, (__m512i a, __m512i n), U32(n) < 32 ? U32(a) >> U32(n) : 0)
 D(_permutexvar_epi32, (__m512i x, __m512i a), ((emu_u32)a)[I32(x) & 15])
 D(_permutex2var_epi32, (__m512i a, __m512i x, __m512i b),
   ((emu_u32)(I32(x) & 16 ? b : a))[I32(x) & 15])
+D(_cvtepu8_epi32, (__m128i a), (uint8_t)((emu_i8)a)[i])
 D(_cvtps_epi32, (__m512 a), emu_rounded(a[i]))
 D(_cvttps_epi32, (__m512 a), emu_cut(a[i]))
 D(_castps_si512, (__m512 a), U32(a))
@@ -155,6 +157,9 @@ Q(_inserti64x4, (__m512i a, __m256i b, int m),
   i / 4 == m ? (uint64_t)b[i & 3] : U64(a))
 Q(_castsi128_si512, (__m128i a), i < 2 ? a[i & 1] : 0x7fa5a5a57fa5a5a5)
 Q(_castsi256_si512, (__m256i a), i < 4 ? a[i & 3] : 0x7fa5a5a57fa5a5a5)
+EMU(__m512i, emu_bytes, 64, _shuffle_epi8, (__m512i a, __m512i m),
+    ((emu_bytes)m)[i] < 0 ? 0 :
+    ((emu_bytes)a)[(i & ~15) + (((emu_bytes)m)[i] & 15)])
 EMU(__m256i, __m256i, 4, _castsi512_si256, (__m512i a), a[i])
 EMU(__m256i, __m256i, 4, _extracti64x4_epi64, (__m512i a, int m), a[4 * m + i])
 EMU(__m256i, emu_i16, 16, _cvtepi32_epi16, (__m512i a), (int16_t)U32(a))
@@ -203,6 +208,15 @@ static inline __mmask16 emu_cmp_ps_mask(__m512 a, __m512 b, int how)
 	return (__mmask16)k;
 }
 
+static inline __mmask16 emu_test_epi32_mask(__m512i a, __m512i b)
+{
+	unsigned k = 0;
+
+	for (int i = 0; i < 16; i++)
+		k |= (unsigned)((U32(a) & U32(b)) != 0) << i;
+	return (__mmask16)k;
+}
+
 #define emu_storeu_ps(p, a) emu_mask_storeu_ps(p, 0xffff, a)
 
 #undef _mm512_add_epi32
@@ -235,6 +249,8 @@ static inline __mmask16 emu_cmp_ps_mask(__m512 a, __m512 b, int how)
 #define _mm512_cvtepi32_epi16 emu_cvtepi32_epi16
 #undef _mm512_cvtepi32_ps
 #define _mm512_cvtepi32_ps emu_cvtepi32_ps
+#undef _mm512_cvtepu8_epi32
+#define _mm512_cvtepu8_epi32 emu_cvtepu8_epi32
 #undef _mm512_cvtepi64_epi8
 #define _mm512_cvtepi64_epi8 emu_cvtepi64_epi8
 #undef _mm512_cvtps_epi32
@@ -317,6 +333,8 @@ static inline __mmask16 emu_cmp_ps_mask(__m512 a, __m512 b, int how)
 #define _mm512_setzero_ps emu_setzero_ps
 #undef _mm512_setzero_si512
 #define _mm512_setzero_si512 emu_setzero_si512
+#undef _mm512_shuffle_epi8
+#define _mm512_shuffle_epi8 emu_shuffle_epi8
 #undef _mm512_shuffle_i32x4
 #define _mm512_shuffle_i32x4 emu_shuffle_i32x4
 #undef _mm512_shuffle_ps
@@ -335,6 +353,8 @@ static inline __mmask16 emu_cmp_ps_mask(__m512 a, __m512 b, int how)
 #define _mm512_storeu_ps emu_storeu_ps
 #undef _mm512_sub_ps
 #define _mm512_sub_ps emu_sub_ps
+#undef _mm512_test_epi32_mask
+#define _mm512_test_epi32_mask emu_test_epi32_mask
 #undef _mm512_unpackhi_epi32
 #define _mm512_unpackhi_epi32 emu_unpackhi_epi32
 #undef _mm512_unpackhi_epi64

@@ -118,7 +118,7 @@ static void make(struct tensor *t, const struct stored *s, size_t rows,
 }
 
 #define BLOCKS(name) \
-	{ "coded", STORE_GGUF, DTYPE_U8, .blocks = name }
+	{ "code8", STORE_GGUF, DTYPE_U8, .blocks = name }
 
 static const struct stored kinds[] = {
 	{ "f32", STORE_RAW, DTYPE_F32 },
@@ -136,10 +136,10 @@ static const struct stored kinds[] = {
 	{ "coded", STORE_DYN8, DTYPE_U8, 8, 256, PLAIN },
 	{ "coded", STORE_BOOK, DTYPE_U3, 3, 128, PLAIN },
 	{ "coded", STORE_BOOK, DTYPE_U8, 8, 64, PLAIN },
-	{ "coded", STORE_INT, DTYPE_U4, 4, 32, HALF, 1 },
-	{ "coded", STORE_INT, DTYPE_U3, 3, 40, PLAIN, 1, 1 },
-	{ "coded", STORE_INT, DTYPE_U2, 2, 64, PLAIN },
-	{ "coded", STORE_INT, DTYPE_U8, 8, 128, HALF, 1 },
+	{ "code8", STORE_INT, DTYPE_U4, 4, 32, HALF, 1 },
+	{ "code8", STORE_INT, DTYPE_U3, 3, 40, PLAIN, 1, 1 },
+	{ "code8", STORE_INT, DTYPE_U2, 2, 64, PLAIN },
+	{ "code8", STORE_INT, DTYPE_U8, 8, 128, HALF, 1 },
 	BLOCKS("q4_0"), BLOCKS("q4_1"), BLOCKS("q5_0"), BLOCKS("q5_1"),
 	BLOCKS("q8_0"), BLOCKS("iq4_nl"), BLOCKS("q2_k"), BLOCKS("q3_k"),
 	BLOCKS("q4_k"), BLOCKS("q5_k"), BLOCKS("q6_k"),

@@ -155,6 +155,16 @@ static void test_blocks_and_rows_are_the_values(void **arg)
 		}
 }
 
+/* Which NaN comes out of two is not said. */
+static void check_same(const float *got, const float *want, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!same(got[i], want[i]) &&
+		    !(isnan(got[i]) && isnan(want[i])))
+			fail_msg("%zu of %zu: %g not %g", i, n, got[i],
+				 want[i]);
+}
+
 /* A product with w and with w's values in f32, for every storage. */
 static void check_product(const struct weight *w, enum gemm_use use,
 			  size_t m, size_t lanes)
@@ -186,7 +196,7 @@ static void check_product(const struct weight *w, enum gemm_use use,
 	gemm(pool, space, m, &o, 1);
 	o.add = 1;
 	gemm(pool, space, m, &o, 1);
-	assert_memory_equal(y, o.y, m * n * 4);
+	check_same(y, o.y, m * n);
 	pool_free(pool);
 	free(space);
 	free(dense);

@@ -25,8 +25,9 @@ steps=${STEPS:-3} page=${PAGE:-docs/performance.md} layers_asked=${LAYERS:-0}
 read -r -a options <<< "${OPTIONS-}"
 vocab=32000
 tmp=$(mktemp -d "${DIR:-${TMPDIR:-/tmp}}/large.XXXXXX")
-clean() {
+clean() { # the first signal only asks peft-step to end after its step
 	trap - EXIT INT TERM HUP
+	kill $(jobs -p) 2> /dev/null && sleep 0.5
 	kill $(jobs -p) 2> /dev/null || true
 	wait
 	rm -rf "$tmp"

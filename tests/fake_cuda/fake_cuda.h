@@ -14,7 +14,7 @@ struct fake_cuda fake_cuda;
 
 static pthread_mutex_t fake_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t fake_wake = PTHREAD_COND_INITIALIZER;
-static cudaError_t fake_lost;
+static cudaError_t fake_lost, fake_last;
 static int fake_running;
 static long fake_pending;               /* in a stream, or running */
 
@@ -60,7 +60,7 @@ void fake_cuda_reset(void)
 	memset(&fake_cuda, 0, sizeof(fake_cuda));
 	fake_cuda.devices = 1;
 	fake_cuda.left = (size_t)1 << 30;
-	fake_lost = cudaSuccess;
+	fake_lost = fake_last = cudaSuccess;
 }
 
 void fake_cuda_hold(int hold)
@@ -96,6 +96,8 @@ static cudaError_t fake_begin(void)
 
 static cudaError_t fake_end(cudaError_t e)
 {
+	if (e)
+		fake_last = e;
 	pthread_cond_broadcast(&fake_wake);
 	pthread_mutex_unlock(&fake_lock);
 	return e;
@@ -215,7 +217,11 @@ const char *cudaGetErrorString(cudaError_t e)
 
 cudaError_t cudaGetLastError(void)
 {
-	return fake_end(fake_begin());
+	cudaError_t e = fake_begin(), last = e ? e : fake_last;
+
+	fake_last = cudaSuccess;
+	pthread_mutex_unlock(&fake_lock);
+	return last;
 }
 
 cudaError_t cudaGetDeviceCount(int *n)

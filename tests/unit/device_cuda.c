@@ -226,6 +226,7 @@ static void out_of_memory_is_no_loss(void **state)
 	assert_string_equal(err_text(), "device cuda: cudaMalloc: "
 			    "out of memory");
 	assert_int_equal(device_check(d), 0);
+	assert_int_equal(cudaGetLastError(), cudaSuccess);
 	assert_int_equal(device_stat(d).used, 0);
 	r = region(d, MIB);
 	copy_up(r, 0, up, MIB);

@@ -15,7 +15,7 @@ HARDEN  = -fstack-protector-strong -D_FORTIFY_SOURCE=2
 ALL     = -std=c11 -D_POSIX_C_SOURCE=200809L -ffp-contract=off \
 	  $(INC) -Ilibcommon -I. -I$(O)/gen -DVERSION='"$(VERSION)"' \
 	  $(WARN) -MMD -MP $(CPPFLAGS) $(HARDEN) $(CFLAGS)
-LIBS    = -lzstd -lmsgpackc -ljansson -lxxhash -lpcre2-8 -lutf8proc \
+LIBS    = -lzstd -lmsgpackc -ljansson -lxxhash -lpcre2-8 -lutf8proc -luv \
 	  -Wl,--as-needed -lopenblas -Wl,--no-as-needed \
 	  -lm -pthread
 

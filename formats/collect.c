@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/digest.h"
+#include "formats/base_pages.h"
 
 /* Where the items of the current stream go. */
 struct target {
@@ -69,7 +70,10 @@ static int take_tensor(struct target *t, struct source *s,
 
 	if (!t->tensors)
 		return 0;
-	TRY(source_load(s));
+	if (t->tensors->pages && base_pages_wants(item->tensor))
+		TRY(base_pages_take(t->tensors->pages, s, item->tensor));
+	else
+		TRY(source_load(s));
 	err = tensor_set_take(&t->tensors->tensors, item->tensor);
 	return err ? err_at(err, "%s", source_name(s)) : 0;
 }
@@ -192,7 +196,6 @@ static int collect_as(struct collection *c, char *const *paths, int keep)
 	struct source *s;
 	int err;
 
-	memset(c, 0, sizeof(*c));
 	TRY(source_open(&s, paths));
 	if (keep)
 		source_keep_blocks(s);
@@ -203,16 +206,31 @@ static int collect_as(struct collection *c, char *const *paths, int keep)
 
 int collect(struct collection *c, char *const *paths)
 {
+	memset(c, 0, sizeof(*c));
 	return collect_as(c, paths, 1);
 }
 
 int collect_decoded(struct collection *c, char *const *paths)
 {
+	memset(c, 0, sizeof(*c));
 	return collect_as(c, paths, 0);
+}
+
+int collect_paged(struct collection *c, char *const *paths, uint64_t budget)
+{
+	memset(c, 0, sizeof(*c));
+	TRY(base_pages_new(&c->base.pages, budget));
+	TRY(collect_as(c, paths, 1));
+	c->base.tensors.lend = base_pages_lend;
+	c->base.tensors.lend_ctx = c->base.pages;
+	return 0;
 }
 
 static void release_collected(struct collected *c)
 {
+	for (size_t i = 0; c->pages && i < c->tensors.n; i++)
+		base_pages_forget(c->pages, &c->tensors.at[i]);
+	base_pages_free(c->pages);
 	tensor_set_release(&c->tensors);
 	json_decref(c->meta);
 	json_decref(c->provenance);

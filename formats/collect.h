@@ -10,9 +10,12 @@
 #include "data/samples.h"
 #include "formats/source.h"
 
+struct base_pages;
+
 struct collected {
 	int present;
 	struct tensor_set tensors;      /* blobs among them */
+	struct base_pages *pages;       /* formats/base_pages.h, or NULL */
 	json_t *meta;                   /* object: META records by key */
 	unsigned char digest[16];
 	json_t *provenance;             /* array of prov records */
@@ -34,7 +37,12 @@ struct collection {
  * release after a failure. */
 int collect(struct collection *c, char *const *paths) MUST_CHECK;
 
-/* Likewise, with a GGUF's blocks decoded to bf16 as st-import does it;
+/* Likewise, but the base's matrices are in pages (formats/base_pages.h), not
+ * in memory: budget bytes may be taken while they come in. */
+int collect_paged(struct collection *c, char *const *paths,
+		  uint64_t budget) MUST_CHECK;
+
+/* As collect(), with a GGUF's blocks decoded to bf16 as st-import does it;
  * collect() keeps them as they are. */
 int collect_decoded(struct collection *c, char *const *paths) MUST_CHECK;
 void collection_release(struct collection *c);

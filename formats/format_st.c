@@ -217,6 +217,47 @@ static int load(void *self, struct tensor *t)
 	return located(s, err);
 }
 
+/* ---- places ---- */
+
+static int file(const void *self)
+{
+	const struct stream *s = self;
+	uint64_t start;
+
+	return io_in_place(&s->in, &start) ? s->in.fd : -1;
+}
+
+static int put_place(const struct stream *s, uint64_t start,
+		     source_place_fn *fn, void *ctx)
+{
+	const struct st_record *r = &s->r.r;
+	const struct st_chunk *c = &s->r.chunk;
+	struct source_place p = {
+		c->part, c->at, c->n, c->hash,
+		start + s->r.at + ST_PREFIX + r->header + r->pad,
+		r->payload, r->packed, r->planes,
+	};
+
+	return fn(ctx, &p);
+}
+
+static int places(void *self, struct tensor *t, source_place_fn *fn, void *ctx)
+{
+	struct stream *s = self;
+	uint64_t start;
+	int end;
+
+	(void)t;
+	if (!io_in_place(&s->in, &start))
+		return err_set(E_BUG, "no file to place chunks in");
+	while (st_reader_expects_chunk(&s->r)) {
+		TRY(located(s, st_reader_next(&s->r, &end)));
+		TRY(put_place(s, start, fn, ctx));
+		TRY(located(s, st_reader_leave(&s->r)));
+	}
+	return 0;
+}
+
 /* ---- copies ---- */
 
 static int copy_record(struct stream *s, struct sink *to)
@@ -283,6 +324,8 @@ const struct source_format format_st = {
 	.trust = trust,
 	.next = next,
 	.load = load,
+	.file = file,
+	.places = places,
 	.copy = copy,
 	.copy_stream = copy_stream,
 	.close = close_stream,

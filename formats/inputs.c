@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 int inputs_collect(struct collection *c, char *const *operands,
-		   const char *extra)
+		   const char *extra, uint64_t budget)
 {
 	static char input[] = "-";
 	size_t n = 0, at = 0;
@@ -21,7 +21,7 @@ int inputs_collect(struct collection *c, char *const *operands,
 		paths[at++] = operands[i];
 	if (extra)
 		paths[at++] = (char *)extra;
-	err = collect(c, paths);
+	err = budget ? collect_paged(c, paths, budget) : collect(c, paths);
 	free(paths);
 	return err;
 }

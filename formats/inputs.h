@@ -8,9 +8,10 @@
 #include "formats/collect.h"
 
 /* collect() of the operands (standard input when there are none) and after
- * them of extra, unless it is NULL. */
+ * them of extra, unless it is NULL; with a budget (bytes; 0: none)
+ * collect_paged(). */
 int inputs_collect(struct collection *c, char *const *operands,
-		   const char *extra) MUST_CHECK;
+		   const char *extra, uint64_t budget) MUST_CHECK;
 
 /* There is a base, and one adapter at most: *adapter, or NULL. E_DATA. */
 int inputs_one_model(const struct collection *c,

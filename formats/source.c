@@ -299,6 +299,21 @@ int source_load(struct source *s)
 	return fail(s, load(s));
 }
 
+int source_file(const struct source *s)
+{
+	if (!s->row || !s->row->file || s->loaded)
+		return -1;
+	return s->row->file(s->self);
+}
+
+int source_places(struct source *s, source_place_fn *fn, void *ctx)
+{
+	if (s->err)
+		return failed(s);
+	s->loaded = 1;
+	return fail(s, s->row->places(s->self, s->item.tensor, fn, ctx));
+}
+
 /* ---- copies ---- */
 
 int source_can_copy(const struct source *s)

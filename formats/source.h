@@ -81,6 +81,26 @@ int source_next(struct source *s, struct item *item) MUST_CHECK;
  * tensor_move() takes it away. Verified. */
 int source_load(struct source *s) MUST_CHECK;
 
+/* A chunk of a tensor, in its file: bytes [at, at + n) of a part. */
+struct source_place {
+	size_t part, at, n;
+	uint64_t hash;          /* of the n bytes */
+	uint64_t offset;        /* in the file; stored bytes, */
+	size_t stored;          /* ... which codec_unpack() takes if packed */
+	int packed, planes;
+};
+
+typedef int source_place_fn(void *ctx, const struct source_place *p);
+
+/* The file that the current tensor's bytes can be read from at any time; -1:
+ * now or never. Borrowed. */
+int source_file(const struct source *s);
+
+/* In the place of source_load(), where there is such a file: where all chunks
+ * of the current tensor are. They are not verified. */
+int source_places(struct source *s, source_place_fn *fn,
+		  void *ctx) MUST_CHECK;
+
 /* Where the current item is, for messages: "base.st", "<stdin>". */
 const char *source_name(const struct source *s);
 
@@ -131,6 +151,11 @@ struct source_format {
 
 	/* t is the current item's tensor: fills in its parts' data. */
 	int (*load)(void *self, struct tensor *t) MUST_CHECK;
+
+	/* What source_file() and source_places() say. NULL: -1. */
+	int (*file)(const void *self);
+	int (*places)(void *self, struct tensor *t, source_place_fn *fn,
+		      void *ctx) MUST_CHECK;
 
 	/* Copies the current record's bytes to a sink unchanged. NULL: the
 	 * record is written anew from its item. */

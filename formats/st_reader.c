@@ -252,12 +252,17 @@ static int check_record(struct st_reader *s)
 
 /* ---- the next record ---- */
 
-static int skip_payload(struct st_reader *s)
+int st_reader_leave(struct st_reader *s)
 {
-	if (!s->unread || !s->trust)
-		return st_reader_stored(s);
+	if (!s->unread)
+		return 0;
 	s->unread = 0;
 	return io_in_skip(s->in, s->r.payload);
+}
+
+static int skip_payload(struct st_reader *s)
+{
+	return s->trust ? st_reader_leave(s) : st_reader_stored(s);
 }
 
 static int read_prefix(struct st_reader *s, int *end)

@@ -61,6 +61,9 @@ int st_reader_expects_chunk(const struct st_reader *s);
 /* The current record's payload as it is stored, verified; into s->stored. */
 int st_reader_stored(struct st_reader *s) MUST_CHECK;
 
+/* Leaves the current record's payload out, without a look at it. */
+int st_reader_leave(struct st_reader *s) MUST_CHECK;
+
 /* The current record's payload decoded, n bytes, and its hash compared. */
 int st_reader_decoded(struct st_reader *s, void *to, size_t n,
 		      uint64_t hash) MUST_CHECK;

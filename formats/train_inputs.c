@@ -45,7 +45,8 @@ int train_inputs_read(struct train_inputs *t, char *const *operands,
 		      const struct train_files *files)
 {
 	memset(t, 0, sizeof(*t));
-	TRY(inputs_collect(&t->in, operands, files->adapter));
+	TRY(inputs_collect(&t->in, operands, files->adapter,
+			   files->budget));
 	TRY(inputs_one_model(&t->in, &t->adapter));
 	if (files->resume)
 		TRY(read_checkpoint(t, files->resume));

@@ -28,6 +28,8 @@ struct train_files {
 	double split;                   /* part of the data that is held out,
 					 * into eval */
 	uint64_t seed;                  /* of the split */
+	uint64_t budget;                /* bytes; else 0: the base's matrices
+					 * are in pages (formats/collect.h) */
 };
 
 /* Base, adapter and state. E_DATA; E_CONFIG: resume is no checkpoint, or of

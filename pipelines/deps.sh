@@ -4,7 +4,7 @@
 # With root or sudo it calls apt-get; elsewhere it prints the list and stops.
 set -u
 build='gcc make libzstd-dev libmsgpack-dev libjansson-dev libxxhash-dev
-libpcre2-dev libutf8proc-dev librandom123-dev libopenblas-dev'
+libpcre2-dev libutf8proc-dev librandom123-dev libopenblas-dev libuv1-dev'
 check='libcmocka-dev bats zstd jq'
 demo='python3 python3-pip'
 want=

@@ -9,6 +9,7 @@
 #include "base/io.h"
 #include "base/os.h"
 #include "base/sig.h"
+#include "formats/base_pages.h"
 #include "formats/through.h"
 #include "formats/train_inputs.h"
 #include "train/profile.h"
@@ -39,7 +40,7 @@ static int read_inputs(struct work *w, char *const *operands)
 	struct train_files files = {
 		.adapter = adapter, .resume = resume, .fresh = fresh,
 		.eval = { eval_data.at, eval_data.n, NULL, 0 },
-		.split = reading.split,
+		.split = reading.split, .budget = opt_common.memory,
 	};
 	struct dataset_stats stats = { 0 };
 	char text[DATA_COUNTS];
@@ -320,6 +321,7 @@ static int start(struct work *w)
 		.ctx = w, .log = on_log, .checkpoint = on_checkpoint,
 		.filter = on_filter, .best = on_best,
 		.stopping = on_stopping, .progress = on_progress,
+		.base = base_pages_owner(w->in.in.base.pages),
 	};
 
 	TRY(pool_new(&w->pool, opt_common.threads ? opt_common.threads :

@@ -267,6 +267,7 @@ static int init(struct adapter *a, const struct tensor_set *base,
 	char name[TENSOR_NAME + 8];
 	const struct tensor *t;
 	struct weight w;
+	int err;
 
 	if (!a->kind->needs_weight)
 		return a->kind->init(a, NULL, seed);
@@ -275,7 +276,10 @@ static int init(struct adapter *a, const struct tensor_set *base,
 	if (!t)
 		return err_set(E_DATA, "the base has no %s", name);
 	TRY(weight_bind(&w, t));
-	return a->kind->init(a, &w, seed);
+	TRY(tensor_set_borrow(base, t));
+	err = a->kind->init(a, &w, seed);
+	TRY(err);
+	return tensor_set_return(base, t);
 }
 
 int adapter_set_init(struct adapter_set *s, const struct tensor_set *base,

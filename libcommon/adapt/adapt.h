@@ -235,7 +235,7 @@ size_t adapter_set_bytes(const struct adapter_set *s, int trained);
 int adapter_set_place(struct adapter_set *s, int train) MUST_CHECK;
 
 /* First values for every adapter. base: "<module>.weight" of those that look at
- * it, loaded. E_DATA: one is not there. */
+ * it. E_DATA: one is not there. */
 int adapter_set_init(struct adapter_set *s, const struct tensor_set *base,
 		     uint64_t seed) MUST_CHECK;
 

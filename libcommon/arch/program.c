@@ -144,6 +144,11 @@ size_t program_modules(const struct program *p,
 	return p->nmodule;
 }
 
+const struct tensor_set *program_base(const struct program *p)
+{
+	return p->base;
+}
+
 size_t program_layers(const struct program *p)
 {
 	return p->layers;
@@ -239,7 +244,8 @@ int program_adapt(struct program *p, const struct adapter_set *s)
 			       a->module);
 	if (s && used != s->n)
 		return not_there(p, s);
-	return program_refresh(p, NULL);
+	/* What is away is not read: see program_refresh_segment(). */
+	return p->base->lend ? 0 : program_refresh(p, NULL);
 }
 
 static int refresh_node(struct node *n, struct pool *pool)
@@ -252,6 +258,16 @@ static int refresh_node(struct node *n, struct pool *pool)
 						      pool));
 	}
 	return 0;
+}
+
+int program_refresh_segment(struct program *p, size_t segment,
+			    struct pool *pool)
+{
+	for (size_t i = 0; i < p->nnode; i++)
+		if (program_segment_of(p, &p->node[i]) == segment)
+			TRY(refresh_node(&p->node[i], pool));
+	return segment + 1 == program_segments(p) ?
+		       refresh_node(&p->head, pool) : 0;
 }
 
 int program_refresh(struct program *p, struct pool *pool)

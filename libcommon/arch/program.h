@@ -65,9 +65,11 @@ void program_compute(struct program *p, int bf16);
 int program_adapt(struct program *p, const struct adapter_set *s) MUST_CHECK;
 
 /* What adapters take for constant, computed anew (adapter_kind's refresh).
- * program_adapt() does it too; who trains does it when parameters moved.
+ * program_adapt() does it too, unless the base may be away; who trains does it when parameters moved.
  * E_NOMEM. */
 int program_refresh(struct program *p, struct pool *pool) MUST_CHECK;
+
+const struct tensor_set *program_base(const struct program *p);
 
 /* Numbers of the model. */
 size_t program_layers(const struct program *p);
@@ -85,6 +87,7 @@ struct program_need {
 	int train;              /* backward will be called */
 	size_t recompute;       /* layers (from the first) whose activations are
 				 * computed again in backward */
+	int visits;             /* by program_visit() only, see below */
 };
 
 /* What a plan would take, without taking it. */
@@ -133,6 +136,69 @@ void program_logits_backward(struct program *p, struct mat x,
  * to. Overwrites dlast. After program_forward(train). */
 void program_backward(struct program *p, const struct program_pass *pass,
 		      struct mat dlast);
+
+/* ---- by segments, for a base that is not in memory as a whole ---- */
+
+/*
+ * Segment 0 is what comes before the layers (the embedding), then the layers
+ * one by one, and the last is what comes after them, with the head. These are
+ * the tensors that a segment reads.
+ */
+typedef int program_tensor_fn(void *ctx, const struct tensor *t);
+
+size_t program_segments(const struct program *p);
+int program_segment_tensors(const struct program *p, size_t segment,
+			    program_tensor_fn *fn, void *ctx) MUST_CHECK;
+
+/* program_refresh() of a segment's adapters. */
+int program_refresh_segment(struct program *p, size_t segment,
+			    struct pool *pool) MUST_CHECK;
+
+/* From now on nothing reads the base before use(segment) was called, which
+ * brings its tensors into memory until the next use. When it fails, what is
+ * computed is worthless from there on, and program_failed() gives its code:
+ * whoever reads results asks for it. */
+void program_page(struct program *p, int (*use)(void *ctx, size_t segment),
+		  void *ctx);
+int program_failed(const struct program *p);
+
+/*
+ * Layer-major training: a pass is a row of visits, each to one segment: down to
+ * the last, which is visited once, for forward, loss and backward, and up
+ * again. So all parts of a step can be at one segment before the next. What a
+ * part carries from visit to visit (what leaves a layer; gradients) is the
+ * caller's to keep, in slots of (n, cols) floats. Needs need.visits in the
+ * plan, which gives up everything else between visits.
+ */
+struct program_carry {
+	size_t slot;
+	int load, save;         /* before the visit, after it */
+	int piece;              /* the program's */
+};
+
+size_t program_visits(const struct program *p);
+size_t program_visit_segment(const struct program *p, size_t visit);
+size_t program_slots(const struct program *p);
+size_t program_slot_cols(const struct program *p, size_t slot);
+size_t program_carries(const struct program *p, size_t visit,
+		       const struct program_carry **at);
+
+/* Where the program has or wants what is carried; n rows. */
+struct mat program_carried(const struct program *p,
+			   const struct program_carry *c, size_t n);
+
+/* The forward or the backward of a visit; of the last segment, the forward
+ * gives what program_forward() does, and the loss comes between them (dlast:
+ * its memory; else NULL). */
+struct mat program_visit(struct program *p, size_t visit,
+			 const struct program_pass *pass);
+void program_visit_back(struct program *p, size_t visit,
+			const struct program_pass *pass, struct mat dlast);
+
+/* Floats a row of all slots together, of a plan that is not made yet; *most:
+ * of those that one visit carries. SIZE_MAX: too large. */
+size_t program_slots_cost(const struct program *p, const struct pool *pool,
+			  const struct program_need *need, size_t *most);
 
 /* Output of block i of the last forward with keep_states set, for tests and
  * st-check --arch. */

@@ -61,6 +61,12 @@ struct step_call {
 	int add[OP_IN];
 };
 
+/* Calls of a visit, forward and (after the loss) backward. */
+struct visit {
+	size_t segment, first, turn, last;
+	size_t carry, ncarry;
+};
+
 struct plan {
 	struct program_need need;
 	struct step_call *call;
@@ -69,6 +75,12 @@ struct plan {
 	size_t npiece;
 	int last, dlast;        /* pieces: the hidden states, their gradient */
 	int *state;             /* (layers), with keep_states */
+	struct visit *visit;    /* (nvisit), with need.visits */
+	size_t nvisit;
+	struct program_carry *carry;
+	size_t ncarry;
+	size_t *slot_cols;      /* (nslot) */
+	size_t nslot;
 	size_t activations;     /* bytes of all pieces */
 	size_t space, scratch, tables, ints, past; /* bytes of work space */
 };
@@ -81,6 +93,10 @@ void plan_free(struct plan *plan);
 
 /* Fills in calls and pieces. E_NOMEM. */
 int plan_walk(struct plan *plan, const struct program *p) MUST_CHECK;
+
+/* With need.visits: pieces live in one visit only, and are carried to the
+ * others. E_NOMEM. */
+int plan_visits(struct plan *plan, const struct program *p) MUST_CHECK;
 
 /* Sets the offsets; *bytes: what all take. 1: too large for the machine. */
 int plan_place(struct plan *plan, const struct program *p, size_t *bytes);
@@ -123,6 +139,9 @@ struct program {
 	struct op_rope_table table[PROGRAM_TABLES];
 	uint32_t *pos;
 	float *dlast;                   /* of the backward at hand */
+	int (*use)(void *ctx, size_t segment); /* program_page()'s, or NULL */
+	void *use_ctx;
+	int failed;
 	struct program_time *time;
 	size_t ntime;
 };
@@ -147,6 +166,17 @@ int program_angles(struct program *p, const char *group, double head_dim,
 size_t angles_bytes(const struct program *p, size_t positions);
 void angles_fill(const struct program *p, struct op_rope_table *table,
 		 float *at, size_t positions);
+
+/* program_run.c: calls [first, last) of the plan on so many rows. */
+void program_run_begin(struct program *p, const struct program_pass *pass);
+void program_run_calls(struct program *p, size_t first, size_t last,
+		       size_t rows);
+struct mat program_mat(const struct program *p, int piece, size_t rows);
+
+/* program_visit.c: brings in what the call's segment reads; 1: it failed, now
+ * or before. */
+size_t program_segment_of(const struct program *p, const struct node *n);
+int program_use(struct program *p, size_t segment);
 
 /* program_kv.c */
 struct op_rope_table *kv_tables(struct kv_cache *kv);

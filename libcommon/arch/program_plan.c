@@ -10,6 +10,9 @@ void plan_free(struct plan *plan)
 	free(plan->call);
 	free(plan->piece);
 	free(plan->state);
+	free(plan->visit);
+	free(plan->carry);
+	free(plan->slot_cols);
 	free(plan);
 }
 
@@ -62,6 +65,8 @@ static int plan_fill(struct plan *plan, const struct program *p,
 	if (too_many(&plan->need))
 		return too_large(plan);
 	TRY(plan_walk(plan, p));
+	if (plan->need.visits)
+		TRY(plan_visits(plan, p));
 	if (plan_place(plan, p, &plan->activations))
 		return too_large(plan);
 	work_space(plan, p, pool);

@@ -7,7 +7,7 @@
 
 /* ---- calls ---- */
 
-static struct mat mat_at(const struct program *p, int piece, size_t rows)
+struct mat program_mat(const struct program *p, int piece, size_t rows)
 {
 	const struct piece *at;
 
@@ -26,15 +26,15 @@ static struct op_call call_of(const struct program *p,
 				.rows = rows };
 
 	for (int i = 0; i < OP_IN; i++) {
-		call.in[i] = mat_at(p, c->in[i], rows);
-		call.din[i] = mat_at(p, c->din[i], rows);
+		call.in[i] = program_mat(p, c->in[i], rows);
+		call.din[i] = program_mat(p, c->din[i], rows);
 		call.add[i] = c->add[i];
 	}
 	for (int i = 0; i < OP_OUT; i++) {
-		call.out[i] = mat_at(p, c->out[i], rows);
-		call.dout[i] = mat_at(p, c->dout[i], rows);
+		call.out[i] = program_mat(p, c->out[i], rows);
+		call.dout[i] = program_mat(p, c->dout[i], rows);
 	}
-	call.aux = mat_at(p, c->aux, rows);
+	call.aux = program_mat(p, c->aux, rows);
 	return call;
 }
 
@@ -68,13 +68,15 @@ static void timed(struct program *p, const struct op_call *call,
 		t->backward += spent;
 }
 
-static void run_calls(struct program *p, size_t first, size_t last,
-		      size_t rows)
+void program_run_calls(struct program *p, size_t first, size_t last,
+		       size_t rows)
 {
 	for (size_t i = first; i < last; i++) {
 		const struct step_call *c = &p->plan->call[i];
 		struct op_call call = call_of(p, c, rows);
 
+		if (program_use(p, program_segment_of(p, &p->node[c->node])))
+			return;
 		timed(p, &call, c->turn);
 	}
 }
@@ -93,7 +95,7 @@ void program_profile_reset(struct program *p)
 
 /* ---- a pass ---- */
 
-static void run_begin(struct program *p, const struct program_pass *pass)
+void program_run_begin(struct program *p, const struct program_pass *pass)
 {
 	struct op_run *r = &p->run;
 
@@ -119,26 +121,26 @@ struct mat program_forward(struct program *p, const struct program_pass *pass)
 
 	assert(rows <= plan->need.tokens &&
 	       pass->batch->nseq <= plan->need.sequences);
-	run_begin(p, pass);
-	run_calls(p, 0, plan->nforward, rows);
+	program_run_begin(p, pass);
+	program_run_calls(p, 0, plan->nforward, rows);
 	if (pass->kv)
 		kv_end(pass->kv, pass);
-	return mat_at(p, plan->last, rows);
+	return program_mat(p, plan->last, rows);
 }
 
 void program_backward(struct program *p, const struct program_pass *pass,
 		      struct mat dlast)
 {
 	assert(p->plan->need.train && dlast.stride == p->hidden && !pass->kv);
-	run_begin(p, pass);
+	program_run_begin(p, pass);
 	p->dlast = dlast.at;
-	run_calls(p, p->plan->nforward, p->plan->ncall, pass->batch->n);
+	program_run_calls(p, p->plan->nforward, p->plan->ncall, pass->batch->n);
 }
 
 struct mat program_state(const struct program *p, size_t layer)
 {
 	assert(p->keep_states && layer < p->layers);
-	return mat_at(p, p->plan->state[layer], p->run.batch->n);
+	return program_mat(p, p->plan->state[layer], p->run.batch->n);
 }
 
 /* ---- the head ---- */
@@ -168,6 +170,8 @@ void program_logits(struct program *p, struct mat x, struct mat logits)
 {
 	struct op_call c = head_call(p, x);
 
+	if (program_use(p, program_segments(p) - 1))
+		return;
 	c.out[0] = logits;
 	timed(p, &c, TURN_FORWARD);
 	for (size_t i = 0; i < p->nafter; i++) {
@@ -185,6 +189,8 @@ void program_logits_backward(struct program *p, struct mat x,
 {
 	struct op_call c;
 
+	if (program_use(p, program_segments(p) - 1))
+		return;
 	p->run.train = 0;
 	for (size_t i = p->nafter; i-- > 0;) {
 		c = after_call(p, i, dlogits);

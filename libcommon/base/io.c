@@ -104,6 +104,20 @@ int io_in_read(struct io_in *in, void *to, size_t n, size_t *got)
 	return 0;
 }
 
+int io_in_place(const struct io_in *in, uint64_t *start)
+{
+	struct stat st;
+	off_t at;
+
+	if (fstat(in->fd, &st) || !S_ISREG(st.st_mode))
+		return 0;
+	at = lseek(in->fd, 0, SEEK_CUR);
+	if (at < 0)
+		return 0;
+	*start = (uint64_t)at - (in->have - in->at) - in->offset;
+	return 1;
+}
+
 int io_in_skip(struct io_in *in, uint64_t n)
 {
 	size_t part = in->have - in->at, got = 1;

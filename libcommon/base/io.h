@@ -36,6 +36,10 @@ int io_in_skip(struct io_in *in, uint64_t n) MUST_CHECK;
 int io_in_peek(struct io_in *in, const unsigned char **at, size_t n,
 	       size_t *got) MUST_CHECK;
 
+/* 1: the input is a file that can be read again; *start is the place in it of
+ * the input's first byte. */
+int io_in_place(const struct io_in *in, uint64_t *start);
+
 void io_in_close(struct io_in *in);     /* safe on a zeroed struct */
 
 struct io_out {

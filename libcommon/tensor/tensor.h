@@ -138,7 +138,25 @@ void tensor_release(struct tensor *t);
 struct tensor_set {
 	struct tensor *at;
 	size_t n, room;
+
+	/* Where data may be away: brings one tensor's in, and (back) lets it
+	 * go again. NULL: all of it is there. */
+	int (*lend)(void *ctx, const struct tensor *t, int back);
+	void *lend_ctx;
 };
+
+/* Between the two, t's data is there. E_DATA, E_IO, E_NOMEM. */
+static inline int tensor_set_borrow(const struct tensor_set *s,
+				    const struct tensor *t)
+{
+	return s->lend ? s->lend(s->lend_ctx, t, 0) : 0;
+}
+
+static inline int tensor_set_return(const struct tensor_set *s,
+				    const struct tensor *t)
+{
+	return s->lend ? s->lend(s->lend_ctx, t, 1) : 0;
+}
 
 /* Takes t's contents. E_DATA: there is one of that name. */
 int tensor_set_take(struct tensor_set *s, struct tensor *t) MUST_CHECK;

@@ -24,13 +24,24 @@ static const struct batch *next_batch(struct trainer *t, struct pack *from)
 	return b;
 }
 
-static void loss_of(struct trainer *t, const struct batch *b,
-		    struct mat last, int train, double *nll, size_t *bad)
+int trainer_loss(struct trainer *t, const struct batch *b, struct mat last,
+		 int train, double *nll)
 {
 	double start = os_seconds();
+	unsigned long long sample;
+	size_t bad;
 
-	loss_run(&t->loss, b, last, train, nll, bad);
+	loss_run(&t->loss, b, last, train, nll, &bad);
 	spend(&t->time.loss, start);
+	if (bad == SIZE_MAX)
+		return 0;
+	sample = (unsigned long long)b->sample[bad] + 1;
+	if (!train)
+		return err_set(E_DATA, "evaluation: the loss of sample %llu is "
+			       "not finite", sample);
+	return err_set(E_DATA, "step %llu: the loss of sample %llu is not "
+		       "finite", (unsigned long long)t->state.step + 1,
+		       sample);
 }
 
 /* ---- a step ---- */
@@ -42,17 +53,11 @@ static int run_part(struct trainer *t, const struct batch *b, double *nll)
 		.batch = b, .train = 1, .step = (uint32_t)t->state.step,
 	};
 	struct mat last;
-	size_t bad;
 
 	if (!b->ntarget)
 		return 0;
 	last = program_forward(t->program, &pass);
-	loss_of(t, b, last, 1, nll, &bad);
-	if (bad != SIZE_MAX)
-		return err_set(E_DATA, "step %llu: the loss of sample %llu is "
-			       "not finite",
-			       (unsigned long long)t->state.step + 1,
-			       (unsigned long long)b->sample[bad] + 1);
+	TRY(trainer_loss(t, b, last, 1, nll));
 	program_backward(t->program, &pass,
 			 mat_rows(t->loss.dlast, 0, b->n));
 	return 0;
@@ -66,6 +71,10 @@ static int run_batch(struct trainer *t, const struct batch *b, double *nll)
 
 	t->last.tokens += b->n;
 	t->last.labels += b->ntarget;
+	if (t->paging) {
+		paging_add(t->paging, b);
+		return 0;
+	}
 	while (batch_part(&part, b, &next, most, t->part_start))
 		TRY(run_part(t, &part, nll));
 	return 0;
@@ -95,7 +104,7 @@ static int accumulate(struct trainer *t, double *nll)
 		t->last_sample = (size_t)b->sample[b->nseq - 1];
 		TRY(run_batch(t, b, nll));
 	}
-	return 0;
+	return t->paging ? trainer_paged_run(t, 1, nll) : 0;
 }
 
 /* What the gradient sums are multiplied by: 1 / label tokens, and clipping
@@ -130,12 +139,18 @@ static int settle(struct trainer *t, float scale)
 	return 0;
 }
 
+/* Paged, each layer is refreshed when it is visited. */
+static int refresh(struct trainer *t)
+{
+	return t->paging ? 0 : program_refresh(t->program, t->pool);
+}
+
 static int step(struct trainer *t)
 {
 	double nll, labels, start, penalty;
 	float scale;
 
-	TRY(program_refresh(t->program, t->pool));
+	TRY(refresh(t));
 	TRY(accumulate(t, &nll));
 	start = os_seconds();
 	labels = (double)size_max(t->last.labels, 1);
@@ -164,36 +179,42 @@ static int step(struct trainer *t)
 static int evaluate_part(struct trainer *t, const struct batch *b, double *nll)
 {
 	struct program_pass pass = { .batch = b };
-	struct mat last;
-	size_t bad;
 
 	if (!b->ntarget)
 		return 0;
-	last = program_forward(t->program, &pass);
-	loss_of(t, b, last, 0, nll, &bad);
-	if (bad != SIZE_MAX)
-		return err_set(E_DATA, "evaluation: the loss of sample %llu is "
-			       "not finite",
-			       (unsigned long long)b->sample[bad] + 1);
+	return trainer_loss(t, b, program_forward(t->program, &pass), 0, nll);
+}
+
+static int evaluate_batch(struct trainer *t, const struct batch *b,
+			  double *nll)
+{
+	size_t next = 0, most = t->plan.need.tokens;
+	struct batch part;
+
+	if (t->paging) {
+		paging_add(t->paging, b);
+		return paging_full(t->paging) ? trainer_paged_run(t, 0, nll) :
+						0;
+	}
+	while (batch_part(&part, b, &next, most, t->part_start))
+		TRY(evaluate_part(t, &part, nll));
 	return 0;
 }
 
 int trainer_evaluate(struct trainer *t, double *loss)
 {
 	size_t count = pack_count(&t->eval, 0), labels = 0;
-	size_t most = t->plan.need.tokens;
 	double nll = 0;
 
-	TRY(program_refresh(t->program, t->pool));
+	TRY(refresh(t));
 	while (count--) {
 		const struct batch *b = next_batch(t, &t->eval);
-		struct batch part;
-		size_t next = 0;
 
-		while (batch_part(&part, b, &next, most, t->part_start))
-			TRY(evaluate_part(t, &part, &nll));
 		labels += b->ntarget;
+		TRY(evaluate_batch(t, b, &nll));
 	}
+	if (t->paging)
+		TRY(trainer_paged_run(t, 0, &nll));
 	*loss = nll / (double)labels;
 	return 0;
 }
@@ -344,6 +365,7 @@ int trainer_start(struct trainer *t)
 	if (!t->part_start)
 		return err_set(E_NOMEM, "out of memory");
 	TRY(loss_init(&t->loss, t->program, t->pool, t->plan.need.tokens, 1));
+	TRY(trainer_pages(t));
 	return optim_init(&t->optim, t->options.optim, &t->options.move,
 			  t->set);
 }
@@ -352,6 +374,7 @@ void trainer_free(struct trainer *t)
 {
 	if (!t)
 		return;
+	paging_free(t->paging);
 	pack_release(&t->data);
 	pack_release(&t->eval);
 	loss_release(&t->loss);

@@ -19,6 +19,7 @@
 #include "data/pack.h"
 #include "train/loss.h"
 #include "train/optim.h"
+#include "train/paging.h"
 #include "train/schedule.h"
 
 struct trainer_options {
@@ -60,6 +61,7 @@ struct train_plan {
 	uint64_t steps, batches;
 	double tokens_per_step;
 	struct pack_most most;
+	size_t capacity;        /* bytes for pages; 0: the base is held */
 };
 
 struct trainer;
@@ -77,6 +79,9 @@ struct trainer_calls {
 	int (*best)(void *ctx, const struct trainer *t);
 	int (*stopping)(void *ctx);             /* 1: end after this step */
 	void (*progress)(void *ctx, const struct trainer *t);
+
+	/* The base's pages, where it is not in memory; NULL: it is. */
+	const struct page_owner *base;
 };
 
 /* What the last step showed. */
@@ -108,6 +113,7 @@ struct trainer {
 	struct train_plan plan;
 	struct loss loss;
 	size_t *part_start;             /* batch_part()'s */
+	struct paging *paging;          /* NULL: the base is held */
 	struct optim optim;
 	struct train_state state;
 	struct train_step last;
@@ -160,8 +166,20 @@ int trainer_tensors(const struct trainer *t, adapter_tensor_fn *fn,
  * now. E_NOMEM. */
 int trainer_estimate(struct trainer *t, double *seconds) MUST_CHECK;
 
-/* ---- trainer_plan.c ---- */
+/* ---- for trainer*.c ---- */
 
 int trainer_make_plan(struct trainer *t) MUST_CHECK;
+
+/* The loss of a part after its forward; with train, t->loss.dlast too. Adds to
+ * *nll. E_DATA: it is not finite. */
+int trainer_loss(struct trainer *t, const struct batch *b, struct mat last,
+		 int train, double *nll) MUST_CHECK;
+
+/* trainer_paged.c: brings the base in for good, or makes the pager; ... */
+int trainer_pages(struct trainer *t) MUST_CHECK;
+
+/* ... and with a pager, batches by layers: their loss, and with train their
+ * gradients. Whoever has batches adds them, and runs them when it is full. */
+int trainer_paged_run(struct trainer *t, int train, double *nll) MUST_CHECK;
 
 #endif

@@ -162,6 +162,64 @@ static int fits_cut(struct trainer *t, const struct limit *l, size_t least)
 /* Rows with which a product is still at its full speed, nearly. */
 enum { GOOD_ROWS = 256 };
 
+/* Bytes of the base that are in its pages. */
+static uint64_t page_bytes(const struct trainer *t)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < t->calls.base->n; i++)
+		sum += t->calls.base->page[i].bytes;
+	return sum;
+}
+
+/* With a base that comes and goes: what the rest leaves is for pages. */
+static int fits_paged(struct trainer *t, const struct limit *l)
+{
+	struct train_plan *plan = &t->plan;
+	struct paging_options o = {
+		t->calls.base->page, t->calls.base->n, 0, t->options.accumulate,
+		&plan->most,
+	};
+	uint64_t pages = page_bytes(t), *weights, rest, least;
+
+	cost(t, &plan->need);
+	weights = &plan->bytes.by[BYTES_WEIGHTS];
+	*weights -= pages < *weights ? pages : *weights;
+	plan->bytes.by[BYTES_WORKSPACE] += paging_bytes(&o);
+	rest = total(&plan->bytes);
+	least = paging_least(t->program, t->pool, &plan->need, &o);
+	pages += paging_spill_bytes(t->program, t->pool, &plan->need, &o);
+	if (rest > l->budget || l->budget - rest < least) {
+		*weights += least; /* for the message */
+		return 0;
+	}
+	plan->capacity = (size_t)(l->budget - rest < pages ? l->budget - rest :
+							     pages);
+	*weights += plan->capacity;
+	return 1;
+}
+
+/* In parts as large as there is room for; but no larger than is good for
+ * speed, since pages want the memory. */
+static int fit_paged(struct trainer *t, const struct limit *l, size_t least)
+{
+	struct program_need *need = &t->plan.need;
+	size_t most = size_max(least, size_min(4 * GOOD_ROWS,
+					       t->plan.most.tokens));
+
+	if (!t->calls.base || !l->budget)
+		return 0;
+	need->visits = 1;
+	need->recompute = program_layers(t->program);
+	need->tokens = most;
+	for (size_t parts = 1; !fits_paged(t, l); parts++) {
+		if (need->tokens == least)
+			return 0;
+		need->tokens = size_max(size_ceil(most, parts + 1), least);
+	}
+	return 1;
+}
+
 /* A batch in parts costs little while these are not small; then layers are
  * computed twice; at last, parts are as small as a sequence. */
 static int fit(struct trainer *t)
@@ -181,7 +239,7 @@ static int fit(struct trainer *t)
 	if (fits_cut(t, &l, good) || fits_recomputed(t, &l, 1))
 		return 0;
 	need->tokens = least;
-	if (fits_recomputed(t, &l, 0))
+	if (fits_recomputed(t, &l, 0) || fit_paged(t, &l, least))
 		return 0;
 	return err_set(E_NOMEM, "the least plan takes %llu MiB, there are %llu;"
 		       " shorter rows (--length) or fewer (-b) take less",
@@ -258,6 +316,7 @@ int trainer_estimate(struct trainer *t, double *seconds)
 	size_t n = program_modules(t->program, &m), tokens;
 	const struct weight *w = NULL;
 	double flops, time, passes;
+	int err;
 
 	for (size_t i = 0; i < n; i++)
 		if (m[i].role == ROLE_LINEAR &&
@@ -268,7 +327,10 @@ int trainer_estimate(struct trainer *t, double *seconds)
 	if (!w)
 		return 0;
 	tokens = size_min(t->plan.most.tokens, 1024);
-	TRY(time_product(t->pool, w, tokens, &time));
+	TRY(tensor_set_borrow(program_base(t->program), w->tensor));
+	err = time_product(t->pool, w, tokens, &time);
+	TRY(tensor_set_return(program_base(t->program), w->tensor));
+	TRY(err);
 	flops = 2 * (double)tokens * (double)w->rows * (double)w->cols;
 	/* Forward, backward, and the layers that are computed again. */
 	passes = 2 + (double)t->plan.need.recompute /

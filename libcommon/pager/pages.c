@@ -1,0 +1,526 @@
+/*
+ * Two times run through the plan: `done` counts the steps that have ended, and
+ * `ahead` is the step that is being played. What is "virtual" is as it will be
+ * when all moves that were handed out have been made. A page is chosen for
+ * eviction in virtual time only, so the choice does not depend on how fast a
+ * disk is; it is made when the last step before `ahead` that reads the page
+ * has ended.
+ */
+#include "pager/pages.h"
+
+#include "base/size.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum state { ABSENT, LOADING, HERE, STORING, STORED };
+
+#define NEVER UINT64_MAX
+#define NO_PAGE SIZE_MAX
+
+struct page {
+	size_t bytes;
+	enum state state;
+	int dirty;              /* differs from what is stored */
+	int err;
+	int drop;               /* give its memory back at once */
+
+	int in;                 /* virtually in memory */
+	int changed;            /* virtually dirty */
+	uint64_t last;          /* step of `ahead`'s past that used it last,
+				 * plus one; 0: none */
+	size_t first, nuse;     /* its uses in `at` */
+};
+
+/* A use in the plan, from the page's side. */
+struct at {
+	size_t step;
+	unsigned how;
+};
+
+struct pages {
+	struct page *page;
+	size_t npage, capacity;
+	size_t used, in_use;            /* bytes: taken, virtually */
+
+	struct page_use *use;
+	size_t *start;
+	struct at *at;
+	size_t nstep;
+	int repeat, paused, open;
+
+	uint64_t done, ahead;
+	size_t next;                    /* the use of `ahead` to look at */
+	size_t want;                    /* page to bring in, or NO_PAGE */
+	unsigned want_how;
+	size_t moving;                  /* loads and stores under way */
+	uint64_t loads;
+};
+
+int pages_new(struct pages **to, const size_t *bytes, size_t npage,
+		 size_t capacity)
+{
+	struct pages *s = calloc(1, sizeof(*s));
+
+	*to = s;
+	if (s)
+		s->page = calloc(npage + 1, sizeof(*s->page));
+	if (!s || !s->page) {
+		pages_free(s);
+		*to = NULL;
+		return err_set(E_NOMEM, "out of memory");
+	}
+	s->npage = npage;
+	s->capacity = capacity;
+	s->want = NO_PAGE;
+	for (size_t i = 0; i < npage; i++)
+		s->page[i].bytes = bytes[i];
+	return 0;
+}
+
+void pages_free(struct pages *s)
+{
+	if (!s)
+		return;
+	free(s->page);
+	free(s->use);
+	free(s->start);
+	free(s->at);
+	free(s);
+}
+
+/* ---- the plan ---- */
+
+static size_t step_bytes(const struct pages *s, const struct page_plan *p,
+			 size_t step)
+{
+	size_t sum = 0;
+
+	for (size_t i = p->start[step]; i < p->start[step + 1]; i++)
+		sum += s->page[p->use[i].page].bytes;
+	return sum;
+}
+
+/* Bytes of the pages of a step that the one before does not have. */
+static size_t more_bytes(const struct pages *s, const struct page_plan *p,
+			 size_t step)
+{
+	size_t sum = 0;
+
+	for (size_t i = p->start[step]; i < p->start[step + 1]; i++) {
+		size_t k = p->start[step - 1];
+
+		while (k < p->start[step] &&
+		       p->use[k].page != p->use[i].page)
+			k++;
+		if (k == p->start[step])
+			sum += s->page[p->use[i].page].bytes;
+	}
+	return sum;
+}
+
+size_t pages_least(const struct pages *s, const struct page_plan *p,
+		      int two)
+{
+	size_t most = 0;
+
+	for (size_t i = 0; i < p->nstep; i++) {
+		size_t n = step_bytes(s, p, i);
+
+		if (two && i)
+			n = step_bytes(s, p, i - 1) + more_bytes(s, p, i);
+		most = size_max(most, n);
+	}
+	return most;
+}
+
+/* The uses by page, in order of steps. */
+static void index_uses(struct pages *s)
+{
+	size_t sum = 0;
+
+	for (size_t i = 0; i < s->npage; i++)
+		s->page[i].nuse = 0;
+	for (size_t i = 0; i < s->start[s->nstep]; i++)
+		s->page[s->use[i].page].nuse++;
+	for (size_t i = 0; i < s->npage; i++) {
+		s->page[i].first = sum;
+		sum += s->page[i].nuse;
+		s->page[i].nuse = 0;
+	}
+	for (size_t step = 0; step < s->nstep; step++)
+		for (size_t i = s->start[step]; i < s->start[step + 1]; i++) {
+			struct page *p = &s->page[s->use[i].page];
+
+			s->at[p->first + p->nuse++] = (struct at){
+				step, s->use[i].how,
+			};
+		}
+}
+
+/* Virtual becomes what is. */
+static void begin_ahead(struct pages *s)
+{
+	s->done = s->ahead = 0;
+	s->next = 0;
+	s->want = NO_PAGE;
+	s->in_use = 0;
+	for (size_t i = 0; i < s->npage; i++) {
+		struct page *p = &s->page[i];
+
+		p->in = p->state == HERE;
+		p->changed = p->in && p->dirty;
+		p->last = 0;
+		if (p->in)
+			s->in_use += p->bytes;
+	}
+}
+
+static int copy_plan(struct pages *s, const struct page_plan *p)
+{
+	size_t n = p->start[p->nstep];
+	struct page_use *use = malloc((n + 1) * sizeof(*use));
+	size_t *start = malloc((p->nstep + 1) * sizeof(*start));
+	struct at *at = malloc((n + 1) * sizeof(*at));
+
+	if (!use || !start || !at) {
+		free(use);
+		free(start);
+		free(at);
+		return err_set(E_NOMEM, "out of memory");
+	}
+	free(s->use);
+	free(s->start);
+	free(s->at);
+	s->use = use;
+	s->start = start;
+	s->at = at;
+	if (n)
+		memcpy(use, p->use, n * sizeof(*use));
+	memcpy(start, p->start, (p->nstep + 1) * sizeof(*start));
+	s->nstep = p->nstep;
+	s->repeat = p->repeat;
+	return 0;
+}
+
+int pages_plan(struct pages *s, const struct page_plan *p)
+{
+	size_t least = pages_least(s, p, 0);
+
+	if (!pages_idle(s))
+		return err_set(E_BUG, "a plan while pages are under way");
+	if (least > s->capacity)
+		return err_set(E_NOMEM, "pages for a step take %zu MiB, there "
+			       "are %zu", (least >> 20) + 1,
+			       s->capacity >> 20);
+	TRY(copy_plan(s, p));
+	index_uses(s);
+	begin_ahead(s);
+	s->paused = 0;
+	return 0;
+}
+
+int pages_idle(const struct pages *s)
+{
+	return !s->moving && !s->open;
+}
+
+void pages_pause(struct pages *s)
+{
+	s->paused = 1;
+}
+
+/* ---- playing ahead ---- */
+
+/* The page's next use after step t of all steps, and how. */
+static uint64_t next_use(const struct pages *s, const struct page *p,
+			 uint64_t t, unsigned *how)
+{
+	size_t lo = 0, hi = p->nuse, here = (size_t)(t % s->nstep);
+	const struct at *at = s->at + p->first;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (at[mid].step > here)
+			hi = mid;
+		else
+			lo = mid + 1;
+	}
+	if (lo == p->nuse && (!s->repeat || !p->nuse))
+		return NEVER;
+	*how = at[lo % p->nuse].how;
+	return t - here + at[lo % p->nuse].step +
+	       (lo == p->nuse ? s->nstep : 0);
+}
+
+/* Is the page one of those that the played step uses? */
+static int used_now(const struct pages *s, const struct page *p)
+{
+	return p->last == s->ahead + 1;
+}
+
+/* Must the page's bytes be kept? A later plan may read what this one does not
+ * use. */
+static int worth(const struct page *p, uint64_t next, unsigned how)
+{
+	return p->changed && (next == NEVER || !(how & PAGE_NEW));
+}
+
+/* The page to give up for the played step. */
+static size_t victim(const struct pages *s, int *store)
+{
+	size_t best = NO_PAGE;
+	uint64_t far = 0;
+
+	for (size_t i = 0; i < s->npage; i++) {
+		const struct page *p = &s->page[i];
+		unsigned how = 0;
+		uint64_t next;
+		int keep;
+
+		if (!p->in || used_now(s, p))
+			continue;
+		next = next_use(s, p, s->ahead, &how);
+		keep = worth(p, next, how);
+		if (best == NO_PAGE || next > far ||
+		    (next == far && keep < *store)) {
+			best = i;
+			far = next;
+			*store = keep;
+		}
+	}
+	return best;
+}
+
+/* Marks this step's uses, so that none of them is given up for another. */
+static void enter_step(struct pages *s)
+{
+	size_t step = (size_t)(s->ahead % s->nstep);
+
+	for (size_t i = s->start[step]; i < s->start[step + 1]; i++)
+		s->page[s->use[i].page].last = s->ahead + 1;
+}
+
+static void leave_step(struct pages *s)
+{
+	size_t step = (size_t)(s->ahead % s->nstep);
+
+	for (size_t i = s->start[step]; i < s->start[step + 1]; i++) {
+		struct page *p = &s->page[s->use[i].page];
+
+		if (!(s->use[i].how & PAGE_LAST))
+			continue;
+		p->in = p->changed = 0;
+		s->in_use -= p->bytes;
+	}
+	s->ahead++;
+	s->next = 0;
+}
+
+/* How far the play may be ahead of what has been done. */
+static int may_go_on(const struct pages *s)
+{
+	if (!s->nstep || s->paused)
+		return 0;
+	return s->repeat ? s->ahead < s->done + s->nstep :
+			   s->ahead < s->nstep;
+}
+
+/* To the next page that is to be brought in; 0: there is none now. */
+static int find_want(struct pages *s)
+{
+	while (s->want == NO_PAGE && may_go_on(s)) {
+		size_t step = (size_t)(s->ahead % s->nstep);
+		size_t i = s->start[step] + s->next;
+		struct page *p;
+
+		if (!s->next)
+			enter_step(s);
+		if (i == s->start[step + 1]) {
+			leave_step(s);
+			continue;
+		}
+		s->next++;
+		p = &s->page[s->use[i].page];
+		if (!p->in) {
+			s->want = s->use[i].page;
+			s->want_how = s->use[i].how;
+		}
+		p->changed |= (s->use[i].how & (PAGE_WRITE | PAGE_NEW)) != 0;
+	}
+	return s->want != NO_PAGE;
+}
+
+/* ---- moves ---- */
+
+static enum page_move give_up(struct pages *s, size_t *page)
+{
+	int store = 0;
+	size_t i = victim(s, &store);
+	struct page *p = &s->page[i];
+
+	/* Whoever reads it before the played step is not through yet. */
+	if (p->last > s->done)
+		return MOVE_NONE;
+	*page = i;
+	p->in = p->changed = 0;
+	s->in_use -= p->bytes;
+	if (store) {
+		p->state = STORING;
+		s->moving++;
+		return MOVE_STORE;
+	}
+	p->state = ABSENT;
+	p->dirty = 0;
+	s->used -= p->bytes;
+	return MOVE_DROP;
+}
+
+static enum page_move bring_in(struct pages *s, size_t *page)
+{
+	struct page *p = &s->page[s->want];
+
+	if (s->used + p->bytes > s->capacity || p->state != ABSENT)
+		return MOVE_NONE;
+	*page = s->want;
+	s->want = NO_PAGE;
+	s->used += p->bytes;
+	p->in = 1;
+	s->in_use += p->bytes;
+	p->err = 0;
+	if (s->want_how & PAGE_NEW) {
+		p->state = HERE;
+		return MOVE_NEW;
+	}
+	p->state = LOADING;
+	s->moving++;
+	s->loads++;
+	return MOVE_LOAD;
+}
+
+/* A page whose bytes nobody needs, or that has been stored. */
+static int find_drop(struct pages *s, size_t *page)
+{
+	for (size_t i = 0; i < s->npage; i++) {
+		struct page *p = &s->page[i];
+
+		if (!p->drop)
+			continue;
+		*page = i;
+		p->drop = p->dirty = 0;
+		p->state = ABSENT;
+		s->used -= p->bytes;
+		return 1;
+	}
+	return 0;
+}
+
+enum page_move pages_next(struct pages *s, size_t *page)
+{
+	if (find_drop(s, page))
+		return MOVE_DROP;
+	if (s->paused || !find_want(s))
+		return MOVE_NONE;
+	if (s->in_use + s->page[s->want].bytes > s->capacity)
+		return give_up(s, page);
+	return bring_in(s, page);
+}
+
+void pages_done(struct pages *s, size_t page, int err)
+{
+	struct page *p = &s->page[page];
+
+	s->moving--;
+	p->err = err;
+	if (p->state == LOADING) {
+		p->state = HERE;
+		p->dirty = 0;
+	} else if (!err) {
+		p->drop = 1;
+	}
+}
+
+/* ---- steps ---- */
+
+int pages_begin(struct pages *s)
+{
+	if (s->open || !s->nstep || (!s->repeat && s->done == s->nstep))
+		return err_set(E_BUG, "a step that the plan does not have");
+	s->open = 1;
+	s->paused = 0;
+	return 0;
+}
+
+/* A store that failed has taken nothing from the page's bytes, but the room is
+ * not there that was counted on: no step will be ready. */
+static int failed(const struct pages *s, size_t *page)
+{
+	for (size_t i = 0; i < s->npage; i++)
+		if (s->page[i].err) {
+			*page = i;
+			return s->page[i].err;
+		}
+	return 0;
+}
+
+int pages_ready(const struct pages *s, size_t *page)
+{
+	size_t step = (size_t)(s->done % s->nstep);
+	int err = failed(s, page);
+
+	if (err)
+		return err;
+	if (s->ahead <= s->done)
+		return 0; /* it may still have something dropped */
+	for (size_t i = s->start[step]; i < s->start[step + 1]; i++) {
+		const struct page *p = &s->page[s->use[i].page];
+
+		if (p->state != HERE || p->drop)
+			return 0;
+	}
+	return 1;
+}
+
+void pages_end(struct pages *s)
+{
+	size_t step = (size_t)(s->done % s->nstep);
+
+	for (size_t i = s->start[step]; i < s->start[step + 1]; i++) {
+		struct page *p = &s->page[s->use[i].page];
+		unsigned how = s->use[i].how;
+
+		p->dirty |= (how & (PAGE_WRITE | PAGE_NEW)) != 0;
+		p->drop = (how & PAGE_LAST) != 0;
+	}
+	s->open = 0;
+	s->done++;
+}
+
+/* ---- looking on ---- */
+
+size_t pages_used(const struct pages *s)
+{
+	return s->used;
+}
+
+int pages_has(const struct pages *s, size_t page)
+{
+	return s->page[page].state == HERE || s->page[page].state == STORING;
+}
+
+int pages_pinned(const struct pages *s, size_t page)
+{
+	size_t step = s->nstep ? (size_t)(s->done % s->nstep) : 0;
+
+	for (size_t i = s->open ? s->start[step] : 0;
+	     s->open && i < s->start[step + 1]; i++)
+		if (s->use[i].page == page)
+			return 1;
+	return 0;
+}
+
+uint64_t pages_loads(const struct pages *s)
+{
+	return s->loads;
+}

@@ -1,0 +1,30 @@
+/*
+ * space - addresses for pages, with memory under those that are in use
+ *
+ * A page keeps its address for good, so whoever points into it need not be told
+ * when it comes and goes. Memory is under it only between space_take() and
+ * space_drop(); touching it outside of that is a fault, never a wrong number.
+ */
+#ifndef PAGER_SPACE_H
+#define PAGER_SPACE_H
+
+#include "base/err.h"
+
+#include <stddef.h>
+
+enum { SPACE_PAGE = 4096 };
+
+struct space {
+	unsigned char *at;
+	size_t bytes;
+};
+
+/* Reserves addresses, no memory. E_NOMEM. */
+int space_init(struct space *s, size_t bytes) MUST_CHECK;
+void space_release(struct space *s);    /* safe on a zeroed struct */
+
+/* at, bytes: multiples of SPACE_PAGE, inside. Zeroed memory. E_NOMEM. */
+int space_take(void *at, size_t bytes) MUST_CHECK;
+int space_drop(void *at, size_t bytes) MUST_CHECK;
+
+#endif

@@ -88,7 +88,7 @@ struct device_stat device_stat(struct device *d);
  * such run; E_UNAVAIL; *r is NULL then. */
 int device_alloc(struct device *d, struct device_region **r,
 		 size_t n) MUST_CHECK;
-int device_free(struct device_region *r) MUST_CHECK;
+int device_free(struct device_region *r);       /* E_BUG */
 
 /*
  * Called once for every copy that was accepted, from any thread, perhaps
@@ -136,6 +136,6 @@ enum device_pin { DEVICE_READ, DEVICE_WRITE };
 
 int device_pin(struct device_region *r, enum device_pin mode,
 	       void **address) MUST_CHECK;
-int device_unpin(struct device_region *r) MUST_CHECK;
+int device_unpin(struct device_region *r);      /* E_BUG */
 
 #endif

@@ -174,7 +174,8 @@ static int move(struct device *d, struct device_copy *c)
 	if (nth == e->options.lose_copy)
 		return emu_lost(d, "it fell off the bus");
 	TRY(device_check(d));
-	if (nth != e->options.fail_copy)
+	if (!e->options.fail_copy || nth < e->options.fail_copy ||
+	    nth - e->options.fail_copy > e->options.fail_more)
 		return move_bytes(d, c, c->n);
 	TRY(move_bytes(d, c, c->n / 2));
 	return E_IO;

@@ -24,7 +24,8 @@ struct device_emu_options {
 	/* What fails, counted from 1 at device_open(); 0: nothing. */
 	uint64_t fail_alloc;    /* E_NOMEM, though the budget has room */
 	uint64_t fail_pin;      /* E_UNAVAIL: the device is lost */
-	uint64_t fail_copy;     /* E_IO */
+	uint64_t fail_copy;     /* E_IO: this one, and */
+	uint64_t fail_more;     /* so many after it */
 	uint64_t lose_copy;     /* the device is lost when this one is moved */
 };
 

@@ -13,7 +13,7 @@
 #include "base/size.h"
 
 enum {
-	LEAST = 64 << 10,       /* bytes of a tensor that is worth a page */
+	LEAST = SPACE_PAGE,     /* bytes of a tensor that is worth a page */
 	PIECE = 4 << 20,        /* of a page in the spill file */
 };
 
@@ -29,7 +29,7 @@ int base_pages_new(struct base_pages **to, uint64_t budget)
 	*to = b;
 	if (!b)
 		return no_memory();
-	b->budget = budget;
+	b->budget = budget ? budget : os_memory_free();
 	b->spill.fd = -1;
 	return 0;
 }
@@ -90,8 +90,10 @@ static int add_chunk(void *ctx, const struct source_place *s)
 	struct base_pages *b = ctx;
 	const struct held_page *p = &b->page[b->npage - 1];
 
-	b->backing.scratch = size_max(b->backing.scratch, size_align(
-				s->stored, SPACE_PAGE) + 2 * SPACE_PAGE);
+	size_t *most = s->packed ? &b->packed : &b->raw;
+
+	*most = size_max(*most, size_align(s->stored, SPACE_PAGE) +
+					2 * SPACE_PAGE);
 	return add_place(b, (struct place){
 		p->part_at[s->part] + s->at, s->n, s->hash, s->offset,
 		s->stored, s->packed, s->planes, (int)s->part,
@@ -297,7 +299,7 @@ void base_pages_forget(const struct base_pages *b, struct tensor *t)
 
 static int load_page(struct base_pages *b, struct held_page *p)
 {
-	size_t bytes = b->backing.scratch;
+	size_t bytes = size_max(b->packed, b->raw);
 	void *scratch = NULL;
 	int err;
 
@@ -355,7 +357,9 @@ static int ready(void *ctx)
 	struct base_pages *b = ctx;
 
 	TRY(spill_all(b));
-	b->direct = b->bytes > os_memory_free();
+	for (size_t i = 0; i < b->npage; i++)
+		if (b->page[i].here)
+			TRY(drop(b, &b->page[i]));
 	return 0;
 }
 
@@ -363,6 +367,9 @@ const struct page_owner *base_pages_owner(struct base_pages *b)
 {
 	if (!b)
 		return NULL;
+	/* What the page cache cannot hold only passes through it. */
+	b->direct = b->bytes > os_memory_free();
+	b->backing.scratch = size_max(b->packed, b->direct ? b->raw : 0);
 	b->owner = (struct page_owner){ b, b->out, b->npage, hold, ready };
 	return &b->owner;
 }

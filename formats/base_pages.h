@@ -1,11 +1,11 @@
 /*
  * base_pages - a base's matrices that need not be in memory
  *
- * While a base is read, its matrices get addresses, and where their bytes are is
- * noted: as chunks of the tensor stream where that is a file, else in memory,
- * or, when a budget would be exceeded, in a file without a name
- * (pager/spill.h). Afterwards all are loaded for good, or a pager brings them in
- * and out. Every chunk is verified whenever it is read.
+ * While a base is read, its matrices get addresses, and where their bytes are
+ * is noted: as chunks of the tensor stream where that is a file, else in
+ * memory, or, when a budget would be exceeded, in a file without a name
+ * (pager/spill.h). Afterwards all are loaded for good, or a pager brings them
+ * in and out. Every chunk is verified whenever it is read.
  *
  * A tensor's parts lie in its page one after the other; part[].data points
  * there, and may be followed only while the page is in memory.

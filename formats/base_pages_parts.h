@@ -47,6 +47,7 @@ struct base_pages {
 	uint64_t spilled;
 	struct pager_backing backing;
 	struct page_owner owner;
+	size_t packed, raw;     /* bytes of the largest stored chunk */
 	int direct;             /* read past the page cache */
 };
 

@@ -223,6 +223,7 @@ int collect_paged(struct collection *c, char *const *paths, uint64_t budget)
 	TRY(collect_as(c, paths, 1));
 	c->base.tensors.lend = base_pages_lend;
 	c->base.tensors.lend_ctx = c->base.pages;
+	c->base.tensors.pages = base_pages_owner(c->base.pages);
 	return 0;
 }
 

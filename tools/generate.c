@@ -216,7 +216,7 @@ static int open_model(struct session *s, char **operands)
 	const struct collected *a;
 
 	TRY(family_bring(opt_common.arch));
-	TRY(inputs_collect(&s->in, operands, adapter, 0));
+	TRY(inputs_collect(&s->in, operands, adapter, opt_common.memory));
 	TRY(inputs_one_model(&s->in, &a));
 	TRY(model_open(&s->model, &s->in.base.tensors, a ? &a->tensors : NULL,
 		       a ? json_object_get(a->meta, "adapter") : NULL));

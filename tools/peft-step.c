@@ -6,10 +6,9 @@
 
 #include "adapt/spec.h"
 #include "arch/family.h"
-#include "base/io.h"
 #include "base/os.h"
 #include "base/sig.h"
-#include "formats/base_pages.h"
+#include "base/size.h"
 #include "formats/through.h"
 #include "formats/train_inputs.h"
 #include "train/profile.h"
@@ -40,7 +39,8 @@ static int read_inputs(struct work *w, char *const *operands)
 	struct train_files files = {
 		.adapter = adapter, .resume = resume, .fresh = fresh,
 		.eval = { eval_data.at, eval_data.n, NULL, 0 },
-		.split = reading.split, .budget = opt_common.memory,
+		.split = reading.split,
+		.budget = size_max(opt_common.memory, how.page_memory),
 	};
 	struct dataset_stats stats = { 0 };
 	char text[DATA_COUNTS];
@@ -310,9 +310,8 @@ static void say_warmup(const struct work *w)
 	if (w->trainer->plan.steps < how.warmup_least && !w->in.state &&
 	    how.warmup_ratio > 0 && scheduler && !opt_common.quiet)
 		fprintf(stderr, "%s: %llu steps, fewer than %zu: no warm-up\n",
-			program.name,
-			(unsigned long long)w->trainer->plan.steps,
-			how.warmup_least);
+			program.name, (unsigned long long)
+			w->trainer->plan.steps, how.warmup_least);
 }
 
 static int start(struct work *w)
@@ -321,7 +320,6 @@ static int start(struct work *w)
 		.ctx = w, .log = on_log, .checkpoint = on_checkpoint,
 		.filter = on_filter, .best = on_best,
 		.stopping = on_stopping, .progress = on_progress,
-		.base = base_pages_owner(w->in.in.base.pages),
 	};
 
 	TRY(pool_new(&w->pool, opt_common.threads ? opt_common.threads :

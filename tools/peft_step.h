@@ -110,6 +110,8 @@ static struct opt own[] = {
 	  "take only the weights of an unfinished adapter" },
 	{ "dry-run", 0, OPT_FLAG, &dry_run, NULL,
 	  "print bytes, steps and seconds a step, and end" },
+	{ "page-memory", 0, OPT_BYTES, &how.page_memory, "SIZE",
+	  "page the base through so much memory, even where all of it fits" },
 	{ "log-times", 0, OPT_FLAG, &log_times, NULL,
 	  "put speed and memory into the log, which then is never the same" },
 	{ "profile", 0, OPT_FLAG, &profile, NULL,
@@ -166,7 +168,13 @@ static const struct opt_program program = {
 	"what is free, does not hold all activations, layers are computed "
 	"twice; the result is the same bytes. --dry-run prints the plan, the "
 	"number of steps, and the seconds of a step as one measured product "
-	"of the model's shapes promises them.\n\n"
+	"of the model's shapes promises them. Where -m does not hold the base, "
+	"its matrices are pages that come from their file (a base on a pipe is "
+	"spooled to a nameless file in TMPDIR, or /var/tmp) while layers "
+	"before them are computed: all micro-batches of a step go through a "
+	"layer before the next is read, so that a step reads what memory does "
+	"not keep twice, and what they carry is spilled if it must be. The "
+	"result is the same bytes at every size.\n\n"
 	"COMPUTE. --compute bf16 rounds both factors of the base's products, "
 	"forward and backward, to bf16, as other trainers do; sums, the "
 	"adapter, its optimizer and all between the products stay f32. With "

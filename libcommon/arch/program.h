@@ -65,8 +65,8 @@ void program_compute(struct program *p, int bf16);
 int program_adapt(struct program *p, const struct adapter_set *s) MUST_CHECK;
 
 /* What adapters take for constant, computed anew (adapter_kind's refresh).
- * program_adapt() does it too, unless the base may be away; who trains does it when parameters moved.
- * E_NOMEM. */
+ * program_adapt() does it too, unless the base may be away; who trains does it
+ * when parameters moved. E_NOMEM. */
 int program_refresh(struct program *p, struct pool *pool) MUST_CHECK;
 
 const struct tensor_set *program_base(const struct program *p);

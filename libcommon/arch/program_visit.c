@@ -226,7 +226,8 @@ static void cut_call(struct cutter *k, size_t visit, size_t call)
 			c->save = 1;
 		if (own->first == SIZE_MAX)
 			own->first = c->load ? v->first : call;
-		own->last = c->save ? v->last - 1 : size_max(own->last, call);
+		/* What is saved outlives the last call. */
+		own->last = c->save ? v->last : size_max(own->last, call);
 	}
 }
 

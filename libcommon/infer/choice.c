@@ -120,5 +120,5 @@ int choice_scores(struct scorer *s, const struct choice_sequence *seq,
 	}
 	run_choices(s, seq, n, prefix, context, nll, hit, score);
 	free(nll);
-	return 0;
+	return scorer_failed(s);
 }

@@ -74,6 +74,9 @@ int decode(struct scorer *s, struct sampler *sampler, const uint32_t *prompt,
 		} else {
 			logits = run_prompt(s, prompt, n);
 		}
+		err = scorer_failed(s);
+		if (err)
+			break;
 		all[n] = sampler_next(sampler, logits.at, all, n, i);
 		err = fn(ctx, all[n], is_stop(need, all[n]));
 		if (is_stop(need, all[n]))

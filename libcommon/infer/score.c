@@ -6,6 +6,7 @@
 #include "base/arena.h"
 #include "base/os.h"
 #include "base/size.h"
+#include "infer/infer_pages.h"
 #include "kernel/kernels.h"
 #include "kernel/table.h"
 
@@ -18,6 +19,7 @@ struct scorer {
 	struct mat x, logits;   /* (SCORER_ROWS, hidden), (.., vocab) */
 	size_t row[SCORER_ROWS]; /* token that a row of them belongs to */
 	double *nll;            /* (tokens) */
+	struct infer_pages *pages;
 };
 
 static size_t room_bytes(const struct program *p,
@@ -45,29 +47,41 @@ static int take_room(struct scorer *s, const struct scorer_need *need)
 	return feed_init(&s->feed, need->tokens, need->sequences);
 }
 
-/* A budget bounds all, weights too, which are there already. Of many slots most
- * stay empty, and what is not touched takes nothing of what is free. */
-static int check_fit(const struct scorer *s, const struct program_need *plan,
-		     const struct scorer_need *need)
+/* What is needed beside the pages of a base that is not in memory. A budget
+ * bounds all, weights too, which are there already. Of many slots most stay
+ * empty, and what is not touched takes nothing of what is free. */
+static uint64_t beside_pages(const struct scorer *s,
+			     const struct program_need *plan,
+			     const struct scorer_need *need)
 {
+	uint64_t all, pages = infer_pages_bytes(s->program);
 	struct bytes_plan bytes;
-	uint64_t all, most = need->memory ? need->memory : os_memory_free();
 
 	program_cost(s->program, s->pool, plan, &bytes);
 	all = bytes.by[BYTES_ACTIVATIONS] + bytes.by[BYTES_WORKSPACE] +
 	      room_bytes(s->program, need);
-	if (need->memory)
-		all += bytes.by[BYTES_WEIGHTS];
+	if (need->memory && bytes.by[BYTES_WEIGHTS] > pages)
+		all += bytes.by[BYTES_WEIGHTS] - pages;
 	if (need->memory || need->slots == 1)
 		all += size_min(kv_cache_bytes(s->program, need->slots,
 					       need->cache_tokens),
 				SIZE_MAX / 2);
+	return all;
+}
+
+static int check_fit(struct scorer *s, const struct program_need *plan,
+		     const struct scorer_need *need)
+{
+	uint64_t most = need->memory ? need->memory : os_memory_free();
+	uint64_t all = beside_pages(s, plan, need);
+
 	if (most && all > most)
 		return err_set(E_NOMEM, "the plan takes %llu MiB, there are "
 			       "%llu; fewer tokens take less",
 			       (unsigned long long)(all >> 20) + 1,
 			       (unsigned long long)(most >> 20));
-	return 0;
+	return infer_pages_new(&s->pages, s->program, s->pool,
+			       most ? most - all : UINT64_MAX);
 }
 
 static int prepare(struct scorer *s, const struct scorer_need *need)
@@ -111,6 +125,7 @@ void scorer_free(struct scorer *s)
 {
 	if (!s)
 		return;
+	infer_pages_free(s->pages);
 	kv_cache_free(s->kv);
 	feed_release(&s->feed);
 	arena_release(&s->arena);
@@ -130,6 +145,11 @@ struct kv_cache *scorer_cache(struct scorer *s)
 struct program *scorer_program(struct scorer *s)
 {
 	return s->program;
+}
+
+int scorer_failed(const struct scorer *s)
+{
+	return program_failed(s->program);
 }
 
 /* ---- losses ---- */
@@ -241,6 +261,7 @@ static int flush(struct scorer *s, const struct samples *data, size_t first,
 	if (!b->nseq)
 		return 0;
 	scorer_run(s, s->nll, NULL);
+	TRY(scorer_failed(s));
 	for (size_t i = 0; i < b->nseq && !err; i++) {
 		double *nll = s->nll + b->start[i];
 		size_t n = data->start[first + i + 1] - data->start[first + i];

@@ -28,6 +28,10 @@ struct feed *scorer_feed(struct scorer *s);
 struct kv_cache *scorer_cache(struct scorer *s);        /* NULL: none */
 struct program *scorer_program(struct scorer *s);
 
+/* The last run's error, whose message is still the last: a base that comes and
+ * goes could not be read. Numbers are worth nothing then. */
+int scorer_failed(const struct scorer *s) MUST_CHECK;
+
 /*
  * Runs what was fed. nll[i] and hit[i] belong to the fed token i: the loss of
  * its target, and whether the target was the likeliest token (of equals, the

@@ -1,10 +1,10 @@
 /*
  * Two threads meet here. The caller's posts one order at a time and waits for
- * its answer; the loop's thread alone touches the schedule and the pages'
- * memory. An order to begin is answered when the step's pages are there; the
- * others at once.
+ * its answer; the loop's thread alone touches the pages and their memory. An
+ * order to begin is answered when the step's pages are there; the others when
+ * nothing is under way.
  */
-#include "pager/pager.h"
+#include "pager/pager_parts.h"
 
 #include "base/os.h"
 #include "base/size.h"
@@ -13,202 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uv.h>
-
-enum order { ORDER_NONE, ORDER_PLAN, ORDER_BEGIN, ORDER_END, ORDER_QUIT };
-
-enum { MESSAGE = 900 };
-
-/* A piece under way. */
-struct way {
-	struct pager *pager;
-	uv_work_t work;
-	int busy, store;
-	size_t page, piece;
-	void *scratch;
-	int err;
-	char message[MESSAGE];
-};
-
-/* A page on its way: pieces are started in order, and end in any. */
-struct transfer {
-	size_t page;
-	size_t started, ended;
-	int store, err;
-	struct transfer *next;
-};
-
-struct pager {
-	struct pager_page *page;
-	size_t npage;
-	struct pages *pages;
-	struct pager_stats stats;
-	struct transfer *transfer;      /* (npage) one for each page */
-	struct transfer *first, **last; /* with pieces to start, in order */
-	struct way way[PAGER_WAYS];
-	int err;                        /* the first, and its message */
-	char message[MESSAGE];
-	int open;                       /* the caller's: a step is */
-	uint64_t steps;
-	double stalled;
-
-	uv_loop_t loop;
-	uv_async_t wake;
-	uv_thread_t thread;
-	int running;
-
-	uv_mutex_t lock;
-	uv_cond_t answered;
-	enum order order;               /* guarded, with what follows */
-	const struct page_plan *plan;
-	int ended;                      /* the step that was open */
-	int answer;
-	char answer_text[MESSAGE];
-};
-
-/* ---- pieces, on libuv's pool ---- */
-
-static void way_run(uv_work_t *work)
-{
-	struct way *w = work->data;
-	const struct pager_page *p = &w->pager->page[w->page];
-	const struct pager_backing *b = p->backing;
-
-	w->err = w->store ? b->store(b->ctx, p->id, w->piece, p->at) :
-			    b->load(b->ctx, p->id, w->piece, p->at,
-				    w->scratch);
-	if (w->err)
-		snprintf(w->message, sizeof(w->message), "%s", err_text());
-}
-
-static void fail(struct pager *p, int err, const char *message)
-{
-	if (p->err)
-		return;
-	p->err = err;
-	snprintf(p->message, sizeof(p->message), "%s", message);
-}
-
-static void count(struct pager *p, const struct transfer *t)
-{
-	size_t bytes = p->page[t->page].bytes;
-
-	if (t->store) {
-		p->stats.stores++;
-		p->stats.written += bytes;
-	} else {
-		p->stats.loads++;
-		p->stats.read += bytes;
-	}
-}
-
-static void way_end(struct way *w)
-{
-	struct pager *p = w->pager;
-	struct transfer *t = &p->transfer[w->page];
-
-	w->busy = 0;
-	if (w->err) {
-		t->err = w->err;
-		fail(p, w->err, w->message);
-	}
-	if (++t->ended == p->page[t->page].npiece) {
-		count(p, t);
-		pages_done(p->pages, t->page, t->err);
-	}
-}
-
-static void go_on(struct pager *p);
-
-static void way_done(uv_work_t *work, int status)
-{
-	struct way *w = work->data;
-
-	(void)status; /* nobody cancels */
-	uv_mutex_lock(&w->pager->lock);
-	way_end(w);
-	go_on(w->pager);
-	uv_mutex_unlock(&w->pager->lock);
-}
-
-static struct way *free_way(struct pager *p)
-{
-	for (size_t i = 0; i < PAGER_WAYS; i++)
-		if (!p->way[i].busy)
-			return &p->way[i];
-	return NULL;
-}
-
-static void start_piece(struct pager *p, struct way *w)
-{
-	struct transfer *t = p->first;
-	int err;
-
-	w->busy = 1;
-	w->store = t->store;
-	w->page = t->page;
-	w->piece = t->started++;
-	if (t->started == p->page[t->page].npiece) {
-		p->first = t->next;
-		if (!p->first)
-			p->last = &p->first;
-	}
-	err = uv_queue_work(&p->loop, &w->work, way_run, way_done);
-	if (!err)
-		return;
-	w->err = E_UNAVAIL;
-	snprintf(w->message, sizeof(w->message), "%s", uv_strerror(err));
-	way_end(w);
-}
-
-static void start_pieces(struct pager *p)
-{
-	struct way *w;
-
-	while (p->first && (w = free_way(p)))
-		start_piece(p, w);
-}
-
-/* ---- moves ---- */
-
-static void queue(struct pager *p, size_t page, int store)
-{
-	struct transfer *t = &p->transfer[page];
-
-	*t = (struct transfer){ .page = page, .store = store };
-	*p->last = t;
-	p->last = &t->next;
-}
-
-static void move(struct pager *p, enum page_move how, size_t page)
-{
-	const struct pager_page *at = &p->page[page];
-	int err = 0;
-
-	if (how == MOVE_LOAD || how == MOVE_NEW)
-		err = space_take(at->at, at->bytes);
-	else if (how == MOVE_DROP)
-		err = space_drop(at->at, at->bytes);
-	if (err)
-		fail(p, err, err_text());
-	if (how == MOVE_LOAD && err)
-		pages_done(p->pages, page, err);
-	else if (how == MOVE_LOAD || how == MOVE_STORE)
-		queue(p, page, how == MOVE_STORE);
-	if (pages_used(p->pages) > p->stats.peak)
-		p->stats.peak = pages_used(p->pages);
-}
-
-static void make_moves(struct pager *p)
-{
-	enum page_move how;
-	size_t page;
-
-	while (!p->err &&
-	       (how = pages_next(p->pages, &page)) != MOVE_NONE)
-		move(p, how, page);
-	start_pieces(p);
-}
 
 /* ---- orders ---- */
 
@@ -222,7 +26,8 @@ static void answer(struct pager *p, int code)
 	uv_cond_signal(&p->answered);
 }
 
-/* Hears an order. Only one to begin takes effect before it can be answered. */
+/* Hears what was posted, once. Only an order to begin takes effect before it
+ * can be answered. */
 static void hear(struct pager *p)
 {
 	int err;
@@ -230,11 +35,14 @@ static void hear(struct pager *p)
 	if (p->ended)
 		pages_end(p->pages);
 	p->ended = 0;
+	if (!p->posted)
+		return;
+	p->posted = 0;
 	if (p->order == ORDER_BEGIN) {
 		err = pages_begin(p->pages);
 		if (err)
 			answer(p, err);
-	} else if (p->order != ORDER_NONE) {
+	} else {
 		pages_pause(p->pages);
 	}
 }
@@ -266,11 +74,12 @@ static void obey(struct pager *p)
 }
 
 /* All that can be done now. Locked. */
-static void go_on(struct pager *p)
+void pager_go_on(struct pager *p)
 {
-	make_moves(p);
+	hear(p);
+	pager_moves(p);
 	obey(p);
-	make_moves(p); /* of a plan that is new */
+	pager_moves(p); /* of a plan that is new */
 }
 
 static void on_wake(uv_async_t *wake)
@@ -278,8 +87,7 @@ static void on_wake(uv_async_t *wake)
 	struct pager *p = wake->data;
 
 	uv_mutex_lock(&p->lock);
-	hear(p);
-	go_on(p);
+	pager_go_on(p);
 	uv_mutex_unlock(&p->lock);
 }
 
@@ -297,6 +105,7 @@ static int ask(struct pager *p, enum order order)
 
 	uv_mutex_lock(&p->lock);
 	p->order = order;
+	p->posted = 1;
 	uv_async_send(&p->wake);
 	while (p->order != ORDER_NONE)
 		uv_cond_wait(&p->answered, &p->lock);
@@ -419,7 +228,9 @@ static int make(struct pager *p, const struct pager_page *pages, size_t n,
 {
 	p->page = malloc((n + 1) * sizeof(*p->page));
 	p->transfer = calloc(n + 1, sizeof(*p->transfer));
-	if (!p->page || !p->transfer)
+	p->spare = calloc(n + 1, sizeof(*p->spare));
+	p->capacity = capacity;
+	if (!p->page || !p->transfer || !p->spare)
 		return err_set(E_NOMEM, "out of memory");
 	if (n)
 		memcpy(p->page, pages, n * sizeof(*pages));
@@ -447,6 +258,14 @@ int pager_new(struct pager **to, const struct pager_page *pages, size_t n,
 	return err;
 }
 
+/* The memory of all pages. */
+static void give_back(struct pager *p)
+{
+	for (size_t i = 0; p->pages && i < p->npage; i++)
+		if (space_drop(p->page[i].at, p->page[i].bytes))
+			return; /* nothing more can be done for it */
+}
+
 void pager_free(struct pager *p)
 {
 	if (!p)
@@ -460,10 +279,12 @@ void pager_free(struct pager *p)
 		uv_mutex_destroy(&p->lock);
 		uv_cond_destroy(&p->answered);
 	}
+	give_back(p);
 	for (size_t i = 0; i < PAGER_WAYS; i++)
 		free(p->way[i].scratch);
 	pages_free(p->pages);
 	free(p->transfer);
+	free(p->spare);
 	free(p->page);
 	free(p);
 }

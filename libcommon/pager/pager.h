@@ -75,7 +75,7 @@ enum { PAGER_WAYS = 4 };
 int pager_new(struct pager **p, const struct pager_page *pages, size_t n,
 	      size_t capacity) MUST_CHECK;
 
-/* Waits for what is under way. NULL is fine. */
+/* Waits for what is under way; no page is in memory then. NULL is fine. */
 void pager_free(struct pager *p);
 
 /* What the pager takes beside its pages, for a plan of memory. */

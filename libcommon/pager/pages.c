@@ -6,56 +6,12 @@
  * disk is; it is made when the last step before `ahead` that reads the page
  * has ended.
  */
-#include "pager/pages.h"
+#include "pager/pages_parts.h"
 
 #include "base/size.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-enum state { ABSENT, LOADING, HERE, STORING, STORED };
-
-#define NEVER UINT64_MAX
-#define NO_PAGE SIZE_MAX
-
-struct page {
-	size_t bytes;
-	enum state state;
-	int dirty;              /* differs from what is stored */
-	int err;
-	int drop;               /* give its memory back at once */
-
-	int in;                 /* virtually in memory */
-	int changed;            /* virtually dirty */
-	uint64_t last;          /* step of `ahead`'s past that used it last,
-				 * plus one; 0: none */
-	size_t first, nuse;     /* its uses in `at` */
-};
-
-/* A use in the plan, from the page's side. */
-struct at {
-	size_t step;
-	unsigned how;
-};
-
-struct pages {
-	struct page *page;
-	size_t npage, capacity;
-	size_t used, in_use;            /* bytes: taken, virtually */
-
-	struct page_use *use;
-	size_t *start;
-	struct at *at;
-	size_t nstep;
-	int repeat, paused, open;
-
-	uint64_t done, ahead;
-	size_t next;                    /* the use of `ahead` to look at */
-	size_t want;                    /* page to bring in, or NO_PAGE */
-	unsigned want_how;
-	size_t moving;                  /* loads and stores under way */
-	uint64_t loads;
-};
 
 int pages_new(struct pages **to, const size_t *bytes, size_t npage,
 		 size_t capacity)
@@ -230,134 +186,12 @@ void pages_pause(struct pages *s)
 	s->paused = 1;
 }
 
-/* ---- playing ahead ---- */
-
-/* The page's next use after step t of all steps, and how. */
-static uint64_t next_use(const struct pages *s, const struct page *p,
-			 uint64_t t, unsigned *how)
-{
-	size_t lo = 0, hi = p->nuse, here = (size_t)(t % s->nstep);
-	const struct at *at = s->at + p->first;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (at[mid].step > here)
-			hi = mid;
-		else
-			lo = mid + 1;
-	}
-	if (lo == p->nuse && (!s->repeat || !p->nuse))
-		return NEVER;
-	*how = at[lo % p->nuse].how;
-	return t - here + at[lo % p->nuse].step +
-	       (lo == p->nuse ? s->nstep : 0);
-}
-
-/* Is the page one of those that the played step uses? */
-static int used_now(const struct pages *s, const struct page *p)
-{
-	return p->last == s->ahead + 1;
-}
-
-/* Must the page's bytes be kept? A later plan may read what this one does not
- * use. */
-static int worth(const struct page *p, uint64_t next, unsigned how)
-{
-	return p->changed && (next == NEVER || !(how & PAGE_NEW));
-}
-
-/* The page to give up for the played step. */
-static size_t victim(const struct pages *s, int *store)
-{
-	size_t best = NO_PAGE;
-	uint64_t far = 0;
-
-	for (size_t i = 0; i < s->npage; i++) {
-		const struct page *p = &s->page[i];
-		unsigned how = 0;
-		uint64_t next;
-		int keep;
-
-		if (!p->in || used_now(s, p))
-			continue;
-		next = next_use(s, p, s->ahead, &how);
-		keep = worth(p, next, how);
-		if (best == NO_PAGE || next > far ||
-		    (next == far && keep < *store)) {
-			best = i;
-			far = next;
-			*store = keep;
-		}
-	}
-	return best;
-}
-
-/* Marks this step's uses, so that none of them is given up for another. */
-static void enter_step(struct pages *s)
-{
-	size_t step = (size_t)(s->ahead % s->nstep);
-
-	for (size_t i = s->start[step]; i < s->start[step + 1]; i++)
-		s->page[s->use[i].page].last = s->ahead + 1;
-}
-
-static void leave_step(struct pages *s)
-{
-	size_t step = (size_t)(s->ahead % s->nstep);
-
-	for (size_t i = s->start[step]; i < s->start[step + 1]; i++) {
-		struct page *p = &s->page[s->use[i].page];
-
-		if (!(s->use[i].how & PAGE_LAST))
-			continue;
-		p->in = p->changed = 0;
-		s->in_use -= p->bytes;
-	}
-	s->ahead++;
-	s->next = 0;
-}
-
-/* How far the play may be ahead of what has been done. */
-static int may_go_on(const struct pages *s)
-{
-	if (!s->nstep || s->paused)
-		return 0;
-	return s->repeat ? s->ahead < s->done + s->nstep :
-			   s->ahead < s->nstep;
-}
-
-/* To the next page that is to be brought in; 0: there is none now. */
-static int find_want(struct pages *s)
-{
-	while (s->want == NO_PAGE && may_go_on(s)) {
-		size_t step = (size_t)(s->ahead % s->nstep);
-		size_t i = s->start[step] + s->next;
-		struct page *p;
-
-		if (!s->next)
-			enter_step(s);
-		if (i == s->start[step + 1]) {
-			leave_step(s);
-			continue;
-		}
-		s->next++;
-		p = &s->page[s->use[i].page];
-		if (!p->in) {
-			s->want = s->use[i].page;
-			s->want_how = s->use[i].how;
-		}
-		p->changed |= (s->use[i].how & (PAGE_WRITE | PAGE_NEW)) != 0;
-	}
-	return s->want != NO_PAGE;
-}
-
 /* ---- moves ---- */
 
 static enum page_move give_up(struct pages *s, size_t *page)
 {
 	int store = 0;
-	size_t i = victim(s, &store);
+	size_t i = pages_victim(s, &store);
 	struct page *p = &s->page[i];
 
 	/* Whoever reads it before the played step is not through yet. */
@@ -420,7 +254,7 @@ enum page_move pages_next(struct pages *s, size_t *page)
 {
 	if (find_drop(s, page))
 		return MOVE_DROP;
-	if (s->paused || !find_want(s))
+	if (s->paused || !pages_find_want(s))
 		return MOVE_NONE;
 	if (s->in_use + s->page[s->want].bytes > s->capacity)
 		return give_up(s, page);

@@ -12,11 +12,14 @@
 
 #include <stddef.h>
 
-enum { SPACE_PAGE = 4096 };
+/* Addresses of spaces are aligned to the second: then memory moves between them
+ * by whole page tables. */
+enum { SPACE_PAGE = 4096, SPACE_ALIGN = 2 << 20 };
 
 struct space {
 	unsigned char *at;
 	size_t bytes;
+	void *whole;            /* what was reserved */
 };
 
 /* Reserves addresses, no memory. E_NOMEM. */
@@ -26,5 +29,10 @@ void space_release(struct space *s);    /* safe on a zeroed struct */
 /* at, bytes: multiples of SPACE_PAGE, inside. Zeroed memory. E_NOMEM. */
 int space_take(void *at, size_t bytes) MUST_CHECK;
 int space_drop(void *at, size_t bytes) MUST_CHECK;
+
+/* Memory of one goes to another, with whatever is in it: many times cheaper
+ * than new memory, which the system has to clear. E_UNAVAIL: this system
+ * cannot. */
+int space_move(void *to, void *from, size_t bytes) MUST_CHECK;
 
 #endif

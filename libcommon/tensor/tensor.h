@@ -134,15 +134,19 @@ void tensor_move(struct tensor *to, struct tensor *from);
 /* Frees name, books and data. Safe on a zeroed struct. */
 void tensor_release(struct tensor *t);
 
+struct page_owner;
+
 /* Tensors by name, owned. */
 struct tensor_set {
 	struct tensor *at;
 	size_t n, room;
 
 	/* Where data may be away: brings one tensor's in, and (back) lets it
-	 * go again. NULL: all of it is there. */
+	 * go again; and whose pages they are (pager/pager.h). NULL: all of it
+	 * is there. */
 	int (*lend)(void *ctx, const struct tensor *t, int back);
 	void *lend_ctx;
+	const struct page_owner *pages;
 };
 
 /* Between the two, t's data is there. E_DATA, E_IO, E_NOMEM. */

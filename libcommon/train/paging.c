@@ -12,6 +12,8 @@ static size_t parts_of(const struct paging_options *o, size_t tokens)
 {
 	size_t each = 2 * (o->most->tokens / size_max(tokens, 1)) + 1;
 
+	if (tokens >= o->most->tokens)
+		return o->batches;
 	return o->batches * size_min(each, size_max(o->most->sequences, 1));
 }
 

@@ -22,6 +22,23 @@ double progress_tokens_per_second(const struct progress *p,
 		       (double)(t->state.tokens - p->tokens) / seconds : 0;
 }
 
+static int log_pages(const struct trainer *t, json_t *line)
+{
+	struct pager_stats s;
+
+	paging_statistics(t->paging, &s);
+	if (json_object_set_new(line, "page_loads", json_integer(
+			(json_int_t)s.loads)) ||
+	    json_object_set_new(line, "page_read_bytes", json_integer(
+			(json_int_t)s.read)) ||
+	    json_object_set_new(line, "page_written_bytes", json_integer(
+			(json_int_t)s.written)) ||
+	    json_object_set_new(line, "page_stall_seconds", json_real(
+			s.stalled)))
+		return err_set(E_NOMEM, "out of memory");
+	return 0;
+}
+
 int progress_log(const struct progress *p, const struct trainer *t,
 		 json_t *line)
 {
@@ -36,7 +53,7 @@ int progress_log(const struct progress *p, const struct trainer *t,
 	    json_object_set_new(line, "kernels",
 				json_string(kernels_name())))
 		return err_set(E_NOMEM, "out of memory");
-	return 0;
+	return t->paging ? log_pages(t, line) : 0;
 }
 
 const char *progress_text(char *buf, size_t size, const struct progress *p,
@@ -76,6 +93,13 @@ const char *progress_plan(char *buf, size_t size, const struct trainer *t,
 				      "%-18s %12llu bytes\n", name[i],
 				      (unsigned long long)plan->bytes.by[i]);
 	}
+	if (plan->capacity)
+		n += (size_t)snprintf(buf + size_min(n, size),
+				      size - size_min(n, size),
+				      "%-18s %12llu bytes\n%-18s %12zu bytes\n",
+				      "paged", (unsigned long long)
+				      plan->paged, "page_capacity",
+				      plan->capacity);
 	snprintf(buf + size_min(n, size), size - size_min(n, size),
 		 "%-18s %12llu bytes\n%-18s %12zu of %zu layers\n"
 		 "%-18s %12zu of %zu\n"

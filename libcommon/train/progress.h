@@ -15,7 +15,8 @@ struct progress {
 void progress_start(struct progress *p, const struct trainer *t);
 
 /* Adds what the same run may have otherwise: tokens_per_second, elapsed,
- * memory_bytes, threads, kernels. E_NOMEM. */
+ * memory_bytes, threads, kernels; and with a base in pages page_loads,
+ * page_read_bytes, page_written_bytes, page_stall_seconds, so far. E_NOMEM. */
 int progress_log(const struct progress *p, const struct trainer *t,
 		 json_t *line) MUST_CHECK;
 

@@ -42,6 +42,9 @@ struct trainer_options {
 	size_t stop_after;      /* stop when this step is done; 0: do not */
 	size_t filter_every;    /* steps; 0: calls.filter is never called */
 	uint64_t budget;        /* bytes for everything; 0: what is free */
+	uint64_t page_memory;   /* of it, for the pages of a base that is not in
+				 * memory; 0: what the plan leaves, if not all
+				 * fits */
 };
 
 /* What a run has come to. */
@@ -62,6 +65,8 @@ struct train_plan {
 	double tokens_per_step;
 	struct pack_most most;
 	size_t capacity;        /* bytes for pages; 0: the base is held */
+	uint64_t paged, least;  /* bytes of the base's pages, and of pages that
+				 * a plan that failed wanted at least */
 };
 
 struct trainer;
@@ -79,9 +84,6 @@ struct trainer_calls {
 	int (*best)(void *ctx, const struct trainer *t);
 	int (*stopping)(void *ctx);             /* 1: end after this step */
 	void (*progress)(void *ctx, const struct trainer *t);
-
-	/* The base's pages, where it is not in memory; NULL: it is. */
-	const struct page_owner *base;
 };
 
 /* What the last step showed. */
@@ -169,6 +171,20 @@ int trainer_estimate(struct trainer *t, double *seconds) MUST_CHECK;
 /* ---- for trainer*.c ---- */
 
 int trainer_make_plan(struct trainer *t) MUST_CHECK;
+
+struct train_limit {
+	uint64_t budget, free;
+	uint64_t most;          /* budget, or else what is free and in use */
+};
+
+/* What plan.need takes, into plan.bytes. */
+void trainer_cost(struct trainer *t);
+uint64_t trainer_total(const struct bytes_plan *b);
+
+/* Plans for a base that comes and goes, with parts of at least so many tokens;
+ * 0: it does not fit, or all of the base is in memory. */
+int trainer_fit_paged(struct trainer *t, const struct train_limit *l,
+		      size_t least);
 
 /* The loss of a part after its forward; with train, t->loss.dlast too. Adds to
  * *nll. E_DATA: it is not finite. */

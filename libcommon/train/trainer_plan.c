@@ -81,8 +81,9 @@ static void count_tokens(struct trainer *t)
 				  (double)t->options.accumulate;
 }
 
-static void cost(struct trainer *t, struct program_need *need)
+void trainer_cost(struct trainer *t)
 {
+	struct program_need *need = &t->plan.need;
 	struct train_plan *plan = &t->plan;
 	uint64_t *by = plan->bytes.by;
 
@@ -102,7 +103,7 @@ static void cost(struct trainer *t, struct program_need *need)
 			 (t->has_eval ? samples_bytes(t->eval.samples) : 0);
 }
 
-static uint64_t total(const struct bytes_plan *b)
+uint64_t trainer_total(const struct bytes_plan *b)
 {
 	uint64_t sum = 0;
 
@@ -113,26 +114,22 @@ static uint64_t total(const struct bytes_plan *b)
 
 static uint64_t to_come(const struct bytes_plan *b)
 {
-	return total(b) - b->by[BYTES_WEIGHTS] - b->by[BYTES_ADAPTER] -
+	return trainer_total(b) - b->by[BYTES_WEIGHTS] - b->by[BYTES_ADAPTER] -
 	       b->by[BYTES_DATA];
 }
 
-struct limit {
-	uint64_t budget, free;
-};
-
 /* What is there already (weights, adapter, data) does not need what is free. */
-static int fits(struct trainer *t, const struct limit *l)
+static int fits(struct trainer *t, const struct train_limit *l)
 {
 	const struct bytes_plan *b = &t->plan.bytes;
 
-	cost(t, &t->plan.need);
-	return l->budget ? total(b) <= l->budget :
+	trainer_cost(t);
+	return l->budget ? trainer_total(b) <= l->budget :
 			   !l->free || to_come(b) <= l->free;
 }
 
 /* With the fewest recomputed layers, from least on. */
-static int fits_recomputed(struct trainer *t, const struct limit *l,
+static int fits_recomputed(struct trainer *t, const struct train_limit *l,
 			   size_t least)
 {
 	size_t layers = program_layers(t->program);
@@ -146,7 +143,7 @@ static int fits_recomputed(struct trainer *t, const struct limit *l,
 }
 
 /* In the fewest parts of a batch, of at least so many tokens. */
-static int fits_cut(struct trainer *t, const struct limit *l, size_t least)
+static int fits_cut(struct trainer *t, const struct train_limit *l, size_t least)
 {
 	size_t whole = t->plan.most.tokens, *at_once = &t->plan.need.tokens;
 
@@ -162,69 +159,22 @@ static int fits_cut(struct trainer *t, const struct limit *l, size_t least)
 /* Rows with which a product is still at its full speed, nearly. */
 enum { GOOD_ROWS = 256 };
 
-/* Bytes of the base that are in its pages. */
-static uint64_t page_bytes(const struct trainer *t)
+static struct train_limit limit_of(const struct trainer *t)
 {
-	uint64_t sum = 0;
+	struct train_limit l = { t->options.budget, os_memory_free(), UINT64_MAX };
 
-	for (size_t i = 0; i < t->calls.base->n; i++)
-		sum += t->calls.base->page[i].bytes;
-	return sum;
-}
-
-/* With a base that comes and goes: what the rest leaves is for pages. */
-static int fits_paged(struct trainer *t, const struct limit *l)
-{
-	struct train_plan *plan = &t->plan;
-	struct paging_options o = {
-		t->calls.base->page, t->calls.base->n, 0, t->options.accumulate,
-		&plan->most,
-	};
-	uint64_t pages = page_bytes(t), *weights, rest, least;
-
-	cost(t, &plan->need);
-	weights = &plan->bytes.by[BYTES_WEIGHTS];
-	*weights -= pages < *weights ? pages : *weights;
-	plan->bytes.by[BYTES_WORKSPACE] += paging_bytes(&o);
-	rest = total(&plan->bytes);
-	least = paging_least(t->program, t->pool, &plan->need, &o);
-	pages += paging_spill_bytes(t->program, t->pool, &plan->need, &o);
-	if (rest > l->budget || l->budget - rest < least) {
-		*weights += least; /* for the message */
-		return 0;
-	}
-	plan->capacity = (size_t)(l->budget - rest < pages ? l->budget - rest :
-							     pages);
-	*weights += plan->capacity;
-	return 1;
-}
-
-/* In parts as large as there is room for; but no larger than is good for
- * speed, since pages want the memory. */
-static int fit_paged(struct trainer *t, const struct limit *l, size_t least)
-{
-	struct program_need *need = &t->plan.need;
-	size_t most = size_max(least, size_min(4 * GOOD_ROWS,
-					       t->plan.most.tokens));
-
-	if (!t->calls.base || !l->budget)
-		return 0;
-	need->visits = 1;
-	need->recompute = program_layers(t->program);
-	need->tokens = most;
-	for (size_t parts = 1; !fits_paged(t, l); parts++) {
-		if (need->tokens == least)
-			return 0;
-		need->tokens = size_max(size_ceil(most, parts + 1), least);
-	}
-	return 1;
+	if (l.budget)
+		l.most = l.budget;
+	else if (l.free)
+		l.most = l.free + os_memory_used();
+	return l;
 }
 
 /* A batch in parts costs little while these are not small; then layers are
  * computed twice; at last, parts are as small as a sequence. */
 static int fit(struct trainer *t)
 {
-	struct limit l = { t->options.budget, os_memory_free() };
+	struct train_limit l = limit_of(t);
 	size_t whole = t->plan.most.tokens, good, least = whole;
 	struct program_need *need = &t->plan.need;
 
@@ -236,16 +186,24 @@ static int fit(struct trainer *t)
 		.rows = loss_rows(program_vocab(t->program)),
 		.train = 1,
 	};
-	if (fits_cut(t, &l, good) || fits_recomputed(t, &l, 1))
+	if (!t->options.page_memory) {
+		if (fits_cut(t, &l, good) || fits_recomputed(t, &l, 1))
+			return 0;
+		need->tokens = least;
+		if (fits_recomputed(t, &l, 0))
+			return 0;
+	}
+	if (trainer_fit_paged(t, &l, least))
 		return 0;
-	need->tokens = least;
-	if (fits_recomputed(t, &l, 0) || fit_paged(t, &l, least))
-		return 0;
+	if (t->options.page_memory &&
+	    (!l.budget || trainer_total(&t->plan.bytes) <= l.budget))
+		return err_set(E_NOMEM, "--page-memory: two layers in a row "
+			       "and what they pass on take %llu KiB",
+			       (unsigned long long)(t->plan.least >> 10) + 1);
 	return err_set(E_NOMEM, "the least plan takes %llu MiB, there are %llu;"
 		       " shorter rows (--length) or fewer (-b) take less",
-		       (unsigned long long)(total(&t->plan.bytes) >> 20) + 1,
-		       (unsigned long long)((l.budget ? l.budget :
-							       l.free) >> 20));
+		       (unsigned long long)(trainer_total(&t->plan.bytes) >> 20) + 1,
+		       (unsigned long long)(l.most >> 20));
 }
 
 int trainer_make_plan(struct trainer *t)

@@ -1,0 +1,28 @@
+/*
+ * infer_pages - a base that is not in memory, for passes without training
+ *
+ * Segment after segment, each is brought in while the one before is computed:
+ * a pass reads what memory does not keep once.
+ */
+#ifndef INFER_INFER_PAGES_H
+#define INFER_INFER_PAGES_H
+
+#include "arch/program.h"
+#include "pager/pager.h"
+
+struct infer_pages;
+
+/* Bytes of the base's pages; 0: all of it is in memory. */
+uint64_t infer_pages_bytes(const struct program *p);
+
+/*
+ * The base may take room bytes from here on: all of it comes into memory, and
+ * *to is NULL; or p's passes bring it in as they go, until infer_pages_free().
+ * Does nothing where the base is in memory. E_NOMEM: two segments in a row take
+ * more; E_DATA, E_IO, E_CREATE.
+ */
+int infer_pages_new(struct infer_pages **to, struct program *p,
+		    struct pool *pool, uint64_t room) MUST_CHECK;
+void infer_pages_free(struct infer_pages *g);   /* NULL is fine */
+
+#endif

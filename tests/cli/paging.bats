@@ -1,0 +1,171 @@
+#!/usr/bin/env bats
+# paging.bats - a base that does not stay in memory: the same bytes, and the
+# ways in which it can be lost
+bats_require_minimum_version 1.5.0
+
+model=tests/golden/A/llama/model
+data=tests/golden/B/data/data.jsonl
+
+setup_file() {
+	export T=$BATS_FILE_TMPDIR
+	"$BIN/st-import" -o "$T/base.st" "$model"
+	"$BIN/st-import" -u -o "$T/raw.st" "$model"
+	"$BIN/quantize-nf4" -o "$T/nf4.st" "$T/base.st"
+	for base in base raw nf4; do
+		train --log "$T/$base.log" -o "$T/$base.out" "$T/$base.st"
+	done
+}
+
+# Several parts a step, dropout, evaluation on the way.
+train() {
+	"$BIN/peft-step" -q -r 4 --dropout 0.05 -d "$data" -n 12 -g 3 \
+		--length 64 --eval-data "$data" --eval-every 5 "$@"
+}
+
+# The least --page-memory, as the message has it.
+least() { # BASE ...
+	run -71 train --page-memory 1K "$@"
+	[[ $output =~ take\ ([0-9]+)\ KiB ]]
+	least=${BASH_REMATCH[1]}
+}
+
+@test "one adapter and one log, whatever is paged through whatever memory" {
+	local base size j
+	for base in base raw nf4; do
+		least "$T/$base.st"
+		for size in "$least" $((least * 3 / 2)) 100000; do
+			for j in 1 2; do
+				rm -f "$T/log"
+				train -j "$j" --page-memory "${size}K" \
+					--log "$T/log" -o "$T/out" "$T/$base.st"
+				cmp "$T/out" "$T/$base.out"
+				cmp "$T/log" "$T/$base.log"
+			done
+		done
+	done
+}
+
+@test "pages are read again and again, and spilled" {
+	least "$T/base.st"
+	train --page-memory "${least}K" --log-times --log "$T/times" \
+		-o "$T/out" "$T/base.st"
+	jq -se '.[-1] | .page_loads > 100 and .page_written_bytes > 0' "$T/times"
+}
+
+@test "a base on a pipe is spooled; a directory too" {
+	least "$T/base.st"
+	cat "$T/base.st" | train --page-memory "${least}K" > "$T/out"
+	cmp "$T/out" "$T/base.out"
+	train --page-memory "${least}K" < "$T/base.st" > "$T/out"
+	cmp "$T/out" "$T/base.out"
+	train --page-memory "${least}K" "$model" > "$T/out"
+	cmp "$T/out" "$T/base.out"
+}
+
+@test "every kind of adapter trains on a base in pages" {
+	local kind
+	for kind in "--method dora" "--method adalora" "--method iec" \
+		"--modules-to-save lm_head"; do
+		echo "$kind"
+		train $kind -o "$T/whole" "$T/base.st"
+		train $kind --page-memory 600K -o "$T/out" "$T/base.st"
+		cmp "$T/out" "$T/whole"
+	done
+}
+
+@test "stopped and continued, with pages and without" {
+	rm -f "$T/log" "$T/half"
+	train --page-memory 400K --log "$T/log" --stop-after 7 -o "$T/half" \
+		"$T/base.st"
+	train --page-memory 600K --log "$T/log" -A "$T/half" -o "$T/out" \
+		"$T/base.st"
+	cmp "$T/out" "$T/base.out"
+	cmp "$T/log" "$T/base.log"
+}
+
+# The least -m that will do, where the base comes and goes.
+@test "eval and generate say the same of a base in pages" {
+	local kb=200 failed=0
+	"$BIN/eval" -t loss -d "$data" "$T/raw.st" "$T/raw.out" > "$T/one"
+	until "$BIN/eval" -m "${kb}K" -t loss -d "$data" "$T/raw.st" \
+		"$T/raw.out" > "$T/two" 2> "$T/err"; do
+		grep -q 'there are [0-9]*' "$T/err"
+		failed=$((failed + 1)) kb=$((kb + kb / 40 + 10))
+	done
+	cmp "$T/one" "$T/two"
+	[ "$failed" -gt 3 ]
+	run -65 "$BIN/eval" -m "${kb}K" -t loss -d "$data" <(damaged; cat "$T/bad.st")
+	damaged
+	run -65 "$BIN/eval" -m "${kb}K" -t loss -d "$data" "$T/bad.st"
+	[[ $output == *"payload is damaged" ]]
+}
+
+# Damages a byte of the last matrix, which is not looked at before its turn.
+damaged() {
+	cp "$T/raw.st" "$T/bad.st"
+	"$BIN/st-ls" "$T/bad.st" > /dev/null
+	printf X | dd of="$T/bad.st" bs=1 conv=notrunc status=none \
+		seek=$(($(stat -c %s "$T/bad.st") * 2 / 3))
+}
+
+@test "damage is found when the page comes in, by name, and nothing is left" {
+	damaged
+	rm -f "$T/out"
+	run -65 train --page-memory 400K -o "$T/out" "$T/bad.st"
+	[[ $output == *bad.st:*offset*"payload is damaged" ]]
+	[ "${#lines[@]}" = 1 ]
+	[ ! -e "$T/out" ]
+}
+
+@test "a file cut short under a run is an error, not a wrong number" {
+	cp "$T/raw.st" "$T/cut.st"
+	train --page-memory 400K -n 3000 --eval-every 0 -o "$T/out" \
+		"$T/cut.st" 2> "$T/err" &
+	local pid=$! status=0
+	sleep 0.5
+	truncate -s 5000 "$T/cut.st"
+	wait "$pid" || status=$?
+	cat "$T/err"
+	[ "$status" = 65 ]
+	grep -q 'cut.st' "$T/err"
+}
+
+@test "a file that is replaced under a run does no harm" {
+	cp "$T/raw.st" "$T/old.st"
+	train --page-memory 400K -o "$T/out" "$T/old.st" &
+	local pid=$!
+	cp "$T/nf4.st" "$T/new"
+	mv "$T/new" "$T/old.st"
+	wait "$pid" || true
+	[ ! -e "$T/out" ] || cmp "$T/out" "$T/raw.out" || cmp "$T/out" "$T/nf4.out"
+}
+
+@test "no room to spill is 73 before the first step" {
+	run -73 bash -c "trap '' XFSZ; ulimit -f 8; $BIN/peft-step -q -r 4 \
+		-d $data -n 12 -g 3 --length 64 --page-memory 400K $T/base.st \
+		-o /dev/null"
+	[[ $output == *"no room for"*"of pages"* ]]
+}
+
+@test "a TMPDIR in memory is refused" {
+	[ -d /dev/shm ] || skip "no /dev/shm"
+	TMPDIR=/dev/shm run -73 train --page-memory 400K "$T/base.st"
+	[[ $output == *"/dev/shm is in memory"* ]]
+}
+
+@test "the real model at half its base, and at the least" {
+	[ "${WEFT_MODEL-}" ] || skip "no WEFT_MODEL"
+	local args="-q -r 8 -d pipelines/data/weft-train.jsonl -n 1 -g 2 --length 128"
+	"$BIN/quantize-nf4" -o "$T/real.st" "$WEFT_MODEL"
+	"$BIN/peft-step" $args -o "$T/real.out" "$T/real.st"
+	run -71 "$BIN/peft-step" $args --page-memory 1K "$T/real.st"
+	[[ $output =~ take\ ([0-9]+)\ KiB ]]
+	for size in "${BASH_REMATCH[1]}K" 90M; do
+		"$BIN/peft-step" $args --page-memory "$size" -o "$T/out" \
+			"$T/real.st"
+		cmp "$T/out" "$T/real.out"
+	done
+	"$BIN/generate" -n 4 -p 'The quick brown' "$T/real.st" > "$T/one"
+	"$BIN/generate" -m 150M -n 4 -p 'The quick brown' "$T/real.st" > "$T/two"
+	cmp "$T/one" "$T/two"
+}

@@ -3,6 +3,7 @@
 #include "base/os.h"
 #include "pager/tier_parts.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -150,13 +151,11 @@ static int new_schedule(struct tier *t, const struct page_plan *plan,
 	return tier_start(t);
 }
 
-int tier_plan(struct tier *t, const struct page_plan *plan)
+static int new_plan(struct tier *t, const struct page_plan *plan)
 {
 	int err, unfit;
 
-	tier_stop(t);
-	if (t->failed)
-		return err_set(t->failed, "%s", t->message);
+	TRY(tier_stop(t));
 	if (t->device)
 		TRY(tier_flush(t, 1));
 	tier_clear(t);
@@ -165,6 +164,27 @@ int tier_plan(struct tier *t, const struct page_plan *plan)
 		return pager_plan(t->options.host, plan);
 	err = new_schedule(t, plan, &unfit);
 	return err && unfit ? tier_to_host(t) : err;
+}
+
+/* Keeps an error: it is the end. */
+static int keep(struct tier *t, int err)
+{
+	if (!err || t->failed)
+		return err;
+	t->failed = err;
+	snprintf(t->why, sizeof(t->why), "%s", err_text());
+	return err;
+}
+
+static int has_failed(const struct tier *t)
+{
+	return t->failed ? err_set(t->failed, "%s", t->why) : 0;
+}
+
+int tier_plan(struct tier *t, const struct page_plan *plan)
+{
+	TRY(has_failed(t));
+	return keep(t, new_plan(t, plan));
 }
 
 /* ---- steps ---- */
@@ -205,26 +225,32 @@ static int begin_on_device(struct tier *t)
 		pthread_cond_wait(&t->wake, &t->lock);
 	err = t->err ? err_set(t->err, "%s", t->message) : pin_step(t);
 	tier_unlock(t);
-	if (t->err && !t->unfit)
-		t->failed = t->err;
 	return err;
+}
+
+static int begin_step(struct tier *t)
+{
+	if (t->device) {
+		int err = begin_on_device(t);
+
+		if (!err || !t->unfit)
+			return err;
+		TRY(tier_to_host(t));
+	}
+	return pager_begin(t->options.host);
 }
 
 int tier_begin(struct tier *t)
 {
 	double start = os_seconds();
-	int err = t->failed ? err_set(t->failed, "%s", t->message) : 0;
+	int err = has_failed(t);
 
-	if (!err && t->device) {
-		err = begin_on_device(t);
-		if (err && t->unfit)
-			err = tier_to_host(t);
-	}
-	if (!err && !t->device)
-		err = pager_begin(t->options.host);
+	if (err)
+		return err;
+	err = begin_step(t);
 	t->stats.stalled += os_seconds() - start;
 	t->open = !err;
-	return err;
+	return err == E_BUG ? err : keep(t, err);
 }
 
 /* What the step has done to its pages; locked. */

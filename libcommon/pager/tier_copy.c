@@ -51,13 +51,16 @@ static void drop_region(struct tier *t, size_t page)
 	t->spare[t->nspare] = t->page[page].region;
 	t->spare_bytes[t->nspare++] = t->bytes[page];
 	t->page[page].region = NULL;
+	t->page[page].changed = 0;
 }
 
 void tier_clear(struct tier *t)
 {
-	for (size_t i = 0; i < t->options.n; i++)
+	for (size_t i = 0; i < t->options.n; i++) {
 		if (t->page[i].region)
 			drop_region(t, i);
+		t->page[i].saved = 0;
+	}
 	free_spares(t);
 }
 
@@ -197,6 +200,17 @@ static int end_copies(struct tier *t, const struct page_use *use, size_t n,
 	return 0;
 }
 
+/* Has one of the copies ended? The lock is given up while one is begun, and
+ * then it may end at once. */
+static int has_ended(const struct tier *t, const struct page_use *use,
+		     size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (t->page[use[i].page].ended)
+			return 1;
+	return 0;
+}
+
 /* Is it time for a new plan of the host, or for none? */
 static int is_over(const struct tier *t)
 {
@@ -221,61 +235,13 @@ static int make_moves(struct tier *t, const struct page_use *use, size_t n)
 			err = end_copies(t, use, begun, &ended);
 		/* The step may be ready, even if nothing was to do. */
 		pthread_cond_broadcast(&t->wake);
-		if (!err && !did && ended == before)
+		if (!err && !did && ended == before &&
+		    !has_ended(t, use, begun))
 			pthread_cond_wait(&t->wake, &t->lock);
 	}
 	while (t->flying)
 		pthread_cond_wait(&t->wake, &t->lock);
 	return err;
-}
-
-/* ---- the host's plan ---- */
-
-/* How many of the moves (n > 0) make a step of it: copies under way at a time,
- * so that the next ones' pages have room too. */
-static size_t batch(const struct tier *t, const struct page_use *move,
-		    size_t n)
-{
-	size_t sum = 0, i;
-
-	for (i = 0; i < n && i < TIER_BATCH; i++) {
-		sum += t->bytes[move[i].page];
-		if (i && sum > t->options.capacity / 2)
-			return i;
-		for (size_t k = 0; k < i; k++)
-			if (move[k].page == move[i].page)
-				return i;
-	}
-	return i;
-}
-
-int tier_plan_host(struct tier *t)
-{
-	struct page_plan plan = { 0 };
-	size_t *start;
-
-	moves_forget(&t->moves, t->taken);
-	t->taken = 0;
-	tier_lock(t);
-	t->planned = t->done;
-	tier_unlock(t);
-	TRY(moves_play(&t->moves, t->planned + 2 * t->nstep));
-	start = realloc(t->host_start, (t->moves.n + 1) * sizeof(*start));
-	if (!start)
-		return err_set(E_NOMEM, "out of memory");
-	t->host_start = start;
-	start[0] = 0;
-	for (t->host_steps = 0; start[t->host_steps] < t->moves.n;
-	     t->host_steps++) {
-		size_t at = start[t->host_steps];
-
-		start[t->host_steps + 1] = at +
-			batch(t, t->moves.move + at, t->moves.n - at);
-	}
-	plan.use = t->moves.move;
-	plan.start = start;
-	plan.nstep = t->host_steps;
-	return plan.nstep ? pager_plan(t->options.host, &plan) : 0;
 }
 
 /* ---- the thread ---- */
@@ -295,18 +261,22 @@ static int over(struct tier *t)
 static int copy_step(struct tier *t, const struct page_use *use, size_t n,
 		     int *unfit)
 {
-	int err;
+	int err, stop, saved = 0;
 
 	if (n)
 		TRY(pager_begin(t->options.host));
 	tier_lock(t);
 	err = make_moves(t, use, n);
+	stop = t->stop;
 	tier_unlock(t);
+	t->taken += n;
+	*unfit = err == E_UNAVAIL || err == E_NOMEM;
+	if (n && (err || stop))
+		saved = tier_save(t, use, n);
 	if (n)
 		pager_end(t->options.host);
-	*unfit = err == E_UNAVAIL || err == E_NOMEM;
-	t->taken += n;
-	return err;
+	*unfit &= !saved;
+	return saved ? saved : err;
 }
 
 /* Goes through the host's plan. */
@@ -360,14 +330,15 @@ int tier_start(struct tier *t)
 	return 0;
 }
 
-void tier_stop(struct tier *t)
+int tier_stop(struct tier *t)
 {
-	if (!t->running)
-		return;
-	tier_lock(t);
-	t->stop = 1;
-	pthread_cond_broadcast(&t->wake);
-	tier_unlock(t);
-	pthread_join(t->thread, NULL);
-	t->running = 0;
+	if (t->running) {
+		tier_lock(t);
+		t->stop = 1;
+		pthread_cond_broadcast(&t->wake);
+		tier_unlock(t);
+		pthread_join(t->thread, NULL);
+		t->running = 0;
+	}
+	return t->err && !t->unfit ? err_set(t->err, "%s", t->message) : 0;
 }

@@ -21,20 +21,28 @@ static int is_needed(const struct tier *t, size_t page)
 	return 1;
 }
 
+/* Is the device the only one that has these bytes? */
+static int is_alone(const struct tier *t, size_t page)
+{
+	return t->page[page].region &&
+	       (t->page[page].changed ||
+		(tier_is_void(t, page) && pages_has(t->pages, page)));
+}
+
 /* The pages that only the device has, as a plan of the host: each alone. */
-static int changed_pages(const struct tier *t, int all, struct page_use *use,
-			 size_t *start)
+static size_t changed_pages(const struct tier *t, int all,
+			    struct page_use *use, size_t *start)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < t->options.n; i++) {
-		if (!t->page[i].changed || (!all && !is_needed(t, i)))
+		if (!is_alone(t, i) || (!all && !is_needed(t, i)))
 			continue;
 		start[n] = n;
 		use[n++] = (struct page_use){ (uint32_t)i, PAGE_NEW };
 	}
 	start[n] = n;
-	return (int)n;
+	return n;
 }
 
 static int store_pages(struct tier *t, const struct page_plan *plan)
@@ -61,12 +69,14 @@ int tier_flush(struct tier *t, int all)
 	if (!use || !start)
 		err = err_set(E_NOMEM, "out of memory");
 	else
-		plan.nstep = (size_t)changed_pages(t, all, use, start);
-	if (plan.nstep && device_check(t->device))
-		err = err_at(E_UNAVAIL, "%zu pages that were changed there "
-			     "are gone", plan.nstep);
-	else if (plan.nstep)
+		plan.nstep = changed_pages(t, all, use, start);
+	if (plan.nstep)
+		err = device_check(t->device);
+	if (plan.nstep && !err)
 		err = store_pages(t, &plan);
+	if (plan.nstep && device_check(t->device))
+		err = err_at(E_UNAVAIL, "pages that were changed there are "
+			     "gone");
 	free(use);
 	free(start);
 	return err;
@@ -104,17 +114,13 @@ int tier_to_host(struct tier *t)
 	int err;
 
 	snprintf(t->warning, sizeof(t->warning), "%s", err_text());
-	tier_stop(t);
+	TRY(tier_stop(t));
 	err = tier_flush(t, 0);
 	if (!err) {
 		tier_clear(t);
 		err = plan_rest(t);
 	}
 	t->device = NULL;
-	if (!err)
-		return 0;
 	/* What went wrong second is in err_text() already. */
-	t->failed = err_at(E_UNAVAIL, "%s", t->warning);
-	snprintf(t->message, sizeof(t->message), "%s", err_text());
-	return t->failed;
+	return err ? err_at(E_UNAVAIL, "%s", t->warning) : 0;
 }

@@ -1,4 +1,4 @@
-/* What the files of a tier share: tier.c, tier_copy.c, tier_host.c. */
+/* What the files of a tier share. */
 #ifndef PAGER_TIER_PARTS_H
 #define PAGER_TIER_PARTS_H
 
@@ -16,6 +16,7 @@ struct tier_page {
 	struct device_region *region;   /* or NULL: it is not there */
 	void *at;                       /* while pinned */
 	int changed;                    /* the host has an older one */
+	int saved;                      /* the disk has this one */
 	struct device_copy copy;
 	int store, tries;               /* of the copy under way */
 	int ended, err;
@@ -31,6 +32,7 @@ struct tier {
 	int repeat;
 	int open;                       /* a step is */
 	int failed;                     /* the error that ended all */
+	char why[900];
 
 	/* The caller's thread and the copying one. */
 	pthread_mutex_t lock;
@@ -68,15 +70,30 @@ static inline void tier_unlock(struct tier *t)
 	pthread_mutex_unlock(&t->lock);
 }
 
-/* ---- tier_copy.c ---- */
+/* ---- tier_plan.c ---- */
 
 /* The host's plan for the moves that are known. E_NOMEM. */
 int tier_plan_host(struct tier *t) MUST_CHECK;
 
-/* The copying thread, from its plan on; and its end, with no copy under
- * way. */
+/* May the host have let go of the page's bytes, since it is to get new ones?
+ * For the copying thread, or while there is none. */
+int tier_is_void(const struct tier *t, size_t page);
+
+/*
+ * The pages of a step of the host's plan were for the device, and it may not
+ * have them. The host counts on its plan: what is to come back with new bytes
+ * is not stored when it leaves. The plan ends here, so they are stored now,
+ * while they are in memory.
+ */
+int tier_save(struct tier *t, const struct page_use *use,
+	      size_t n) MUST_CHECK;
+
+/* ---- tier_copy.c ---- */
+
+/* The copying thread, from its plan on; and its end, with no copy under way:
+ * what it failed of, if the device is not to blame. */
 int tier_start(struct tier *t) MUST_CHECK;
-void tier_stop(struct tier *t);
+int tier_stop(struct tier *t);
 
 /* Writes a page back; it is in the host's memory. No thread runs. */
 int tier_store(struct tier *t, size_t page) MUST_CHECK;

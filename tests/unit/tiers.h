@@ -48,7 +48,8 @@ struct made {
 	struct page_use use[(STEPS + 1) * MOST];
 	size_t start[STEPS + 2];
 	struct page_plan plan;
-	size_t least, largest;          /* bytes: of a step, of a page */
+	size_t step, largest, least;    /* bytes: of a step, of a page; of
+					 * either */
 	int writes;
 };
 
@@ -104,10 +105,11 @@ static inline void measure(struct made *m)
 
 		for (size_t i = m->start[s]; i < m->start[s + 1]; i++)
 			sum += m->units[m->use[i].page] * UNIT;
-		m->least = size_max(m->least, sum);
+		m->step = size_max(m->step, sum);
 	}
 	for (size_t i = 0; i < m->npage; i++)
 		m->largest = size_max(m->largest, m->units[i] * UNIT);
+	m->least = size_max(m->step, m->largest);
 }
 
 static inline void make(struct made *m, struct dice *d, int writes)
@@ -297,20 +299,56 @@ static inline int run_plan(struct world *w, const struct page_plan *plan,
 	return 0;
 }
 
-/* All pages, one after the other, have the bytes that they should. Those that
- * may be blank, since the plan was left in the middle, do not count. */
+/* Will the plan, which goes on, write the page anew before it reads it? */
+static inline int is_void(const struct page_plan *p, size_t page)
+{
+	for (size_t i = 0; p->repeat && i < p->start[p->nstep]; i++)
+		if (p->use[i].page == page)
+			return (p->use[i].how & PAGE_NEW) != 0;
+	return 0;
+}
+
+/* The pages, one after the other, have the bytes that they should. */
 static inline int run_check(struct world *w, const struct device_kind *kind)
 {
 	struct page_use use[MOST];
-	size_t start[MOST + 1], n = w->made.npage;
-	struct page_plan plan = { use, start, n, 0 };
+	size_t start[MOST + 1], n = 0;
+	struct page_plan plan = { use, start, 0, 0 };
 
-	for (size_t i = 0; i < n; i++) {
-		use[i] = (struct page_use){ (uint32_t)i, PAGE_READ };
-		start[i] = i;
-	}
+	for (size_t i = 0; i < w->made.npage; i++)
+		if (!is_void(&w->made.plan, i)) {
+			use[n] = (struct page_use){ (uint32_t)i, PAGE_READ };
+			start[n] = n;
+			n++;
+		}
 	start[n] = n;
-	return run_plan(w, &plan, n, kind);
+	plan.nstep = n;
+	return n ? run_plan(w, &plan, n, kind) : 0;
+}
+
+/* ---- at random ---- */
+
+/* Budgets that hold a step, and a little more or a lot. */
+static inline size_t budget(struct dice *d, size_t least)
+{
+	return least + roll(d, 4) * UNIT * (roll(d, 2) ? 1 : 8);
+}
+
+static inline struct world *fresh(struct dice *d, int writes)
+{
+	static struct world world;
+
+	memset(&world, 0, sizeof(world));
+	make(&world.made, d, writes);
+	world.device_budget = budget(d, world.made.least);
+	world.host_budget = budget(d, world.made.largest);
+	return &world;
+}
+
+static inline size_t laps(const struct world *w, struct dice *d)
+{
+	return w->made.plan.repeat ? w->made.plan.nstep * (1 + roll(d, 5)) :
+				     w->made.plan.nstep;
 }
 
 #endif

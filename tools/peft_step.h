@@ -112,6 +112,8 @@ static struct opt own[] = {
 	  "print bytes, steps and seconds a step, and end" },
 	{ "page-memory", 0, OPT_BYTES, &how.page_memory, "SIZE",
 	  "page the base through so much memory, even where all of it fits" },
+	{ "page-optimizer", 0, OPT_FLAG, &how.page_optimizer, NULL,
+	  "page the optimizer's states with the base, even where they fit" },
 	{ "log-times", 0, OPT_FLAG, &log_times, NULL,
 	  "put speed and memory into the log, which then is never the same" },
 	{ "profile", 0, OPT_FLAG, &profile, NULL,

@@ -10,6 +10,7 @@
 #include "base/size.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* ---- segments ---- */
 
@@ -27,6 +28,17 @@ size_t program_segment_of(const struct program *p, const struct node *n)
 		if (at->op.layer != SIZE_MAX)
 			return 0;
 	return p->layers + 1;
+}
+
+size_t program_module_segment(const struct program *p, const char *module)
+{
+	const struct program_module *m = p->module;
+
+	while (strcmp(m->name, module))
+		m++;
+	if (m->layer != SIZE_MAX)
+		return m->layer + 1;
+	return m->role == ROLE_EMBED ? 0 : program_segments(p) - 1;
 }
 
 static int node_tensors(const struct node *n, program_tensor_fn *fn, void *ctx)

@@ -52,6 +52,19 @@ struct optim_kind {
 const struct optim_kind *optim_find(const char *name);  /* or NULL */
 const struct optim_kind *optim_at(size_t i);            /* or NULL */
 
+/* States in groups, each in memory that may come and go: adapter i of the set
+ * is in group of[i], and the states of group g at at[g]. Borrowed. */
+struct optim_groups {
+	const size_t *of;
+	size_t n;
+	void *const *at;
+
+	/* Called before a state of the group is read or written by anything
+	 * but optim_step_group(). */
+	int (*use)(void *ctx, size_t group);
+	void *ctx;
+};
+
 struct optim {
 	const struct optim_kind *kind;
 	struct optim_options options;
@@ -60,6 +73,8 @@ struct optim {
 	struct arena memory;
 	struct optim_piece *piece;      /* what a thread takes at a time */
 	size_t npiece;
+	struct optim_groups groups;     /* n 0: the states are in memory */
+	size_t *order, *first;          /* pieces by group */
 };
 
 /* Bytes that optim_init() will ask for. */
@@ -74,6 +89,17 @@ int optim_init(struct optim *o, const struct optim_kind *k,
 	       struct adapter_set *set) MUST_CHECK;
 void optim_release(struct optim *o);
 
+/* Likewise with the states in groups; optim_group_bytes() says what each takes,
+ * and zeroed they begin. Adds to bytes (n). */
+int optim_init_groups(struct optim *o, const struct optim_kind *k,
+		      const struct optim_options *options,
+		      struct adapter_set *set,
+		      const struct optim_groups *g) MUST_CHECK;
+void optim_group_bytes(const struct optim_kind *k,
+		       const struct optim_options *options,
+		       const struct adapter_set *set, const size_t *of,
+		       size_t *bytes);
+
 /* The 2-norm of all gradients together: squares are summed in f64, by pieces
  * of fixed size, in order. */
 double optim_norm(const struct optim *o, struct pool *pool);
@@ -81,6 +107,12 @@ double optim_norm(const struct optim *o, struct pool *pool);
 /* Moves every parameter by its gradient times scale, with learning rate lr
  * (times the parameter's lr_ratio), and counts the step. */
 void optim_step(struct optim *o, struct pool *pool, double lr, float scale);
+
+/* The same, group by group: counts the step, then moves the parameters of one
+ * group after the other. */
+void optim_begin_step(struct optim *o);
+void optim_step_group(struct optim *o, struct pool *pool, double lr,
+		      float scale, size_t group);
 
 /* The state, as tensors of role state whose data is borrowed. */
 int optim_tensors(const struct optim *o, adapter_tensor_fn *fn,

@@ -22,14 +22,35 @@ static size_t slot_bytes(size_t cols, size_t tokens)
 	return size_align(cols * tokens * sizeof(float), SPACE_PAGE);
 }
 
+/* Room for segment's states; never nothing, which is no page. */
+static size_t state_page(size_t bytes)
+{
+	return size_align(size_max(bytes, 1), SPACE_PAGE);
+}
+
 uint64_t paging_spill_bytes(const struct program *p, const struct pool *pool,
 			    const struct program_need *need,
 			    const struct paging_options *o)
 {
 	size_t most, all = program_slots_cost(p, pool, need, &most);
+	uint64_t sum = (uint64_t)parts_of(o, need->tokens) *
+		       slot_bytes(all, need->tokens);
 
-	return (uint64_t)parts_of(o, need->tokens) *
-	       slot_bytes(all, need->tokens);
+	for (size_t i = 0; o->state && i < program_segments(p); i++)
+		sum += state_page(o->state[i]);
+	return sum;
+}
+
+/* Two segments' states, while weights are there. */
+static uint64_t least_states(const struct program *p,
+			     const struct paging_options *o)
+{
+	uint64_t most = 0;
+
+	for (size_t i = 0; o->state && i < program_segments(p); i++)
+		if (state_page(o->state[i]) > most)
+			most = state_page(o->state[i]);
+	return 2 * most;
 }
 
 struct sum {
@@ -80,7 +101,8 @@ uint64_t paging_least(const struct program *p, const struct pool *pool,
 	}
 	free(s.seen);
 	(void)program_slots_cost(p, pool, need, &most);
-	return least + 2 * slot_bytes(most, need->tokens) + 8 * SPACE_PAGE;
+	return least + 2 * slot_bytes(most, need->tokens) + 8 * SPACE_PAGE +
+	       least_states(p, o);
 }
 
 uint64_t paging_bytes(const struct paging_options *o)
@@ -114,32 +136,54 @@ static int slot_store(void *ctx, size_t id, size_t i, const void *at)
 						 g->space.at), at, p->bytes);
 }
 
-static int make_slots(struct paging *g)
+/* A page of the space's next bytes. */
+static void add_page(struct paging *g, size_t page, size_t bytes, size_t *at)
 {
-	size_t each;
+	g->page[page] = (struct pager_page){
+		g->space.at + *at, bytes, &g->backing, page, 1,
+	};
+	*at += bytes;
+}
 
-	g->nslot = program_slots(g->program);
-	g->slot_at = calloc(g->nslot + 1, sizeof(*g->slot_at));
-	g->npage = g->nbase + g->nparts * g->nslot;
-	g->page = calloc(g->npage + 1, sizeof(*g->page));
-	if (!g->slot_at || !g->page)
-		return err_set(E_NOMEM, "out of memory");
+static size_t states(const struct paging *g, const size_t *state)
+{
+	return state ? program_segments(g->program) : 0;
+}
+
+/* Zeroed as they are in the spill file, states need no beginning. */
+static int make_pages(struct paging *g, const size_t *state)
+{
+	size_t each = 0, all = 0, at = 0;
+
 	for (size_t i = 0; i < g->nslot; i++)
-		g->slot_at[i + 1] = g->slot_at[i] + slot_bytes(
-			program_slot_cols(g->program, i), g->tokens);
-	each = g->slot_at[g->nslot];
-	TRY(space_init(&g->space, g->nparts * each));
+		each += slot_bytes(program_slot_cols(g->program, i),
+				   g->tokens);
+	for (size_t i = 0; i < states(g, state); i++)
+		all += state_page(state[i]);
+	TRY(space_init(&g->space, g->nparts * each + all));
 	TRY(spill_open(&g->spill));
 	TRY(spill_reserve(&g->spill, g->space.bytes));
 	g->backing = (struct pager_backing){ g, 0, slot_load, slot_store };
 	for (size_t k = 0; k < g->nparts; k++)
 		for (size_t i = 0; i < g->nslot; i++)
-			g->page[paging_slot(g, k, i)] = (struct pager_page){
-				g->space.at + k * each + g->slot_at[i],
-				g->slot_at[i + 1] - g->slot_at[i],
-				&g->backing, paging_slot(g, k, i), 1,
-			};
+			add_page(g, paging_slot(g, k, i), slot_bytes(
+				 program_slot_cols(g->program, i),
+				 g->tokens), &at);
+	for (size_t i = 0; i < states(g, state); i++)
+		add_page(g, g->first_state + i, state_page(state[i]), &at);
 	return 0;
+}
+
+static int make_slots(struct paging *g, const size_t *state)
+{
+	g->nslot = program_slots(g->program);
+	g->npage = g->nbase + g->nparts * g->nslot;
+	g->first_state = state ? g->npage : SIZE_MAX;
+	g->npage += states(g, state);
+	g->page = calloc(g->npage + 1, sizeof(*g->page));
+	if (!g->page)
+		return err_set(E_NOMEM, "out of memory");
+	return make_pages(g, state);
 }
 
 /* ---- the pages of segments ---- */
@@ -194,9 +238,9 @@ static int make_room(struct paging *g)
 		carries += program_carries(g->program, v, &c);
 		pages += g->segment[s + 1] - g->segment[s];
 	}
-	g->room = g->nparts * (carries + pages);
+	g->room = g->nparts * (carries + pages) + 2 * visits;
 	g->use = calloc(g->room + 1, sizeof(*g->use));
-	g->start = calloc(g->nparts * visits + 1, sizeof(*g->start));
+	g->start = calloc((g->nparts + 1) * visits + 1, sizeof(*g->start));
 	g->part = calloc(g->nparts, sizeof(*g->part));
 	g->columns = calloc(g->batches, pack_bytes(&g->most));
 	if (!g->use || !g->start || !g->part || !g->columns)
@@ -212,7 +256,7 @@ static int make_room(struct paging *g)
 
 static int make(struct paging *g, const struct paging_options *o)
 {
-	TRY(make_slots(g));
+	TRY(make_slots(g, o->state));
 	memcpy(g->page, o->base, o->nbase * sizeof(*g->page));
 	TRY(make_segments(g));
 	TRY(make_room(g));
@@ -235,6 +279,7 @@ int paging_new(struct paging **to, struct program *p, size_t tokens,
 	g->nparts = parts_of(o, tokens);
 	g->nbase = o->nbase;
 	g->spill.fd = -1;
+	g->planned_parts = SIZE_MAX;
 	err = make(g, o);
 	if (err)
 		paging_free(g);
@@ -255,7 +300,6 @@ void paging_free(struct paging *g)
 	free(g->part);
 	free(g->columns);
 	free(g->page);
-	free(g->slot_at);
 	free(g->segment);
 	free(g->base_page);
 	free(g->use);

@@ -22,6 +22,9 @@ struct paging_options {
 	const struct pager_page *base;  /* (nbase) the base's pages; borrowed */
 	size_t nbase;
 	size_t capacity;                /* bytes for pages */
+	const size_t *state;            /* (segments) bytes of the optimizer's
+					 * states, which are in pages too; NULL:
+					 * they are not */
 	size_t batches;                 /* of a step, at most, ... */
 	const struct pack_most *most;   /* ... and what each may hold */
 };
@@ -57,10 +60,32 @@ int paging_full(const struct paging *g);
 typedef int paging_loss_fn(void *ctx, const struct batch *b, struct mat last,
 			   struct mat *dlast);
 
+/* Moves the parameters of a segment by their gradients; its states are
+ * there. */
+typedef void paging_update_fn(void *ctx, size_t segment);
+
+struct paging_calls {
+	void *ctx;
+	paging_loss_fn *loss;
+
+	/* With states in pages: called for each segment when its gradients are
+	 * complete, if together is set, else by paging_update(). */
+	paging_update_fn *update;
+	int together;
+};
+
 /* Takes all parts down, through the loss and, with train, up again. step:
  * dropout's key. E_DATA, E_IO: a page cannot be read. */
 int paging_run(struct paging *g, struct pool *pool, int train, uint32_t step,
-	       paging_loss_fn *loss, void *ctx) MUST_CHECK;
+	       const struct paging_calls *calls) MUST_CHECK;
+
+/* After a run with train that was not together. */
+int paging_update(struct paging *g, const struct paging_calls *c) MUST_CHECK;
+
+/* Where a segment's states are, and a way to them between steps: they are there
+ * until the next call. */
+void *paging_state(const struct paging *g, size_t segment);
+int paging_use_state(void *paging, size_t segment) MUST_CHECK;
 
 void paging_statistics(const struct paging *g, struct pager_stats *s);
 

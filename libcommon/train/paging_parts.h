@@ -24,17 +24,18 @@ struct paging {
 	struct pager *pager;
 	struct pager_page *page;        /* the base's, then (nparts, nslot) */
 	size_t nbase, npage, nslot;
-	size_t *slot_at;                /* (nslot + 1) places in a part's */
 	struct space space;
 	struct spill spill;
 	struct pager_backing backing;
+	size_t first_state;             /* its page; SIZE_MAX: none */
+	int state_open;                 /* paging_use_state()'s */
 
 	size_t *segment;                /* (segments + 1) into base_page */
 	uint32_t *base_page;
 	struct page_use *use;
 	size_t *start, room;
-	size_t planned_parts;
-	int planned_train;
+	size_t planned_parts;           /* SIZE_MAX: no plan */
+	int planned_way;
 };
 
 /* The page of a part's slot. */

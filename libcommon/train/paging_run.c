@@ -44,10 +44,13 @@ void paging_add(struct paging *g, const struct batch *b)
 	struct batch copy = copy_batch(g, b);
 	size_t next = 0;
 
-	while (batch_part(&g->part[g->npart].batch, &copy, &next, g->tokens,
-			  g->part[g->npart].start))
-		if (g->part[g->npart].batch.ntarget)
-			g->npart++;
+	while (next < copy.nseq) {
+		struct part *p = &g->part[g->npart];
+
+		(void)batch_part(&p->batch, &copy, &next, g->tokens,
+				 p->start);
+		g->npart += p->batch.ntarget > 0;
+	}
 }
 
 /* ---- the plan ---- */
@@ -94,22 +97,72 @@ static size_t visits_of(const struct paging *g, int train)
 		       program_segments(g->program);
 }
 
-static int plan(struct paging *g, int train)
-{
-	size_t visits = visits_of(g, train), n = 0, step = 0;
-	struct page_plan p = { g->use, g->start, visits * g->npart, 1 };
+/* What happens with the states in a run's plan. */
+enum way { WAY_DOWN, WAY_TRAIN, WAY_UPDATE, WAY_TOGETHER };
 
-	if (g->planned_parts == g->npart && g->planned_train == train)
-		return 0;
+static enum way way_of(const struct paging *g, int train, int together)
+{
+	if (!train || g->first_state == SIZE_MAX)
+		return train ? WAY_TRAIN : WAY_DOWN;
+	return together ? WAY_TOGETHER : WAY_UPDATE;
+}
+
+static void add_state(struct paging *g, size_t segment, size_t *n)
+{
+	g->use[(*n)++] = (struct page_use){
+		(uint32_t)(g->first_state + segment), PAGE_READ | PAGE_WRITE,
+	};
+}
+
+/* Is a visit the one after which its segment's gradients are complete? */
+static int completes(const struct paging *g, size_t visit, size_t part)
+{
+	return visit + 1 >= program_segments(g->program) &&
+	       part + 1 == g->npart;
+}
+
+static size_t fill_plan(struct paging *g, enum way way)
+{
+	size_t visits = visits_of(g, way != WAY_DOWN), n = 0, step = 0;
+
 	for (size_t v = 0; v < visits; v++)
 		for (size_t k = 0; k < g->npart; k++) {
 			add_visit(g, v, visits, k, &n);
+			if (way == WAY_TOGETHER && completes(g, v, k))
+				add_state(g, program_visit_segment(
+						  g->program, v), &n);
 			g->start[++step] = n;
 		}
-	g->planned_parts = 0;
+	for (size_t s = program_segments(g->program);
+	     way == WAY_UPDATE && s-- > 0;) {
+		add_state(g, s, &n);
+		g->start[++step] = n;
+	}
+	return step;
+}
+
+/* Ends what paging_use_state() began. */
+static void leave_state(struct paging *g)
+{
+	if (g->state_open)
+		pager_end(g->pager);
+	g->state_open = 0;
+}
+
+static int plan(struct paging *g, enum way way)
+{
+	struct page_plan p = { g->use, g->start, 0, 1 };
+
+	leave_state(g);
+	if (g->planned_parts == g->npart && g->planned_way == (int)way)
+		return 0;
+	p.nstep = fill_plan(g, way);
+	g->planned_parts = SIZE_MAX;
+	if (!p.nstep)
+		return 0;
 	TRY(pager_plan(g->pager, &p));
 	g->planned_parts = g->npart;
-	g->planned_train = train;
+	g->planned_way = (int)way;
 	return 0;
 }
 
@@ -118,10 +171,9 @@ static int plan(struct paging *g, int train)
 struct run {
 	struct paging *g;
 	struct pool *pool;
-	int train;
+	enum way way;
 	uint32_t step;
-	paging_loss_fn *loss;
-	void *ctx;
+	const struct paging_calls *calls;
 };
 
 static void carry(struct paging *g, size_t visit, size_t part, int save)
@@ -148,7 +200,7 @@ static int compute(const struct run *r, size_t visit, size_t part)
 	size_t turn = program_segments(g->program) - 1;
 	const struct batch *b = &g->part[part].batch;
 	struct program_pass pass = {
-		.batch = b, .train = r->train, .step = r->step,
+		.batch = b, .train = r->way != WAY_DOWN, .step = r->step,
 	};
 	struct mat last = { 0 }, dlast = { 0 };
 
@@ -157,9 +209,13 @@ static int compute(const struct run *r, size_t visit, size_t part)
 	if (visit <= turn)
 		last = program_visit(g->program, visit, &pass);
 	if (visit == turn)
-		TRY(r->loss(r->ctx, b, last, r->train ? &dlast : NULL));
-	if (r->train && visit >= turn)
+		TRY(r->calls->loss(r->calls->ctx, b, last,
+				   pass.train ? &dlast : NULL));
+	if (pass.train && visit >= turn)
 		program_visit_back(g->program, visit, &pass, dlast);
+	if (r->way == WAY_TOGETHER && completes(g, visit, part))
+		r->calls->update(r->calls->ctx, program_visit_segment(
+						g->program, visit));
 	return 0;
 }
 
@@ -178,16 +234,52 @@ static int visit_part(const struct run *r, size_t visit, size_t part)
 }
 
 int paging_run(struct paging *g, struct pool *pool, int train, uint32_t step,
-	       paging_loss_fn *loss, void *ctx)
+	       const struct paging_calls *calls)
 {
-	struct run r = { g, pool, train, step, loss, ctx };
+	struct run r = { g, pool, way_of(g, train, calls->together), step,
+			 calls };
 
-	if (!g->npart)
-		return 0;
-	TRY(plan(g, train));
+	/* Without parts, states are for paging_update(). */
+	if (!g->npart && r.way == WAY_TOGETHER)
+		r.way = WAY_UPDATE;
+	TRY(plan(g, r.way));
 	for (size_t v = 0; v < visits_of(g, train); v++)
 		for (size_t k = 0; k < g->npart; k++)
 			TRY(visit_part(&r, v, k));
+	return g->npart || !train || !calls->together ?
+	       0 : paging_update(g, calls);
+}
+
+int paging_update(struct paging *g, const struct paging_calls *c)
+{
+	for (size_t s = program_segments(g->program); s-- > 0;) {
+		TRY(pager_begin(g->pager));
+		c->update(c->ctx, s);
+		pager_end(g->pager);
+	}
+	return 0;
+}
+
+/* ---- states ---- */
+
+void *paging_state(const struct paging *g, size_t segment)
+{
+	return g->page[g->first_state + segment].at;
+}
+
+int paging_use_state(void *paging, size_t segment)
+{
+	struct paging *g = paging;
+	struct page_use use = { (uint32_t)(g->first_state + segment),
+				PAGE_READ | PAGE_WRITE };
+	const size_t start[] = { 0, 1 };
+	const struct page_plan p = { &use, start, 1, 0 };
+
+	leave_state(g);
+	g->planned_parts = SIZE_MAX;
+	TRY(pager_plan(g->pager, &p));
+	TRY(pager_begin(g->pager));
+	g->state_open = 1;
 	return 0;
 }
 

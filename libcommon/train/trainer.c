@@ -145,11 +145,21 @@ static int refresh(struct trainer *t)
 	return t->paging ? 0 : program_refresh(t->program, t->pool);
 }
 
+/* Moves the parameters, unless they have been, layer by layer. */
+static int move(struct trainer *t)
+{
+	if (t->plan.page_optimizer)
+		return trainer_moves_together(t) ? 0 : trainer_paged_move(t);
+	optim_step(&t->optim, t->pool, t->last.lr, t->scale);
+	return 0;
+}
+
 static int step(struct trainer *t)
 {
 	double nll, labels, start, penalty;
-	float scale;
 
+	t->last.lr = t->options.lr *
+		     schedule_factor(&t->schedule, t->state.step);
 	TRY(refresh(t));
 	TRY(accumulate(t, &nll));
 	start = os_seconds();
@@ -162,16 +172,14 @@ static int step(struct trainer *t)
 			       "to %zu is not finite",
 			       (unsigned long long)t->state.step + 1,
 			       t->first_sample + 1, t->last_sample + 1);
-	t->last.lr = t->options.lr *
-		     schedule_factor(&t->schedule, t->state.step);
-	scale = (float)gradient_scale(t);
-	optim_step(&t->optim, t->pool, t->last.lr, scale);
+	t->scale = (float)gradient_scale(t);
+	TRY(move(t));
 	spend(&t->time.optimizer, start);
 	t->state.step++;
 	t->steps_run++;
 	t->state.tokens += t->last.tokens;
 	t->state.place = t->data.place;
-	return settle(t, scale);
+	return settle(t, t->scale);
 }
 
 /* ---- evaluation ---- */
@@ -366,8 +374,7 @@ int trainer_start(struct trainer *t)
 		return err_set(E_NOMEM, "out of memory");
 	TRY(loss_init(&t->loss, t->program, t->pool, t->plan.need.tokens, 1));
 	TRY(trainer_pages(t));
-	return optim_init(&t->optim, t->options.optim, &t->options.move,
-			  t->set);
+	return trainer_optimizer(t);
 }
 
 void trainer_free(struct trainer *t)
@@ -379,6 +386,9 @@ void trainer_free(struct trainer *t)
 	pack_release(&t->eval);
 	loss_release(&t->loss);
 	free(t->part_start);
+	free(t->segment);
+	free(t->state_at);
+	free(t->state_bytes);
 	optim_release(&t->optim);
 	free(t);
 }

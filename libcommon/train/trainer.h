@@ -45,6 +45,7 @@ struct trainer_options {
 	uint64_t page_memory;   /* of it, for the pages of a base that is not in
 				 * memory; 0: what the plan leaves, if not all
 				 * fits */
+	int page_optimizer;     /* its states too, even if they fit */
 };
 
 /* What a run has come to. */
@@ -65,6 +66,7 @@ struct train_plan {
 	double tokens_per_step;
 	struct pack_most most;
 	size_t capacity;        /* bytes for pages; 0: the base is held */
+	int page_optimizer;     /* its states are in pages */
 	uint64_t paged, least;  /* bytes of the base's pages, and of pages that
 				 * a plan that failed wanted at least */
 };
@@ -116,6 +118,10 @@ struct trainer {
 	struct loss loss;
 	size_t *part_start;             /* batch_part()'s */
 	struct paging *paging;          /* NULL: the base is held */
+	size_t *segment;                /* (set->n) of each adapter */
+	void **state_at;                /* (segments) its optimizer states ... */
+	size_t *state_bytes;            /* ... and what they take */
+	float scale;                    /* of the gradients of this step */
 	struct optim optim;
 	struct train_state state;
 	struct train_step last;
@@ -197,5 +203,13 @@ int trainer_pages(struct trainer *t) MUST_CHECK;
 /* ... and with a pager, batches by layers: their loss, and with train their
  * gradients. Whoever has batches adds them, and runs them when it is full. */
 int trainer_paged_run(struct trainer *t, int train, double *nll) MUST_CHECK;
+
+/* Are parameters moved in trainer_paged_run(), layer by layer? Else, with
+ * states in pages, it is time. */
+int trainer_moves_together(const struct trainer *t);
+int trainer_paged_move(struct trainer *t) MUST_CHECK;
+
+/* The optimizer and its states. */
+int trainer_optimizer(struct trainer *t) MUST_CHECK;
 
 #endif

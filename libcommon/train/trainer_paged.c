@@ -3,6 +3,8 @@
 
 #include "base/size.h"
 
+#include <stdlib.h>
+
 /* ---- the plan ---- */
 
 /* Bytes of the base that are in its pages. */
@@ -32,8 +34,11 @@ static int fits(struct trainer *t, const struct train_limit *l, uint64_t more)
 {
 	struct train_plan *plan = &t->plan;
 	const struct page_owner *base = program_base(t->program)->pages;
-	struct paging_options o = { base->page, base->n, 0,
-				    t->options.accumulate, &plan->most };
+	struct paging_options o = {
+		base->page, base->n, 0,
+		plan->page_optimizer ? t->state_bytes : NULL,
+		t->options.accumulate, &plan->most,
+	};
 	uint64_t pages = plan->paged = page_bytes(t), *weights;
 	uint64_t rest, left;
 
@@ -74,16 +79,13 @@ enum { GOOD_ROWS = 1024 };
 
 /* In parts as large as there is room for; but no larger than is good for
  * speed, since pages want the memory. */
-int trainer_fit_paged(struct trainer *t, const struct train_limit *l,
-		      size_t least)
+static int fits_cut(struct trainer *t, const struct train_limit *l,
+		    size_t least)
 {
 	struct program_need *need = &t->plan.need;
 	size_t most = size_max(least, size_min(GOOD_ROWS,
 					       t->plan.most.tokens));
 
-	if (!program_base(t->program)->pages)
-		return 0;
-	need->visits = 1;
 	need->tokens = most;
 	for (size_t parts = 1; !fits_kept(t, l); parts++) {
 		if (need->tokens == least)
@@ -91,6 +93,40 @@ int trainer_fit_paged(struct trainer *t, const struct train_limit *l,
 		need->tokens = size_max(size_ceil(most, parts + 1), least);
 	}
 	return 1;
+}
+
+/* Which segment each adapter is in, and what its states take there. */
+static int group_states(struct trainer *t)
+{
+	size_t n = program_segments(t->program);
+
+	t->segment = calloc(t->set->n + 1, sizeof(*t->segment));
+	t->state_at = calloc(n, sizeof(*t->state_at));
+	t->state_bytes = calloc(n, sizeof(*t->state_bytes));
+	if (!t->segment || !t->state_at || !t->state_bytes)
+		return 1;
+	for (size_t i = 0; i < t->set->n; i++)
+		t->segment[i] = program_module_segment(
+			t->program, t->set->at[i].module);
+	optim_group_bytes(t->options.optim, &t->options.move, t->set,
+			  t->segment, t->state_bytes);
+	return 0;
+}
+
+/* States are written as often as they are read, so weights go first. */
+int trainer_fit_paged(struct trainer *t, const struct train_limit *l,
+		      size_t least)
+{
+	int *page = &t->plan.page_optimizer;
+
+	if (!program_base(t->program)->pages || group_states(t))
+		return 0;
+	t->plan.need.visits = 1;
+	for (*page = t->options.page_optimizer; *page < 2; ++*page)
+		if (fits_cut(t, l, least))
+			return 1;
+	*page = 1;
+	return 0;
 }
 
 /* ---- the run ---- */
@@ -101,6 +137,7 @@ static int make_pager(struct trainer *t, const struct page_owner *base)
 		.base = base->page,
 		.nbase = base->n,
 		.capacity = t->plan.capacity,
+		.state = t->plan.page_optimizer ? t->state_bytes : NULL,
 		.batches = t->options.accumulate,
 		.most = &t->plan.most,
 	};
@@ -119,7 +156,31 @@ int trainer_pages(struct trainer *t)
 				  base->hold(base->ctx, t->pool);
 }
 
-struct part_loss {
+int trainer_optimizer(struct trainer *t)
+{
+	struct optim_groups g = { t->segment, program_segments(t->program),
+				  t->state_at, paging_use_state, t->paging };
+
+	if (!t->plan.page_optimizer)
+		return optim_init(&t->optim, t->options.optim,
+				  &t->options.move, t->set);
+	for (size_t i = 0; i < g.n; i++)
+		t->state_at[i] = paging_state(t->paging, i);
+	return optim_init_groups(&t->optim, t->options.optim,
+				 &t->options.move, t->set, &g);
+}
+
+/* Without clipping a gradient is final when its layer is through; but a
+ * penalty comes at the end. */
+int trainer_moves_together(const struct trainer *t)
+{
+	for (size_t i = 0; i < t->set->n; i++)
+		if (t->set->at[i].kind->penalty)
+			return 0;
+	return t->options.max_grad_norm == 0;
+}
+
+struct in_hand {
 	struct trainer *trainer;
 	double *nll;
 };
@@ -127,7 +188,7 @@ struct part_loss {
 static int part_loss(void *ctx, const struct batch *b, struct mat last,
 		     struct mat *dlast)
 {
-	const struct part_loss *l = ctx;
+	const struct in_hand *l = ctx;
 
 	TRY(trainer_loss(l->trainer, b, last, dlast != NULL, l->nll));
 	if (dlast)
@@ -135,12 +196,43 @@ static int part_loss(void *ctx, const struct batch *b, struct mat last,
 	return 0;
 }
 
+static void update(void *ctx, size_t segment)
+{
+	const struct in_hand *l = ctx;
+	struct trainer *t = l->trainer;
+
+	optim_step_group(&t->optim, t->pool, t->last.lr, t->scale, segment);
+}
+
+static struct paging_calls calls_of(const struct trainer *t, void *ctx)
+{
+	return (struct paging_calls){
+		ctx, part_loss, update, trainer_moves_together(t),
+	};
+}
+
 int trainer_paged_run(struct trainer *t, int train, double *nll)
 {
-	struct part_loss l = { t, nll };
-	int err = paging_run(t->paging, t->pool, train,
-			     (uint32_t)t->state.step, part_loss, &l);
+	struct in_hand in_hand = { t, nll };
+	struct paging_calls calls = calls_of(t, &in_hand);
+	int err;
 
+	if (train && t->plan.page_optimizer && calls.together) {
+		t->scale = t->last.labels ? (float)(1 / (double)t->last.labels)
+					  : 0;
+		optim_begin_step(&t->optim);
+	}
+	err = paging_run(t->paging, t->pool, train, (uint32_t)t->state.step,
+			 &calls);
 	paging_clear(t->paging);
 	return err;
+}
+
+int trainer_paged_move(struct trainer *t)
+{
+	struct in_hand in_hand = { t, NULL };
+	struct paging_calls calls = calls_of(t, &in_hand);
+
+	optim_begin_step(&t->optim);
+	return paging_update(t->paging, &calls);
 }

@@ -169,3 +169,28 @@ damaged() {
 	"$BIN/generate" -m 150M -n 4 -p 'The quick brown' "$T/real.st" > "$T/two"
 	cmp "$T/one" "$T/two"
 }
+
+@test "the optimizer's states in pages: the same bytes, for each, clipped or not" {
+	local how
+	for how in "--optim adamw" "--optim adamw --max-grad-norm 0" \
+		"--optim adamw8bit --max-grad-norm 0" "--optim adamw8bit" \
+		"--optim sgd --momentum 0.9" "--method adalora"; do
+		echo "$how"
+		rm -f "$T/log" "$T/log2"
+		train $how --log "$T/log" -o "$T/whole" "$T/base.st"
+		train $how --page-optimizer --page-memory 700K --log "$T/log2" \
+			-o "$T/out" "$T/base.st"
+		cmp "$T/out" "$T/whole"
+		cmp "$T/log" "$T/log2"
+	done
+}
+
+@test "states in pages are saved and go on" {
+	rm -f "$T/log" "$T/half"
+	train --page-memory 600K --page-optimizer --checkpoint-every 2 \
+		--log "$T/log" --stop-after 7 -o "$T/half" "$T/base.st"
+	train --page-memory 600K --page-optimizer --log "$T/log" -A "$T/half" \
+		-o "$T/out" "$T/base.st"
+	cmp "$T/out" "$T/base.out"
+	cmp "$T/log" "$T/base.log"
+}

@@ -123,7 +123,9 @@ static void each_fault(int writes, int small,
 	for (uint64_t seed = 0; seed < 25; seed++)
 		for (uint64_t n = 1; n < 16; n += 1 + (seed + n) % 3) {
 			struct dice d = { rng_of(seed, "fault"), 0 };
-			struct device_emu_options emu = { .seed = seed };
+			struct device_emu_options emu = {
+				.seed = seed, .latency = n % 2 ? 0 : 3e-5,
+			};
 			struct world *w = fresh(&d, writes);
 			int err;
 

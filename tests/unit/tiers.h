@@ -299,24 +299,34 @@ static inline int run_plan(struct world *w, const struct page_plan *plan,
 	return 0;
 }
 
-/* Will the plan, which goes on, write the page anew before it reads it? */
-static inline int is_void(const struct page_plan *p, size_t page)
+/* Will the plan, left before this step, write the page anew before it reads
+ * it? Then what it holds counts no more. */
+static inline int is_void(const struct page_plan *p, size_t page, size_t from)
 {
-	for (size_t i = 0; p->repeat && i < p->start[p->nstep]; i++)
-		if (p->use[i].page == page)
-			return (p->use[i].how & PAGE_NEW) != 0;
+	size_t n = p->repeat ? p->nstep : p->nstep - from;
+
+	for (size_t i = 0; i < n; i++) {
+		size_t step = (from + i) % p->nstep;
+
+		for (size_t k = p->start[step]; k < p->start[step + 1]; k++)
+			if (p->use[k].page == page)
+				return (p->use[k].how & PAGE_NEW) != 0;
+	}
 	return 0;
 }
 
-/* The pages, one after the other, have the bytes that they should. */
+/* The pages, one after the other, have the bytes that they should after the
+ * steps that were done of the plan. */
 static inline int run_check(struct world *w, const struct device_kind *kind)
 {
+	size_t from = w->made.plan.repeat ? w->steps % w->made.plan.nstep :
+					    w->steps;
 	struct page_use use[MOST];
 	size_t start[MOST + 1], n = 0;
 	struct page_plan plan = { use, start, 0, 0 };
 
 	for (size_t i = 0; i < w->made.npage; i++)
-		if (!is_void(&w->made.plan, i)) {
+		if (!is_void(&w->made.plan, i, from)) {
 			use[n] = (struct page_use){ (uint32_t)i, PAGE_READ };
 			start[n] = n;
 			n++;
@@ -345,10 +355,12 @@ static inline struct world *fresh(struct dice *d, int writes)
 	return &world;
 }
 
+/* Steps to take: the plan is left anywhere. */
 static inline size_t laps(const struct world *w, struct dice *d)
 {
-	return w->made.plan.repeat ? w->made.plan.nstep * (1 + roll(d, 5)) :
-				     w->made.plan.nstep;
+	size_t n = w->made.plan.nstep;
+
+	return roll(d, w->made.plan.repeat ? 5 * n : n) + 1;
 }
 
 #endif

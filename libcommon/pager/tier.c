@@ -202,14 +202,14 @@ static int pin_step(struct tier *t)
 
 		if (err) {
 			unpin(t, first, i);
-			t->unfit = err == E_UNAVAIL;
 			return err;
 		}
 	}
 	return 0;
 }
 
-static int begin_on_device(struct tier *t)
+/* *unfit: the device is to blame. */
+static int begin_on_device(struct tier *t, int *unfit)
 {
 	size_t page;
 	int err;
@@ -223,7 +223,13 @@ static int begin_on_device(struct tier *t)
 	pthread_cond_broadcast(&t->wake);
 	while (!t->err && !pages_ready(t->pages, &page))
 		pthread_cond_wait(&t->wake, &t->lock);
-	err = t->err ? err_set(t->err, "%s", t->message) : pin_step(t);
+	if (t->err) {
+		err = err_set(t->err, "%s", t->message);
+		*unfit = t->unfit;
+	} else {
+		err = pin_step(t);
+		*unfit = err == E_UNAVAIL;
+	}
 	tier_unlock(t);
 	return err;
 }
@@ -231,9 +237,9 @@ static int begin_on_device(struct tier *t)
 static int begin_step(struct tier *t)
 {
 	if (t->device) {
-		int err = begin_on_device(t);
+		int unfit = 0, err = begin_on_device(t, &unfit);
 
-		if (!err || !t->unfit)
+		if (!err || !unfit)
 			return err;
 		TRY(tier_to_host(t));
 	}

@@ -40,6 +40,40 @@ static void a_device_gives_the_hosts_bytes(void **state)
 	}
 }
 
+/* Six pages that change one after the other, some on the device and some in
+ * the host's memory: whenever the plan is left, the host has let go of some
+ * that were to come back changed. */
+static void what_the_host_let_go_is_not_lost(void **state)
+{
+	const struct device_kind *kind = device_find("emu");
+
+	(void)state;
+	for (uint64_t seed = 0; seed < 120; seed++) {
+		struct dice d = { rng_of(seed, "let go"), 0 };
+		struct device_emu_options emu = { .seed = seed,
+						  .latency = 2e-4 };
+		struct world *w = fresh(&d, 1);
+		struct made *m = &w->made;
+
+		m->npage = 6;
+		m->plan.nstep = 6;
+		m->plan.repeat = 1;
+		for (size_t i = 0; i < 6; i++) {
+			m->units[i] = 1;
+			m->use[i] = (struct page_use){ (uint32_t)i,
+						       PAGE_WRITE };
+			m->start[i + 1] = i + 1;
+		}
+		w->device_budget = (size_t)(3 + seed % 2) * UNIT;
+		w->host_budget = (size_t)(1 + seed / 2 % 5) * UNIT;
+		assert_true(world_open(w, kind, &emu));
+		assert_int_equal(run_plan(w, &m->plan, 7 + roll(&d, 12),
+					  kind), 0);
+		assert_int_equal(run_check(w, kind), 0);
+		world_close(w);
+	}
+}
+
 /* With no device the tier is the host's pager. */
 static void no_device_is_the_host(void **state)
 {
@@ -177,6 +211,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_device_gives_the_hosts_bytes),
+		cmocka_unit_test(what_the_host_let_go_is_not_lost),
 		cmocka_unit_test(no_device_is_the_host),
 		cmocka_unit_test(loads_are_the_schedules),
 		cmocka_unit_test(a_step_too_large_for_the_device),

@@ -171,6 +171,7 @@ install: all man
 	$(INSTALL) -m 644 formats/families/*.arch $(datadir)/families
 	$(INSTALL) -m 644 pipelines/*.mk $(datadir)/pipelines
 	$(INSTALL) -m 755 pipelines/*.sh $(datadir)/pipelines
+	$(INSTALL) -m 644 pipelines/*.service $(datadir)/pipelines
 	$(INSTALL) -m 644 pipelines/data/* $(datadir)/pipelines/data
 uninstall:
 	rm -f $(addprefix $(bindir)/,$(notdir $(TOOL)) weft-eval) \

@@ -48,6 +48,7 @@ void base_pages_free(struct base_pages *b)
 			close(b->file[i].direct);
 		free(b->file[i].name);
 	}
+	base_pages_unshare(b);
 	spill_close(&b->spill);
 	free(b->page);
 	free(b->out);
@@ -145,6 +146,14 @@ static int add_page(struct base_pages *b, const struct tensor *t)
 	return space_init(&page->space, bytes);
 }
 
+int base_pages_in_files(const struct base_pages *b)
+{
+	for (size_t i = 0; i < b->npage; i++)
+		if (b->page[i].file < 0)
+			return 0;
+	return 1;
+}
+
 /* ---- files ---- */
 
 static int find_file(const struct base_pages *b, const struct stat *st)
@@ -197,7 +206,10 @@ static int take_places(struct base_pages *b, struct source *s, int fd)
 static int drop(struct base_pages *b, struct held_page *p)
 {
 	p->here = 0;
-	b->held -= p->space.bytes;
+	b->held -= size_min(b->held, p->space.bytes);
+	if (b->backing.drop)
+		return b->backing.drop(b, (size_t)(p - b->page), p->space.at,
+				       p->space.bytes, UINT64_MAX);
 	return space_drop(p->space.at, p->space.bytes);
 }
 
@@ -303,6 +315,10 @@ static int load_page(struct base_pages *b, struct held_page *p)
 	void *scratch = NULL;
 	int err;
 
+	if (base_pages_from_agent(b, p)) {
+		p->here = 1;
+		return 0;
+	}
 	if (bytes)
 		scratch = aligned_alloc(SPACE_PAGE, bytes);
 	if (bytes && !scratch)
@@ -346,10 +362,7 @@ int base_pages_lend(void *ctx, const struct tensor *t, int back)
 	if (!p || (back ? !p->borrowed : p->here))
 		return 0;
 	p->borrowed = !back;
-	if (!back)
-		return load_page(b, p);
-	p->here = 0;
-	return space_drop(p->space.at, p->space.bytes);
+	return back ? drop(b, p) : load_page(b, p);
 }
 
 static int ready(void *ctx)

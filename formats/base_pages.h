@@ -32,6 +32,14 @@ int base_pages_take(struct base_pages *b, struct source *s,
 		    struct tensor *t) MUST_CHECK;
 void base_pages_forget(const struct base_pages *b, struct tensor *t);
 
+/* Is every page in a file that was handed in, none in memory or spooled? */
+int base_pages_in_files(const struct base_pages *b);
+
+/* From now on a pager has the pages from the agent at this socket, which other
+ * programs share; what it cannot give, and all when it is gone, is read as
+ * before. E_UNAVAIL; E_DATA: the base is not one tensor stream in a file. */
+int base_pages_share(struct base_pages *b, const char *socket) MUST_CHECK;
+
 /* Bytes of all pages. */
 uint64_t base_pages_bytes(const struct base_pages *b);
 

@@ -47,9 +47,17 @@ struct base_pages {
 	uint64_t spilled;
 	struct pager_backing backing;
 	struct page_owner owner;
+	struct agent_link *link;
+	char *shared;           /* (npage) the agent's memory is there */
 	size_t packed, raw;     /* bytes of the largest stored chunk */
 	int direct;             /* read past the page cache */
 };
+
+/* base_pages_share.c: ends it. */
+void base_pages_unshare(struct base_pages *b);
+
+/* 1: the page's bytes are there, of the agent's memory. */
+int base_pages_from_agent(struct base_pages *b, struct held_page *p);
 
 /* base_pages_read.c: pager_backing's load; ctx is a struct base_pages. */
 int base_pages_load(void *ctx, size_t id, size_t i, void *at,

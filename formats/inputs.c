@@ -2,8 +2,10 @@
 
 #include <stdlib.h>
 
+#include "formats/base_pages.h"
+
 int inputs_collect(struct collection *c, char *const *operands,
-		   const char *extra, uint64_t budget)
+		   const char *extra, uint64_t budget, const char *agent)
 {
 	static char input[] = "-";
 	size_t n = 0, at = 0;
@@ -21,7 +23,10 @@ int inputs_collect(struct collection *c, char *const *operands,
 		paths[at++] = operands[i];
 	if (extra)
 		paths[at++] = (char *)extra;
-	err = budget ? collect_paged(c, paths, budget) : collect(c, paths);
+	err = budget || agent ? collect_paged(c, paths, budget) :
+				collect(c, paths);
+	if (!err && agent)
+		err = base_pages_share(c->base.pages, agent);
 	free(paths);
 	return err;
 }

@@ -9,9 +9,10 @@
 
 /* collect() of the operands (standard input when there are none) and after
  * them of extra, unless it is NULL; with a budget (bytes; 0: none)
- * collect_paged(). */
+ * or an agent (its socket; NULL: none) collect_paged(), and of the agent. */
 int inputs_collect(struct collection *c, char *const *operands,
-		   const char *extra, uint64_t budget) MUST_CHECK;
+		   const char *extra, uint64_t budget,
+		   const char *agent) MUST_CHECK;
 
 /* There is a base, and one adapter at most: *adapter, or NULL. E_DATA. */
 int inputs_one_model(const struct collection *c,

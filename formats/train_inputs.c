@@ -46,7 +46,7 @@ int train_inputs_read(struct train_inputs *t, char *const *operands,
 {
 	memset(t, 0, sizeof(*t));
 	TRY(inputs_collect(&t->in, operands, files->adapter,
-			   files->budget));
+			   files->budget, files->agent));
 	TRY(inputs_one_model(&t->in, &t->adapter));
 	if (files->resume)
 		TRY(read_checkpoint(t, files->resume));

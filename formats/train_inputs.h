@@ -30,6 +30,7 @@ struct train_files {
 	uint64_t seed;                  /* of the split */
 	uint64_t budget;                /* bytes; else 0: the base's matrices
 					 * are in pages (formats/collect.h) */
+	const char *agent;              /* who shares them; or NULL */
 };
 
 /* Base, adapter and state. E_DATA; E_CONFIG: resume is no checkpoint, or of

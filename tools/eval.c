@@ -16,7 +16,7 @@
 
 static struct opt_list tasks, data, require;
 static struct data_options reading = DATA_OPTIONS;
-static const char *adapter, *per_token, *log_samples;
+static const char *adapter, *agent, *per_token, *log_samples;
 static int compute;
 static struct {
 	const struct task *task;        /* each once, unless a file has it */
@@ -57,6 +57,8 @@ static struct opt own[] = {
 	  "loss, ppl: losses of label tokens, a JSON array a sequence" },
 	{ "log-samples", 0, OPT_TEXT, &log_samples, "FILE",
 	  "mc, exact, files: a JSON object a record" },
+	{ "agent", 0, OPT_TEXT, &agent, "SOCKET",
+	  "page the base through page-agent, which others share" },
 	{ "compute", 0, OPT_CHOICE, &compute, NULL,
 	  "factors of the base's products", .choices = "f32|bf16" },
 	{ 0 }
@@ -286,7 +288,8 @@ static int open_session(struct session *s, char **operands)
 	const struct collected *a;
 
 	TRY(family_bring(opt_common.arch));
-	TRY(inputs_collect(&s->in, operands, adapter, opt_common.memory));
+	TRY(inputs_collect(&s->in, operands, adapter, opt_common.memory,
+			   agent));
 	TRY(inputs_one_model(&s->in, &a));
 	TRY(model_open(&s->model, &s->in.base.tensors, a ? &a->tensors : NULL,
 		       a ? json_object_get(a->meta, "adapter") : NULL));

@@ -14,7 +14,7 @@
 #include "infer/model.h"
 #include "infer/task.h"
 
-static const char *adapter, *chat_template, *prompt, *prompt_file;
+static const char *adapter, *agent, *chat_template, *prompt, *prompt_file;
 static const char *system_text, *variables;
 static int chat, compute, show_ids;
 static size_t most = 128;
@@ -52,6 +52,8 @@ static struct opt own[] = {
 	  .alias = "chat-template-kwargs" },
 	{ "ids", 0, OPT_FLAG, &show_ids, NULL,
 	  "print token ids instead of text, the stop token too" },
+	{ "agent", 0, OPT_TEXT, &agent, "SOCKET",
+	  "page the base through page-agent, which others share" },
 	{ "compute", 0, OPT_CHOICE, &compute, NULL,
 	  "factors of the base's products", .choices = "f32|bf16" },
 	{ 0 }
@@ -216,7 +218,8 @@ static int open_model(struct session *s, char **operands)
 	const struct collected *a;
 
 	TRY(family_bring(opt_common.arch));
-	TRY(inputs_collect(&s->in, operands, adapter, opt_common.memory));
+	TRY(inputs_collect(&s->in, operands, adapter, opt_common.memory,
+			   agent));
 	TRY(inputs_one_model(&s->in, &a));
 	TRY(model_open(&s->model, &s->in.base.tensors, a ? &a->tensors : NULL,
 		       a ? json_object_get(a->meta, "adapter") : NULL));

@@ -39,7 +39,7 @@ static int read_inputs(struct work *w, char *const *operands)
 	struct train_files files = {
 		.adapter = adapter, .resume = resume, .fresh = fresh,
 		.eval = { eval_data.at, eval_data.n, NULL, 0 },
-		.split = reading.split,
+		.split = reading.split, .agent = agent,
 		.budget = size_max(opt_common.memory, how.page_memory),
 	};
 	struct dataset_stats stats = { 0 };

@@ -12,7 +12,7 @@
 static struct adapter_choice choice = ADAPTER_CHOICE;
 static struct data_options reading = DATA_OPTIONS;
 static struct opt_list data, eval_data;
-static const char *adapter;
+static const char *adapter, *agent;
 static const char *filter;
 static double loraplus = 1;
 static const char *checkpoint, *resume, *best;
@@ -112,6 +112,8 @@ static struct opt own[] = {
 	  "print bytes, steps and seconds a step, and end" },
 	{ "page-memory", 0, OPT_BYTES, &how.page_memory, "SIZE",
 	  "page the base through so much memory, even where all of it fits" },
+	{ "agent", 0, OPT_TEXT, &agent, "SOCKET",
+	  "page the base through page-agent, which others share" },
 	{ "page-optimizer", 0, OPT_FLAG, &how.page_optimizer, NULL,
 	  "page the optimizer's states with the base, even where they fit" },
 	{ "log-times", 0, OPT_FLAG, &log_times, NULL,

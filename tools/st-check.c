@@ -166,7 +166,7 @@ static int check_arch(char **operand)
 	if (is_family(*operand))
 		err = family_bring(*operand++);
 	if (!err)
-		err = inputs_collect(&in, operand, NULL, 0);
+		err = inputs_collect(&in, operand, NULL, 0, NULL);
 	if (!err)
 		err = run_probe(&in);
 	collection_release(&in);

@@ -35,6 +35,13 @@ struct pager_backing {
 	/* NULL: pages of this backing are only read. */
 	int (*store)(void *ctx, size_t id, size_t i,
 		     const void *at) MUST_CHECK;
+
+	/* NULL: the page's memory is the pager's. Else, on the loop's thread,
+	 * takes away what load() put at the page's addresses, which no other
+	 * page gets; the page's next use is so many steps away (UINT64_MAX:
+	 * none is known). */
+	int (*drop)(void *ctx, size_t id, void *at, size_t bytes,
+		    uint64_t next) MUST_CHECK;
 };
 
 struct pager_page {

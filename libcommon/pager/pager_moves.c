@@ -169,10 +169,17 @@ static int take(struct pager *p, const struct pager_page *to)
 	return space_take(to->at, to->bytes);
 }
 
-static void keep_spare(struct pager *p, size_t page)
+static int drop(struct pager *p, size_t page)
 {
+	const struct pager_page *at = &p->page[page];
+	const struct pager_backing *b = at->backing;
+
+	if (b->drop)
+		return b->drop(b->ctx, at->id, at->at, at->bytes,
+			       pages_until(p->pages, page));
 	p->spare[p->nspare++] = page;
-	p->spare_bytes += p->page[page].bytes;
+	p->spare_bytes += at->bytes;
+	return 0;
 }
 
 static void move(struct pager *p, enum page_move how, size_t page)
@@ -183,7 +190,7 @@ static void move(struct pager *p, enum page_move how, size_t page)
 	if (how == MOVE_LOAD || how == MOVE_NEW)
 		err = take(p, at);
 	else if (how == MOVE_DROP)
-		keep_spare(p, page);
+		err = drop(p, page);
 	if (err)
 		fail(p, err, err_text());
 	if (how == MOVE_LOAD && err)

@@ -101,4 +101,8 @@ int pages_has(const struct pages *s, size_t page); /* whole, in memory */
 int pages_pinned(const struct pages *s, size_t page);
 uint64_t pages_loads(const struct pages *s);
 
+/* Steps from the one in hand to the page's next use; UINT64_MAX: the plan has
+ * none. */
+uint64_t pages_until(const struct pages *s, size_t page);
+
 #endif

@@ -120,3 +120,12 @@ int pages_find_want(struct pages *s)
 	}
 	return s->want != NO_PAGE;
 }
+
+uint64_t pages_until(const struct pages *s, size_t page)
+{
+	unsigned how;
+	uint64_t next = s->nstep ? next_use(s, &s->page[page], s->done, &how) :
+				   NEVER;
+
+	return next == NEVER ? NEVER : next - s->done;
+}

@@ -1,0 +1,236 @@
+#define _GNU_SOURCE /* MAP_ANONYMOUS */
+#include "formats/agent_link.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/size.h"
+#include "formats/wire.h"
+
+struct agent_link {
+	pthread_mutex_t lock;
+	int fd, arena;
+	size_t block, space;
+	struct msg_out out;
+	unsigned char message[WIRE_MESSAGE];
+};
+
+/* Sends what is in out and waits for the answer; *file may be NULL. Messages
+ * that say an error make it this one's. */
+static int ask(struct agent_link *l, struct msg **answer, int send, int *file)
+{
+	char text[512];
+	uint64_t code;
+	int got = -1;
+
+	*answer = NULL;
+	if (l->fd < 0 || wire_send(l->fd, &l->out, send) ||
+	    wire_receive(l->fd, answer, &got, l->message) || !*answer) {
+		if (l->fd >= 0)
+			close(l->fd);
+		l->fd = -1;
+		return err_set(E_UNAVAIL, "the agent is gone");
+	}
+	if (file)
+		*file = got;
+	else if (got >= 0)
+		close(got);
+	if (msg_text(msg_find(msg_root(*answer), "error"), text, sizeof(text)))
+		return 0;
+	if (msg_u64(msg_find(msg_root(*answer), "code"), &code) || !code ||
+	    code > 78)
+		code = E_UNAVAIL;
+	msg_free(*answer);
+	*answer = NULL;
+	return err_set((int)code, "%s", text);
+}
+
+static void request(struct agent_link *l, const char *what, size_t more)
+{
+	msg_begin(&l->out);
+	msg_put_map(&l->out, 1 + more);
+	msg_put_text(&l->out, "do");
+	msg_put_text(&l->out, what);
+}
+
+static int greet(struct agent_link *l)
+{
+	struct msg *m;
+	int err;
+
+	request(l, "hello", 1);
+	msg_put_text(&l->out, "v");
+	msg_put_u64(&l->out, WIRE_VERSION);
+	TRY(ask(l, &m, -1, &l->arena));
+	err = msg_size(msg_find(msg_root(m), "block"), &l->block) ||
+	      l->block < 4096 || l->block & (l->block - 1) || l->arena < 0;
+	msg_free(m);
+	return err ? err_set(E_UNAVAIL, "no agent of ours") : 0;
+}
+
+static int open_base(struct agent_link *l, int file, size_t *pages)
+{
+	struct msg *m;
+	int err;
+
+	request(l, "open", 0);
+	TRY(ask(l, &m, file, NULL));
+	err = msg_size(msg_find(msg_root(m), "space"), &l->space) ||
+	      msg_size(msg_find(msg_root(m), "pages"), pages);
+	msg_free(m);
+	return err ? err_set(E_UNAVAIL, "no agent of ours") : 0;
+}
+
+static int make(struct agent_link **to, const char *socket)
+{
+	struct agent_link *l = calloc(1, sizeof(*l));
+
+	*to = l;
+	if (!l)
+		return err_set(E_NOMEM, "out of memory");
+	l->fd = l->arena = -1;
+	if (pthread_mutex_init(&l->lock, NULL)) {
+		free(l);
+		*to = NULL;
+		return err_set(E_NOMEM, "out of memory");
+	}
+	return wire_connect(&l->fd, socket);
+}
+
+int agent_link_open(struct agent_link **to, const char *socket, int file,
+		    size_t *pages)
+{
+	int err = make(to, socket);
+
+	if (!err)
+		err = greet(*to);
+	if (!err)
+		err = open_base(*to, file, pages);
+	if (err) {
+		agent_link_close(*to);
+		*to = NULL;
+	}
+	return err;
+}
+
+void agent_link_close(struct agent_link *l)
+{
+	if (!l)
+		return;
+	if (l->fd >= 0)
+		close(l->fd);
+	if (l->arena >= 0)
+		close(l->arena);
+	pthread_mutex_destroy(&l->lock);
+	msg_release(&l->out);
+	free(l);
+}
+
+/* ---- pages ---- */
+
+static int map_block(const struct agent_link *l, unsigned char *at,
+		     size_t bytes, const struct msg_value *block)
+{
+	uint64_t b;
+
+	if (msg_u64(block, &b) || b > (uint64_t)INT64_MAX / l->block)
+		return err_set(E_UNAVAIL, "no agent of ours");
+	if (mmap(at, bytes, PROT_READ, MAP_SHARED | MAP_FIXED, l->arena,
+		 (off_t)(b * l->block)) == MAP_FAILED)
+		return err_errno(E_UNAVAIL, "the arena cannot be mapped");
+	return 0;
+}
+
+static int map_page(const struct agent_link *l, const struct msg *m,
+		    unsigned char *at, size_t bytes)
+{
+	const struct msg_value *v = msg_find(msg_root(m), "at");
+	size_t n = size_ceil(bytes, l->block);
+
+	if (msg_count(v) != n)
+		return err_set(E_UNAVAIL, "no agent of ours");
+	for (size_t i = 0; i < n; i++) {
+		size_t from = i * l->block;
+
+		TRY(map_block(l, at + from, size_min(l->block, bytes - from),
+			      msg_at(v, i)));
+	}
+	return 0;
+}
+
+static void page_request(struct agent_link *l, const char *what, size_t page,
+			 const uint64_t *next)
+{
+	request(l, what, next ? 3 : 2);
+	if (next) {
+		msg_put_text(&l->out, "next");
+		msg_put_u64(&l->out, *next);
+	}
+	msg_put_text(&l->out, "page");
+	msg_put_u64(&l->out, page);
+	msg_put_text(&l->out, "space");
+	msg_put_u64(&l->out, l->space);
+}
+
+/* No memory there, as it was at the beginning. */
+static int unmap(void *at, size_t bytes)
+{
+	if (mmap(at, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS |
+		 MAP_FIXED | MAP_NORESERVE, -1, 0) == MAP_FAILED)
+		return err_errno(E_NOMEM, "a page cannot be closed");
+	return 0;
+}
+
+int agent_link_get(struct agent_link *l, size_t page, void *at, size_t bytes)
+{
+	struct msg *m;
+	int err;
+
+	pthread_mutex_lock(&l->lock);
+	page_request(l, "get", page, NULL);
+	err = ask(l, &m, -1, NULL);
+	if (!err) {
+		err = map_page(l, m, at, bytes);
+		if (err && unmap(at, bytes))
+			err = E_NOMEM;
+	}
+	msg_free(m);
+	pthread_mutex_unlock(&l->lock);
+	return err;
+}
+
+int agent_link_put(struct agent_link *l, size_t page, void *at, size_t bytes,
+		   uint64_t next)
+{
+	struct msg *m;
+	int err = unmap(at, bytes);
+
+	pthread_mutex_lock(&l->lock);
+	page_request(l, "put", page, &next);
+	if (!err)
+		err = ask(l, &m, -1, NULL);
+	if (!err)
+		msg_free(m);
+	pthread_mutex_unlock(&l->lock);
+	return err;
+}
+
+int agent_link_status(json_t **status, const char *socket)
+{
+	struct agent_link *l;
+	struct msg *m;
+	int err = make(&l, socket);
+
+	if (!err) {
+		request(l, "status", 0);
+		err = ask(l, &m, -1, NULL);
+	}
+	if (!err) {
+		err = msg_to_json(status, msg_root(m));
+		msg_free(m);
+	}
+	agent_link_close(l);
+	return err;
+}

@@ -1,0 +1,195 @@
+#!/usr/bin/env bats
+# agent.bats - page-agent: the same bytes with it, without it, and when it or
+# its clients end in the middle
+bats_require_minimum_version 1.5.0
+
+model=tests/golden/A/llama/model
+data=tests/golden/B/data/data.jsonl
+
+setup_file() {
+	export T=$BATS_FILE_TMPDIR
+	"$BIN/st-import" -u -o "$T/base.st" "$model"
+	"$BIN/peft-step" $(options) -n 12 -o "$T/whole" "$T/base.st"
+}
+
+setup() {
+	mkdir -m 700 "$BATS_TEST_TMPDIR/run"
+	S=$BATS_TEST_TMPDIR/run/agent.sock
+}
+
+teardown() {
+	[ -z "${agent-}" ] || kill "$agent" 2> /dev/null || true
+}
+
+options() {
+	echo -q -r 4 -d "$data" -g 3 --length 64
+}
+
+train() {
+	"$BIN/peft-step" $(options) --agent "$S" --page-memory 400K "$@"
+}
+
+serve() {
+	"$BIN/page-agent" --socket "$S" "$@" > "$BATS_TEST_TMPDIR/log" \
+		2> "$BATS_TEST_TMPDIR/err" 3>&- &
+	agent=$!
+	for try in $(seq 100); do
+		[ -S "$S" ] && return
+		sleep 0.1
+	done
+	cat "$BATS_TEST_TMPDIR/err"
+	return 1
+}
+
+status() {
+	"$BIN/page-agent" --socket "$S" --status | jq "$@"
+}
+
+@test "two runs at once, and one after them: the same bytes, read once" {
+	local pid
+	serve -m 64M
+	train -n 12 -o "$T/one" "$T/base.st" &
+	pid=$!
+	train -n 12 -o "$T/two" "$T/base.st"
+	wait "$pid"
+	train -n 12 -o "$T/three" "$T/base.st"
+	for out in one two three; do
+		cmp "$T/$out" "$T/whole"
+	done
+	status -e '.bases == 1 and .loads <= 20 and .hits > 100 and
+		.used <= .memory and .evictions == 0'
+	"$BIN/eval" -t loss -d "$data" "$T/base.st" > "$T/plain"
+	"$BIN/eval" --agent "$S" -t loss -d "$data" "$T/base.st" > "$T/shared"
+	cmp "$T/plain" "$T/shared"
+	jq -se '.[0].clients == 1 or .[0].clients == 0' "$BATS_TEST_TMPDIR/log"
+}
+
+@test "in an arena that is too small for all, pages go and come" {
+	serve -m 8M --clients 1
+	train -n 12 -o "$T/out" "$T/base.st"
+	cmp "$T/out" "$T/whole"
+	status -e '.evictions > 0 and .used <= .memory'
+}
+
+@test "the agent is killed: the run goes on alone, to the same bytes" {
+	local pid n=${WEFT_KILLS:-5}
+	for i in $(seq "$n"); do
+		serve -m 64M
+		train -n 12 -o "$T/out" "$T/base.st" &
+		pid=$!
+		sleep "0.$((i * 37 % 90 + 10))"
+		kill -9 "$agent"
+		wait "$pid"
+		cmp "$T/out" "$T/whole"
+		rm "$T/out"
+	done
+}
+
+@test "a client is killed: its pages return" {
+	local pid n=${WEFT_KILLS:-5}
+	serve -m 64M --clients 20
+	for i in $(seq "$n"); do
+		train -n 4000 -o "$T/out" "$T/base.st" &
+		pid=$!
+		sleep "0.$((i * 37 % 90 + 10))"
+		kill -9 "$pid"
+		wait "$pid" || true
+	done
+	# None of the dead counts.
+	for try in $(seq 50); do
+		status -e '.clients == 1' && break
+		sleep 0.1
+	done
+	train -n 12 -o "$T/out" "$T/base.st"
+	cmp "$T/out" "$T/whole"
+	kill -0 "$agent"
+}
+
+@test "nonsense on the socket is survived" {
+	serve -m 64M --clients 40
+	python3 - "$S" "${WEFT_MESSAGES:-3000}" << 'END'
+import random, socket, sys
+random.seed(1)
+good = [b"\x82\xa2do\xa5hello\xa1v\x01", b"\x81\xa2do\xa6status",
+    b"\x81\xa2do\xa4open", b"\x83\xa2do\xa3get\xa4page\x00\xa5space\x00",
+    b"\x84\xa2do\xa3put\xa4next\x01\xa4page\x00\xa5space\x00"]
+s = None
+for i in range(int(sys.argv[2])):
+    if s is None or random.random() < 0.05:
+        if s: s.close()
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        s.settimeout(2)
+        s.connect(sys.argv[1])
+    m = bytearray(random.choice(good))
+    for k in range(random.choice((0, 0, 1, 2, 9))):
+        m[random.randrange(len(m))] = random.randrange(256)
+    if random.random() < 0.02: m = bytearray(random.randrange(70000))
+    try:
+        s.send(m)
+        if not s.recv(70000): raise OSError
+    except OSError:
+        s.close(); s = None
+END
+	kill -0 "$agent"
+	train -n 12 -o "$T/out" "$T/base.st"
+	cmp "$T/out" "$T/whole"
+}
+
+@test "a file that lies is refused, and the agent goes on" {
+	head -c 200000 "$T/base.st" > "$T/cut.st"
+	serve -m 64M
+	run -65 train -n 2 -o "$T/out" "$T/cut.st"
+	printf X | dd of="$T/bad.st" bs=1 seek=200000 conv=notrunc status=none
+	cp "$T/base.st" "$T/bad.st"
+	printf X | dd of="$T/bad.st" bs=1 seek=200000 conv=notrunc status=none
+	run -65 train -n 2 -o "$T/out" "$T/bad.st"
+	[[ $output == *"payload is damaged" ]]
+	kill -0 "$agent"
+	cat "$T/base.st" > "$T/again.st"
+	train -n 12 -o "$T/out" "$T/again.st"
+	cmp "$T/out" "$T/whole"
+}
+
+@test "whose socket it is, and where" {
+	local dir=$BATS_TEST_TMPDIR/run
+	chmod 750 "$dir"
+	run -73 "$BIN/page-agent" --socket "$S" -m 8M
+	[[ $output == *"not a folder that is this user's alone (mode 0700)" ]]
+	chmod 700 "$dir"
+	ln -s "$dir" "$BATS_TEST_TMPDIR/link"
+	run -73 "$BIN/page-agent" --socket "$BATS_TEST_TMPDIR/link/a" -m 8M
+	echo text > "$dir/file"
+	run -73 "$BIN/page-agent" --socket "$dir/file" -m 8M
+	[ "$(cat "$dir/file")" = text ]
+	serve -m 8M
+	run -69 "$BIN/page-agent" --socket "$S" -m 8M
+	[[ $output == *"an agent is there already" ]]
+	kill -9 "$agent"
+	wait "$agent" || true
+	serve -m 8M # the dead one's socket is no obstacle
+	kill "$agent"
+	wait "$agent"
+	[ ! -e "$S" ]
+	run -69 train -n 2 -o "$T/out" "$T/base.st"
+	[[ $output == *"no agent at"* ]]
+	run -65 bash -c "cat '$T/base.st' | $BIN/eval --agent '$S' -t loss -d $data"
+}
+
+@test "another user is turned away" {
+	[ "$(id -u)" = 0 ] && command -v setpriv > /dev/null ||
+		skip "not root, or no setpriv"
+	serve -m 8M
+	chmod 711 "$BATS_TEST_TMPDIR/run"
+	chmod 777 "$S"
+	setpriv --reuid 65534 --clear-groups test -w "$S" ||
+		skip "the folder is out of another user's reach"
+	run ! setpriv --reuid 65534 --clear-groups "$BIN/page-agent" \
+		--socket "$S" --status
+	status -e '.refused == 1'
+}
+
+@test "idle, it ends by itself" {
+	serve -m 8M --idle 0.3
+	wait "$agent"
+	[ ! -e "$S" ]
+}

@@ -19,7 +19,18 @@ LIBS    = -lzstd -lmsgpackc -ljansson -lxxhash -lpcre2-8 -lutf8proc -luv \
 	  -Wl,--as-needed -lopenblas -Wl,--no-as-needed \
 	  -lm -pthread
 
-VARIANT = $(if $(findstring x86_64,$(shell $(CC) -dumpmachine)),,%_avx2.c %_avx512.c %_avx512bf16.c)
+# CUDA's runtime, where there is one to link with; CUDA= builds without. It is
+# linked statically and finds the driver by itself, or finds none.
+CUDA_HOME = /usr/local/cuda
+CUDA   := $(if $(and $(wildcard $(CUDA_HOME)/include/cuda_runtime_api.h), \
+	  $(wildcard $(CUDA_HOME)/lib64/libcudart_static.a)),1)
+ifneq ($(CUDA),)
+ALL    += -DWITH_CUDA -idirafter $(CUDA_HOME)/include
+LIBS   += $(CUDA_HOME)/lib64/libcudart_static.a -ldl -lrt
+endif
+
+VARIANT = $(if $(findstring x86_64,$(shell $(CC) -dumpmachine)),,%_avx2.c %_avx512.c %_avx512bf16.c) \
+	  $(if $(CUDA),,%_cuda.c)
 SRC     = $(filter-out $(VARIANT),$(wildcard libcommon/*/*.c formats/*.c))
 GEN     = $(O)/gen/builtin_families.c $(O)/gen/builtin_templates.c
 LIB     = $(patsubst %.c,$(O)/%.o,$(SRC)) $(GEN:.c=.o)
@@ -48,6 +59,9 @@ endif
 $(O)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL) $(call opt,$<) $(call isa,$<) -c -o $@ $<
+
+# One test has a stand-in of CUDA's runtime.
+$(O)/tests/unit/device_cuda.o: INC += -Itests/fake_cuda
 
 $(O)/gen/%.o: $(O)/gen/%.c
 	$(CC) $(ALL) -c -o $@ $<

@@ -43,6 +43,11 @@ static int take_config(struct gguf_adapter_out *w, json_t *adapter)
 		return err_set(E_DATA, "llama.cpp has no adapters of the kind "
 			       "%.40s: combine-adapters makes LoRA of some, "
 			       "merge-adapter merges any into its base", kind);
+	if (json_object_get(adapter, "rules") ||
+	    strcmp(json_text(adapter, "bias", "none"), "none"))
+		return err_set(E_DATA, "the adapter has rules or trained "
+			       "biases, which a GGUF adapter cannot have; "
+			       "merge-adapter merges it into its base");
 	if (json_array_size(json_object_get(adapter, "modules_to_save")))
 		return err_set(E_DATA, "the adapter has modules that were "
 			       "trained whole, which a GGUF adapter cannot "

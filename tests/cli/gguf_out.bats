@@ -143,6 +143,11 @@ agree() {
 		out.gguf "$golden/B/adalora/final"
 	refuses 65 merge-adapter st-export --to gguf --base "$model" out.gguf \
 		"$golden/B/lora_modules_to_save/init"
+	echo '{"rules": [{"modules": ["q_proj"], "adapter": {"rank": 4}},
+		{"modules": ["v_proj"], "adapter": {"method": "dora"}}]}' > r
+	lora-init -q --only --recipe r -o rules.st "$model"
+	refuses 65 'has rules' st-export --to gguf --base "$model" out.gguf \
+		rules.st
 	refuses 65 'no such module' st-export --to gguf --base \
 		"$golden/A/gpt2/model" out.gguf "$golden/B/rslora/init"
 	refuses 66 nowhere st-export --to gguf --base nowhere out.gguf \

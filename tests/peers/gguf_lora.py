@@ -102,8 +102,9 @@ for number, (what, kind, settings, options) in enumerate(CASES):
         size = max(size, want.abs().max().item())
         moved = max(moved, (want - plain).abs().max().item())
     m.close()
+    # Sums in f32 in another order; granite's multipliers enlarge them (2e-5).
     tap.check(f"{what}, in llama.cpp",
-              worst < (2e-3 if kind in GELU else 1e-5) * size and
+              worst < (2e-3 if kind in GELU else 5e-5) * size and
               moved > 0.1 * size, f"{worst:.3g} of {size:.3g}, which the "
               f"adapter changes by {moved:.3g}")
     tap.close(f"{what}, as GGUF in eval", losses(to, path), want_losses, 1e-4)

@@ -60,7 +60,8 @@ int paging_full(const struct paging *g);
 typedef int paging_loss_fn(void *ctx, const struct batch *b, struct mat last,
 			   struct mat *dlast);
 
-/* Moves the parameters of a segment by their gradients; its states are there. */
+/* Moves the parameters of a segment by their gradients; its states are
+ * there. */
 typedef void paging_update_fn(void *ctx, size_t segment);
 
 struct paging_calls {

@@ -44,10 +44,13 @@ void paging_add(struct paging *g, const struct batch *b)
 	struct batch copy = copy_batch(g, b);
 	size_t next = 0;
 
-	while (batch_part(&g->part[g->npart].batch, &copy, &next, g->tokens,
-			  g->part[g->npart].start))
-		if (g->part[g->npart].batch.ntarget)
-			g->npart++;
+	while (next < copy.nseq) {
+		struct part *p = &g->part[g->npart];
+
+		(void)batch_part(&p->batch, &copy, &next, g->tokens,
+				 p->start);
+		g->npart += p->batch.ntarget > 0;
+	}
 }
 
 /* ---- the plan ---- */

@@ -119,7 +119,7 @@ struct trainer {
 	size_t *part_start;             /* batch_part()'s */
 	struct paging *paging;          /* NULL: the base is held */
 	size_t *segment;                /* (set->n) of each adapter */
-	void **state_at;                /* (segments) its optimizer states, ... */
+	void **state_at;                /* (segments) its optimizer states ... */
 	size_t *state_bytes;            /* ... and what they take */
 	float scale;                    /* of the gradients of this step */
 	struct optim optim;

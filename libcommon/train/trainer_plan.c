@@ -144,7 +144,8 @@ static int fits_recomputed(struct trainer *t, const struct train_limit *l,
 }
 
 /* In the fewest parts of a batch, of at least so many tokens. */
-static int fits_cut(struct trainer *t, const struct train_limit *l, size_t least)
+static int fits_cut(struct trainer *t, const struct train_limit *l,
+		    size_t least)
 {
 	size_t whole = t->plan.most.tokens, *at_once = &t->plan.need.tokens;
 
@@ -162,7 +163,8 @@ enum { GOOD_ROWS = 256 };
 
 static struct train_limit limit_of(const struct trainer *t)
 {
-	struct train_limit l = { t->options.budget, os_memory_free(), UINT64_MAX };
+	struct train_limit l = { t->options.budget, os_memory_free(),
+				 UINT64_MAX };
 
 	if (l.budget)
 		l.most = l.budget;
@@ -203,7 +205,8 @@ static int fit(struct trainer *t)
 			       (unsigned long long)(t->plan.least >> 10) + 1);
 	return err_set(E_NOMEM, "the least plan takes %llu MiB, there are %llu;"
 		       " shorter rows (--length) or fewer (-b) take less",
-		       (unsigned long long)(trainer_total(&t->plan.bytes) >> 20) + 1,
+		       (unsigned long long)(trainer_total(
+				&t->plan.bytes) >> 20) + 1,
 		       (unsigned long long)(l.most >> 20));
 }
 

@@ -189,14 +189,14 @@ static int put_rope(json_t *c, const struct gguf *g, const struct arch *a,
 
 	if (t)
 		return put_llama3(c, g, a, t, file);
+	TRY(number(g, a, "rope.scaling.factor", 1, &factor));
+	TRY(number(g, a, "rope.scaling.original_context_length", 0,
+		   &original));
 	snprintf(name, sizeof(name), "%s.rope.scaling.type", a->name);
 	type = gguf_json_text(g, name);
 	none = !type || !strcmp(json_string_value(type), "none");
 	known = none || !strcmp(json_string_value(type), "linear") ||
 		!strcmp(json_string_value(type), "yarn");
-	TRY(number(g, a, "rope.scaling.factor", 1, &factor));
-	TRY(number(g, a, "rope.scaling.original_context_length", 0,
-		   &original));
 	if (none || !known) {
 		json_decref(type);
 		return known ? gguf_put(c, "rope_scaling", json_null()) :

@@ -15,9 +15,15 @@ if [ $# -eq 0 ]; then
 			END { exit yes }' "$list" && set -- "$@" "$name"
 	done
 fi
+# Bytes of an input at most: no seed is cut.
+longest() {
+	find "tests/fuzz/corpus/$1" -type f -printf '%s\n' |
+		awk '{ n = 2 * $1 > n ? 2 * $1 : n } END { print n > 512 ? n : 512 }'
+}
+
 for name; do
 	mkdir -p "$O/inputs/$name"
-	if nice -n 19 "$O/fuzz/$name" -runs="$runs" -max_len="${LEN:-512}" \
+	if nice -n 19 "$O/fuzz/$name" -runs="$runs" -max_len="$(longest "$name")" \
 		-timeout=25 -rss_limit_mb=2000 -reload=0 -print_final_stats=1 \
 		-artifact_prefix="$O/found/$name-" "$O/inputs/$name" \
 		"tests/fuzz/corpus/$name" > "$O/found/$name.log" 2>&1; then

@@ -67,6 +67,35 @@ static void open_file(uv_work_t *work)
 		snprintf(o->message, sizeof(o->message), "%s", err_text());
 }
 
+static struct agent_space *find(const struct agent *a, dev_t device,
+				ino_t inode, off_t size,
+				const struct timespec *changed)
+{
+	struct agent_space *s = a->space;
+
+	while (s && (s->device != device || s->inode != inode ||
+		     s->size != size || s->changed.tv_sec != changed->tv_sec ||
+		     s->changed.tv_nsec != changed->tv_nsec))
+		s = s->after;
+	return s;
+}
+
+/* Another client may have opened the same file meanwhile: then theirs is it. */
+static void add_space(struct agent *a, struct agent_space **new)
+{
+	struct agent_space *s = *new;
+	struct agent_space *there = find(a, s->device, s->inode, s->size,
+					 &s->changed);
+
+	if (there) {
+		agent_space_free(s);
+		*new = there;
+		return;
+	}
+	s->after = a->space;
+	a->space = s;
+}
+
 static void file_opened(uv_work_t *work, int status)
 {
 	struct opening *o = work->data;
@@ -80,23 +109,10 @@ static void file_opened(uv_work_t *work, int status)
 		o->space = NULL;
 		err_set(o->err, "%s", o->message);
 	} else {
-		o->space->after = a->space;
-		a->space = o->space;
+		add_space(a, &o->space);
 	}
 	agent_opened(o->client, o->space, o->err);
 	free(o);
-}
-
-static struct agent_space *find(const struct agent *a, const struct stat *st)
-{
-	struct agent_space *s = a->space;
-
-	while (s && (s->device != st->st_dev || s->inode != st->st_ino ||
-		     s->size != st->st_size ||
-		     s->changed.tv_sec != st->st_mtim.tv_sec ||
-		     s->changed.tv_nsec != st->st_mtim.tv_nsec))
-		s = s->after;
-	return s;
 }
 
 static int start_opening(struct agent_client *c, int file,
@@ -136,7 +152,8 @@ int agent_open(struct agent_client *c, int file)
 		err = err_set(E_DATA, "open: no file");
 	else if (c->nspace == AGENT_SPACES)
 		err = err_set(E_DATA, "open: %d bases are open", AGENT_SPACES);
-	else if ((s = find(c->agent, &st)))
+	else if ((s = find(c->agent, st.st_dev, st.st_ino, st.st_size,
+			   &st.st_mtim)))
 		agent_opened(c, s, err = 0);
 	else if (!(err = start_opening(c, file, &st)))
 		return 0;

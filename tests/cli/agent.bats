@@ -56,6 +56,7 @@ status() {
 	for out in one two three; do
 		cmp "$T/$out" "$T/whole"
 	done
+	status .
 	status -e '.bases == 1 and .loads <= 20 and .hits > 100 and
 		.used <= .memory and .evictions == 0'
 	"$BIN/eval" -t loss -d "$data" "$T/base.st" > "$T/plain"

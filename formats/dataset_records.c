@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/suffix.h"
+
 /* JSON values one at a time: a value a line, in an array, or just one behind
  * the other. Holds one value. */
 struct records {
@@ -26,9 +28,7 @@ static int is_blank(int c)
 
 int dataset_ending(const char *path, const char *ending)
 {
-	size_t n = path ? strlen(path) : 0, m = strlen(ending);
-
-	return n >= m && !strcmp(path + n - m, ending);
+	return path && suffix_is(path, ending);
 }
 
 /* A file that does not begin like JSON, and is called so, is broken JSON and

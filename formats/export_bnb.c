@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/suffix.h"
 #include "formats/bnb.h"
 #include "weight/storage.h"
 
@@ -194,15 +195,12 @@ static int add(struct export_base *b, const struct tensor *t)
 static int names(json_t *list, const char *module)
 {
 	json_t *v;
-	size_t i, n = strlen(module);
+	size_t i;
 
-	json_array_foreach(list, i, v) {
-		size_t m = json_string_length(v);
-
-		if (m && m <= n && (m == n || module[n - m - 1] == '.') &&
-		    !strcmp(module + n - m, json_string_value(v)))
+	json_array_foreach(list, i, v)
+		if (json_string_length(v) &&
+		    suffix_is_part(module, json_string_value(v)))
 			return 1;
-	}
 	return 0;
 }
 

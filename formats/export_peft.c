@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/sig.h"
+#include "base/suffix.h"
 #include "formats/export_adalora.h"
 #include "formats/export_card.h"
 #include "formats/export_dense.h"
@@ -54,14 +55,11 @@ static int peft_name(char **name, const char *ours,
 
 static int note_columns(struct work *w, const struct tensor *t)
 {
-	static const char end[] = ".lora_A";
-	size_t n = strlen(t->name), m = strlen(end);
 	char module[TENSOR_NAME];
 
-	if (n <= m || strcmp(t->name + n - m, end))
+	strcpy(module, t->name);
+	if (!suffix_cut(module, ".lora_A"))
 		return 0;
-	memcpy(module, t->name, n - m);
-	module[n - m] = 0;
 	return json_object_set_new(w->columns, module, json_integer(
 				(json_int_t)tensor_cols(t))) ?
 		       err_set(E_NOMEM, "out of memory") : 0;

@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "base/size.h"
+#include "base/suffix.h"
 #include "formats/foreign.h"
 #include "formats/hf_names.h"
 #include "formats/peft_config.h"
@@ -23,17 +24,6 @@ static int probe(const char *path, const unsigned char *head, size_t n)
 	       foreign_has(path, "adapter_config.json") &&
 	       !foreign_has(path, "model.safetensors") &&
 	       !foreign_has(path, "model.safetensors.index.json");
-}
-
-/* Cuts end off name; 0: it does not end so. */
-static int cut(char *name, const char *end)
-{
-	size_t n = strlen(name), m = strlen(end);
-
-	if (n <= m || strcmp(name + n - m, end))
-		return 0;
-	name[n - m] = 0;
-	return 1;
 }
 
 /* Is it a module that was trained whole? */
@@ -55,18 +45,18 @@ static int split(char *name, const struct peft_kind *kind,
 		 const struct peft_param **param)
 {
 	*param = NULL;
-	if (cut(name, ".base_layer.weight"))
+	if (suffix_cut(name, ".base_layer.weight"))
 		return 0;
 	*param = peft_param_theirs(kind, name);
 	if (*param)
-		cut(name, (*param)->theirs);
+		suffix_cut(name, (*param)->theirs);
 	if (!*param || strstr(name, ".lora_") ||
 	    (!strcmp((*param)->ours, ".lora_B_bias") && (!kind->also ||
 				strcmp(kind->also, (*param)->ours))))
 		return err_set(E_DATA, "%s: adapters with this tensor are not "
 			       "read yet", name);
 	if (is_weight(*param) || is_bias(*param))
-		cut(name, ".modules_to_save");
+		suffix_cut(name, ".modules_to_save");
 	return 0;
 }
 
@@ -157,8 +147,8 @@ static int check_pair(const struct foreign *f, json_t *index,
 
 	for (size_t i = 0; i < NELEM(pair); i++) {
 		strcpy(module, t->name);
-		a = cut(module, pair[i][0]);
-		if (!a && !cut(module, pair[i][1]))
+		a = suffix_cut(module, pair[i][0]);
+		if (!a && !suffix_cut(module, pair[i][1]))
 			continue;
 		snprintf(name, sizeof(name), "%s%s", module, pair[i][a]);
 		at = json_object_get(index, name);
@@ -179,7 +169,7 @@ static int check_also(json_t *index, const struct tensor *t, const char *also)
 	char module[TENSOR_NAME], name[TENSOR_NAME + 32];
 
 	strcpy(module, t->name);
-	if (!also || !cut(module, ".lora_A"))
+	if (!also || !suffix_cut(module, ".lora_A"))
 		return 0;
 	snprintf(name, sizeof(name), "%s%s", module, also);
 	return json_object_get(index, name) ? 0 :
@@ -216,9 +206,10 @@ static int add_config(struct foreign *f, json_t *peft, json_t *added)
 		char module[TENSOR_NAME];
 
 		strcpy(module, t->name);
-		if (cut(module, ".lora_A") || cut(module, ".lora_embedding_A"))
+		if (suffix_cut(module, ".lora_A") ||
+		    suffix_cut(module, ".lora_embedding_A"))
 			err = peft_config_module(&c, module, t->shape[0]);
-		else if (cut(module, ".trainable_tokens_delta"))
+		else if (suffix_cut(module, ".trainable_tokens_delta"))
 			err = peft_tokens_module(tokens, peft, module,
 						 t->shape[0]);
 	}

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "base/suffix.h"
 #include "formats/gguf_files.h"
 #include "formats/hf_names.h"
 #include "formats/peft_config.h"
@@ -31,17 +32,6 @@ static int check_kind(const struct gguf *g)
 		err = err_set(E_DATA, "adapter.alora.invocation_tokens: an "
 			      "adapter that begins at a token is not read");
 	return err;
-}
-
-/* Cuts end off name; 0: it does not end so. */
-static int cut(char *name, const char *end)
-{
-	size_t n = strlen(name), m = strlen(end);
-
-	if (n <= m || strcmp(name + n - m, end))
-		return 0;
-	name[n - m] = 0;
-	return 1;
 }
 
 /* ---- the order of rows ---- */
@@ -130,8 +120,8 @@ static int add_tensor(struct foreign *f, const struct gguf *g,
 
 	memcpy(name, t->name, t->length);
 	name[t->length] = 0;
-	a = cut(name, ".lora_a");
-	if (!a && !cut(name, ".lora_b"))
+	a = suffix_cut(name, ".lora_a");
+	if (!a && !suffix_cut(name, ".lora_b"))
 		return err_set(E_DATA, "%s: is no lora_a and no lora_b", name);
 	ft = family_match_gguf(family, name, &layer, &suffix);
 	if (!ft || strcmp(suffix, "weight"))
@@ -219,7 +209,7 @@ static int put_config(struct foreign *f, double alpha)
 		size_t own = f->item[i].tensor.shape[0];
 
 		strcpy(module, f->item[i].tensor.name);
-		cut(module, ".lora_A");
+		suffix_cut(module, ".lora_A");
 		if (!(alpha > 0) && own != rank)
 			err = gguf_put(patterns, module,
 				       json_integer((json_int_t)own));

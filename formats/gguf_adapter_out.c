@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "base/suffix.h"
 #include "formats/base_config.h"
 #include "formats/gguf_rows_out.h"
 #include "formats/peft_config.h"
@@ -64,17 +65,6 @@ int gguf_adapter_out_meta(struct gguf_adapter_out *w, const char *key,
 	return strcmp(key, "adapter") ? 0 : take_config(w, value);
 }
 
-/* Cuts end off name; 0: it does not end so. */
-static int cut(char *name, const char *end)
-{
-	size_t n = strlen(name), m = strlen(end);
-
-	if (n <= m || strcmp(name + n - m, end))
-		return 0;
-	name[n - m] = 0;
-	return 1;
-}
-
 /* The module's scale over what llama.cpp makes of its rank. */
 static int find_times(const struct gguf_adapter_out *w, const char *module,
 		      size_t rank, float *times)
@@ -132,8 +122,8 @@ int gguf_adapter_out_add(struct gguf_adapter_out *w, const struct tensor *t)
 	if (!w->adapter)
 		return err_set(E_DATA, "the adapter has no configuration");
 	strcpy(module, t->name);
-	a = cut(module, ".lora_A");
-	if ((!a && !cut(module, ".lora_B")) || t->rank != 2)
+	a = suffix_cut(module, ".lora_A");
+	if ((!a && !suffix_cut(module, ".lora_B")) || t->rank != 2)
 		return err_set(E_DATA, "%s: llama.cpp's adapters have no such "
 			       "parameter; merge-adapter merges it into its "
 			       "base", t->name);
@@ -161,9 +151,9 @@ static int check_pairs(const struct gguf_out *o)
 		int a;
 
 		snprintf(name, sizeof(name), "%s", t->name);
-		a = cut(name, a_end);
+		a = suffix_cut(name, a_end);
 		if (!a)
-			cut(name, b_end);
+			suffix_cut(name, b_end);
 		other = gguf_out_find(o, strcat(name, a ? b_end : a_end));
 		if (!other || t->dim[a] != other->dim[!a])
 			return err_set(E_DATA, "%s: has no %s, or one of "

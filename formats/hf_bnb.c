@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "base/suffix.h"
 #include "formats/bnb.h"
 
 enum {
@@ -85,14 +86,9 @@ int hf_bnb_is_codes(const struct hf_bnb *b, const struct hf_bnb_array *a)
 
 int hf_bnb_is_beside(const struct hf_bnb_array *a)
 {
-	size_t n = strlen(a->entry.name);
-
-	for (size_t i = 0; i < NELEM(beside); i++) {
-		size_t m = strlen(beside[i]);
-
-		if (n > m && !strcmp(a->entry.name + n - m, beside[i]))
+	for (size_t i = 0; i < NELEM(beside); i++)
+		if (suffix_stem(a->entry.name, beside[i]))
 			return 1;
-	}
 	return 0;
 }
 

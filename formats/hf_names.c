@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "base/suffix.h"
 
 /* Places in the order: bits 48.. the part, 24.. the layer, 1.. the row of the
  * family's table, bit 0 a bias after its weight. Part 0 is for side files. */
@@ -16,20 +17,13 @@ static uint64_t order_of(int part, size_t layer, size_t row, int bias)
 	       (uint64_t)size_min(row, 0x7ffff) << 1 | (uint64_t)bias;
 }
 
-static int ends_with(const char *name, const char *end)
-{
-	size_t n = strlen(name), m = strlen(end);
-
-	return n >= m && !strcmp(name + n - m, end);
-}
-
 /* Masks and frequencies that old checkpoints carry as tensors. */
 static int is_buffer(const char *name, int rank)
 {
-	return ends_with(name, ".rotary_emb.inv_freq") ||
-	       ends_with(name, ".masked_bias") ||
-	       (rank == 4 && (ends_with(name, ".attn.bias") ||
-			      ends_with(name, ".attention.bias")));
+	return suffix_is(name, ".rotary_emb.inv_freq") ||
+	       suffix_is(name, ".masked_bias") ||
+	       (rank == 4 && (suffix_is(name, ".attn.bias") ||
+			      suffix_is(name, ".attention.bias")));
 }
 
 /* The first number between dots; SIZE_MAX: none. */
@@ -62,7 +56,7 @@ static enum tensor_role guess(const char *name, int rank)
 	static const char *const embed[] = { "embed", "wte", "wpe", 0 };
 	static const char *const head[] = { "lm_head", "embed_out", 0 };
 
-	if (ends_with(name, ".bias"))
+	if (suffix_is(name, ".bias"))
 		return ROLE_BIAS;
 	if (rank < 2)
 		return has(name, norm) ? ROLE_NORM : ROLE_OTHER;

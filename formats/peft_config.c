@@ -7,6 +7,7 @@
 
 #include "base/regex.h"
 #include "base/size.h"
+#include "base/suffix.h"
 #include "formats/peft_front.h"
 #include "formats/peft_kinds.h"
 
@@ -333,16 +334,11 @@ void peft_config_release(struct peft_config *c)
 
 int peft_is_saved(json_t *saved, const char *module)
 {
-	size_t n = strlen(module), i;
 	json_t *v;
+	size_t i;
 
-	json_array_foreach(saved, i, v) {
-		const char *name = json_string_value(v);
-		size_t m = strlen(name);
-
-		if (m <= n && !strcmp(module + n - m, name) &&
-		    (m == n || module[n - m - 1] == '.'))
+	json_array_foreach(saved, i, v)
+		if (suffix_is_part(module, json_string_value(v)))
 			return 1;
-	}
 	return 0;
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "base/suffix.h"
 
 /* The first whose type and flag fit a configuration is taken. */
 static const struct peft_kind kinds[] = {
@@ -50,13 +51,6 @@ const struct peft_kind *peft_kind_of(json_t *peft)
 	return NULL;
 }
 
-static int ends(const char *name, const char *end)
-{
-	size_t n = strlen(name), m = strlen(end);
-
-	return n > m && !strcmp(name + n - m, end);
-}
-
 static int has(const struct peft_kind *k, const struct peft_param *p)
 {
 	return !p->type || !strcmp(p->type, k->type);
@@ -66,7 +60,7 @@ const struct peft_param *peft_param_theirs(const struct peft_kind *k,
 					   const char *name)
 {
 	for (size_t i = 0; i < NELEM(params); i++)
-		if (has(k, &params[i]) && ends(name, params[i].theirs))
+		if (has(k, &params[i]) && suffix_stem(name, params[i].theirs))
 			return &params[i];
 	return NULL;
 }
@@ -75,7 +69,7 @@ const struct peft_param *peft_param_ours(const struct peft_kind *k,
 					 const char *name)
 {
 	for (size_t i = 0; i < NELEM(params); i++)
-		if (has(k, &params[i]) && ends(name, params[i].ours))
+		if (has(k, &params[i]) && suffix_stem(name, params[i].ours))
 			return &params[i];
 	return NULL;
 }

@@ -1,5 +1,6 @@
 #include "formats/peft_tokens.h"
 
+#include "base/suffix.h"
 #include "formats/peft_config.h"
 
 #include <string.h>
@@ -15,17 +16,13 @@ static int no_memory(void)
 static json_t *list_of(json_t *peft, const char *module)
 {
 	json_t *all = json_object_get(peft, key), *list;
-	size_t n = strlen(module);
 	const char *name;
 
 	if (json_is_array(all))
 		return all;
-	json_object_foreach(all, name, list) {
-		size_t m = strlen(name);
-
-		if (m <= n && !strcmp(module + n - m, name))
+	json_object_foreach(all, name, list)
+		if (suffix_is(module, name))
 			return list;
-	}
 	return NULL;
 }
 

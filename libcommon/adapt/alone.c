@@ -3,14 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/suffix.h"
 #include "adapt/match.h"
-
-static int ends(const char *name, const char *end)
-{
-	size_t n = strlen(name), m = strlen(end);
-
-	return n > m && !strcmp(name + n - m, end);
-}
 
 /* Of a module whose A has so many columns; 0: the configuration is silent. */
 static size_t inputs(json_t *config, const char *module, size_t cols)
@@ -118,15 +112,15 @@ int adapter_set_alone(struct adapter_set *s, struct adapter_sites *sites,
 
 		if (t->role != ROLE_ADAPTER)
 			continue;
-		if (ends(t->name, ".lora_A"))
+		if (suffix_stem(t->name, ".lora_A"))
 			TRY(add_site(sites, config, tensors, t));
-		else if (ends(t->name, ".lora_embedding_A"))
+		else if (suffix_stem(t->name, ".lora_embedding_A"))
 			TRY(add_embed(sites, tensors, t));
-		else if (ends(t->name, ".weight"))
+		else if (suffix_stem(t->name, ".weight"))
 			TRY(add_whole(sites, t));
-		else if (ends(t->name, ".trainable_tokens_delta"))
+		else if (suffix_stem(t->name, ".trainable_tokens_delta"))
 			TRY(add_tokens(sites, t, config));
-		else if (ends(t->name, ".bias"))
+		else if (suffix_stem(t->name, ".bias"))
 			TRY(add_bias(sites, t));
 	}
 	TRY(adapter_set_read(s, config, tensors, sites));

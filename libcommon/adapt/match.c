@@ -5,14 +5,7 @@
 #include <string.h>
 
 #include "base/regex.h"
-
-int match_name(const char *name, const char *entry)
-{
-	size_t n = strlen(name), m = strlen(entry);
-
-	return m <= n && !strcmp(name + n - m, entry) &&
-	       (m == n || name[n - m - 1] == '.');
-}
+#include "base/suffix.h"
 
 int match_listed(json_t *names, const char *module, json_t **value)
 {
@@ -21,10 +14,10 @@ int match_listed(json_t *names, const char *module, json_t **value)
 	size_t i;
 
 	json_array_foreach(names, i, v)
-		if (match_name(module, json_string_value(v)))
+		if (suffix_is_part(module, json_string_value(v)))
 			return 1;
 	json_object_foreach(names, key, v)
-		if (match_name(module, key)) {
+		if (suffix_is_part(module, key)) {
 			if (value)
 				*value = v;
 			return 1;
@@ -65,7 +58,7 @@ int match_rule(json_t *rule, const char *module, enum tensor_role role,
 	else if (text)
 		return regex_matches("", text, "", module, yes);
 	json_array_foreach(rule, i, entry)
-		*yes |= match_name(module, json_string_value(entry));
+		*yes |= suffix_is_part(module, json_string_value(entry));
 	return 0;
 }
 

@@ -7,9 +7,6 @@
 #include "base/json.h"
 #include "tensor/tensor.h"
 
-/* Does name equal entry, or end with "." and entry? */
-int match_name(const char *name, const char *entry);
-
 /* Does a list of names have one that is the module's, or an object such a key?
  * *value (may be NULL): the key's. */
 int match_listed(json_t *names, const char *module, json_t **value);

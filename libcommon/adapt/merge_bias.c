@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/suffix.h"
+
 #include "adapt/alone.h"
 
 /* "<module>.bias" or "<module>.lora_B_bias": of the bias, not of the weight. */
@@ -15,18 +17,11 @@ static int is_of_bias(const struct tensor *p)
 	return dot && (!strcmp(dot, ".bias") || !strcmp(dot, ".lora_B_bias"));
 }
 
-static size_t length_without(const char *name, const char *end)
-{
-	size_t n = strlen(name), m = strlen(end);
-
-	return n > m && !strcmp(name + n - m, end) ? n - m : 0;
-}
-
 size_t merge_module(const char *name)
 {
-	size_t n = length_without(name, ".weight");
+	size_t n = suffix_stem(name, ".weight");
 
-	return n ? n : length_without(name, ".bias");
+	return n ? n : suffix_stem(name, ".bias");
 }
 
 int merge_is_of(const struct tensor *p, const char *name)
@@ -41,7 +36,7 @@ int merge_is_of(const struct tensor *p, const char *name)
 int merge_stands_at(const struct tensor *p, const char *name)
 {
 	return merge_is_of(p, name) &&
-	       (length_without(name, ".bias") > 0) == is_of_bias(p);
+	       (suffix_stem(name, ".bias") > 0) == is_of_bias(p);
 }
 
 /* dst (n), by one adapter: its set has it alone. */

@@ -3,14 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The module in name, which ends so; 0: it does not. */
-static size_t module_of(const char *name, const char *end)
-{
-	size_t n = strlen(name), m = strlen(end);
-
-	return n > m && !strcmp(name + n - m, end) ? n - m : 0;
-}
-
+#include "base/suffix.h"
 static struct adapter_site *find(const struct adapter_sites *s,
 				 const char *module, size_t n)
 {
@@ -24,10 +17,10 @@ static struct adapter_site *find(const struct adapter_sites *s,
 const struct adapter_site *adapter_sites_of(const struct adapter_sites *s,
 					    const char *tensor)
 {
-	size_t n = module_of(tensor, ".weight");
+	size_t n = suffix_stem(tensor, ".weight");
 
 	if (!n)
-		n = module_of(tensor, ".bias");
+		n = suffix_stem(tensor, ".bias");
 	return n ? find(s, tensor, n) : NULL;
 }
 
@@ -80,7 +73,7 @@ static int add_front(struct adapter_sites *s, struct adapter_site site)
 
 static int add_bias(struct adapter_sites *s, const struct tensor *t)
 {
-	size_t n = module_of(t->name, ".bias");
+	size_t n = suffix_stem(t->name, ".bias");
 	struct adapter_site *site;
 
 	if (!n || t->rank != 1)
@@ -94,7 +87,7 @@ static int add_bias(struct adapter_sites *s, const struct tensor *t)
 
 int adapter_sites_add(struct adapter_sites *s, const struct tensor *t)
 {
-	size_t n = module_of(t->name, ".weight");
+	size_t n = suffix_stem(t->name, ".weight");
 	struct adapter_site *site;
 
 	if (t->role == ROLE_BIAS)

@@ -6,6 +6,7 @@
 
 #include "adapt/match.h"
 #include "adapt/spec_parts.h"
+#include "base/suffix.h"
 
 const struct adapter_kind *adapter_kind_listed(json_t *config,
 					       const char *module)
@@ -180,7 +181,7 @@ static int check_there(const struct adapter_sites *sites, const char *list,
 {
 	for (size_t i = 0; i < sites->n; i++)
 		if (sites->at[i].role != ROLE_NORM &&
-		    match_name(sites->at[i].module, name))
+		    suffix_is_part(sites->at[i].module, name))
 			return 0;
 	return err_set(E_CONFIG, "%s: the base has no matrix %s.weight", list,
 		       name);

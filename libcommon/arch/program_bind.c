@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/suffix.h"
 /* A checkpoint's names may lack the family's prefix. */
 static const struct tensor *find(const struct program *p, const char *name,
 				 const char *suffix)
@@ -146,13 +147,6 @@ int program_bind(struct program *p, const struct family_tensor *f,
 	return t ? vector_of(&b->bias, t, b->size) : 0;
 }
 
-static int ends(const char *name, const char *end)
-{
-	size_t n = strlen(name), m = strlen(end);
-
-	return n >= m && !strcmp(name + n - m, end);
-}
-
 /* Is the tensor read by a step? Buffers and what is no weight do not count. */
 static int is_used(const struct program *p, const struct tensor *t)
 {
@@ -161,7 +155,7 @@ static int is_used(const struct program *p, const struct tensor *t)
 	const char *suffix;
 	size_t layer, n;
 
-	if (!ends(t->name, ".weight") && !ends(t->name, ".bias"))
+	if (!suffix_is(t->name, ".weight") && !suffix_is(t->name, ".bias"))
 		return 1;
 	f = family_match_hf(p->f, t->name, &layer, &suffix);
 	if (!f || (layer != SIZE_MAX && layer >= p->layers))

@@ -7,6 +7,7 @@
 
 #include "arch/family_sites.h"
 #include "base/size.h"
+#include "base/suffix.h"
 
 static int is_for(const struct recipe_rule *rule, const char *module,
 		  enum tensor_role role, int *yes)
@@ -40,14 +41,17 @@ int recipe_store(const struct recipe *r, const char *weight,
 		 const struct recipe_rule **rule)
 {
 	static const char end[] = ".weight";
-	size_t n = strlen(weight), m = strlen(end), at;
 	char module[TENSOR_NAME];
+	size_t n, at;
 
 	*rule = NULL;
-	if (n < m || strcmp(weight + n - m, end) || n - m >= sizeof(module))
+	if (!suffix_is(weight, end))
 		return 0;
-	memcpy(module, weight, n - m);
-	module[n - m] = 0;
+	n = strlen(weight) - strlen(end);
+	if (n >= sizeof(module))
+		return 0;
+	memcpy(module, weight, n);
+	module[n] = 0;
 	TRY(first_for(r, module, ROLE_LINEAR, 1, &at));
 	*rule = at < r->n ? &r->at[at] : NULL;
 	return 0;

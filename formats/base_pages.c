@@ -291,12 +291,11 @@ int base_pages_take(struct base_pages *b, struct source *s, struct tensor *t)
 static struct held_page *page_of(const struct base_pages *b,
 				 const struct tensor *t)
 {
-	const unsigned char *at = t->npart ? t->part[0].data : NULL;
+	size_t i = t->npart && t->part[0].data ?
+		   pager_page_of(b->out, b->npage, t->part[0].data) :
+		   b->npage;
 
-	for (size_t i = 0; at && i < b->npage; i++)
-		if (at == b->page[i].space.at)
-			return &b->page[i];
-	return NULL;
+	return i < b->npage ? &b->page[i] : NULL;
 }
 
 void base_pages_forget(const struct base_pages *b, struct tensor *t)

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/sig.h"
 #include "base/size.h"
 
 static const struct export_target target[] = {
@@ -23,4 +24,19 @@ const struct export_target *export_find(const char *name)
 		if (!strcmp(target[i].name, name))
 			return &target[i];
 	return NULL;
+}
+
+int export_each(struct source *from, export_item_fn *handle, void *self)
+{
+	struct item item;
+	int err;
+
+	do {
+		TRY(source_next(from, &item));
+		err = sig_stopped() ? err_set(E_IO, "stopped by a signal") :
+				      handle(self, &item);
+		if (err)
+			return err_at(err, "%s", source_name(from));
+	} while (item.kind != ITEM_NONE);
+	return 0;
 }

@@ -31,6 +31,12 @@ struct export_options {
 typedef int export_fn(struct source *from, const char *place,
 		      const struct export_options *o);
 
+/* Gives handle() every item of from, the last of kind ITEM_NONE too. Errors
+ * say which input; E_IO when a signal came. */
+typedef int export_item_fn(void *self, const struct item *item);
+int export_each(struct source *from, export_item_fn *handle,
+		void *self) MUST_CHECK;
+
 /* What each can do; the tool refuses other options. */
 enum {
 	EXPORT_DTYPE = 1,       /* writes weights in another type */

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/sig.h"
 #include "formats/export_dense.h"
 #include "tensor/transpose.h"
 
@@ -95,8 +94,10 @@ int export_base_dense(struct export_base *b, const struct tensor *t,
 	return err;
 }
 
-static int handle(struct export_base *b, const struct item *item)
+static int handle(void *self, const struct item *item)
 {
+	struct export_base *b = self;
+
 	if (item->kind == ITEM_HEAD && item->stream == STREAM_ADAPTER)
 		return err_set(E_DATA, "an adapter is on the input; merge it "
 			       "first (merge-adapter), or export it with "
@@ -169,16 +170,7 @@ static int write_config(struct export_base *b)
 
 static int run(struct export_base *b)
 {
-	struct item item;
-	int err;
-
-	do {
-		TRY(source_next(b->from, &item));
-		err = sig_stopped() ? err_set(E_IO, "stopped by a signal") :
-				      handle(b, &item);
-		if (err)
-			return err_at(err, "%s", source_name(b->from));
-	} while (item.kind != ITEM_NONE);
+	TRY(export_each(b->from, handle, b));
 	if (!b->seen)
 		return err_set(E_DATA, "no base on the input");
 	TRY(write_config(b));

@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "base/sig.h"
 #include "formats/export_file.h"
 #include "formats/gguf_adapter_out.h"
 #include "formats/gguf_model.h"
@@ -36,8 +35,10 @@ static int begin(struct work *w, enum stream_kind kind)
 	return gguf_adapter_out_begin(&w->adapter, &w->file.file, w->o);
 }
 
-static int handle(struct work *w, const struct item *item)
+static int handle(void *self, const struct item *item)
 {
+	struct work *w = self;
+
 	if (item->kind == ITEM_HEAD)
 		return begin(w, item->stream);
 	if (item->stream == STREAM_ADAPTER && item->kind == ITEM_META)
@@ -58,16 +59,7 @@ static int handle(struct work *w, const struct item *item)
 
 static int run(struct work *w)
 {
-	struct item item;
-	int err;
-
-	do {
-		TRY(source_next(w->from, &item));
-		err = sig_stopped() ? err_set(E_IO, "stopped by a signal") :
-				      handle(w, &item);
-		if (err)
-			return err_at(err, "%s", source_name(w->from));
-	} while (item.kind != ITEM_NONE);
+	TRY(export_each(w->from, handle, w));
 	if (!w->seen)
 		return err_set(E_DATA, "no base and no adapter on the input");
 	TRY(w->kind == STREAM_BASE ? gguf_model_end(&w->model) :

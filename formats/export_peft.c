@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/sig.h"
 #include "base/suffix.h"
 #include "formats/export_adalora.h"
 #include "formats/export_card.h"
@@ -155,8 +154,10 @@ static int take_config(struct work *w, json_t *adapter)
 				     "it", name);
 }
 
-static int handle(struct work *w, const struct item *item)
+static int handle(void *self, const struct item *item)
 {
+	struct work *w = self;
+
 	if (item->stream != STREAM_ADAPTER)
 		return 0;
 	if (item->kind == ITEM_HEAD && w->seen++)
@@ -177,16 +178,7 @@ static int handle(struct work *w, const struct item *item)
 
 static int read_all(struct work *w)
 {
-	struct item item;
-	int err;
-
-	do {
-		TRY(source_next(w->from, &item));
-		err = sig_stopped() ? err_set(E_IO, "stopped by a signal") :
-				      handle(w, &item);
-		if (err)
-			return err_at(err, "%s", source_name(w->from));
-	} while (item.kind != ITEM_NONE);
+	TRY(export_each(w->from, handle, w));
 	if (!w->seen)
 		return err_set(E_DATA, "no adapter on the input");
 	if (!json_is_object(w->adapter))

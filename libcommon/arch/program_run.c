@@ -75,7 +75,8 @@ void program_run_calls(struct program *p, size_t first, size_t last,
 		const struct step_call *c = &p->plan->call[i];
 		struct op_call call = call_of(p, c, rows);
 
-		if (program_use(p, program_segment_of(p, &p->node[c->node])))
+		if (p->use &&
+		    program_use(p, program_segment_of(p, &p->node[c->node])))
 			return;
 		timed(p, &call, c->turn);
 	}

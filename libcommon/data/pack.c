@@ -179,19 +179,44 @@ size_t pack_bytes(const struct pack_most *m)
 	       sizeof(size_t) + m->tokens * 3 * sizeof(uint32_t);
 }
 
+/* The columns in pack_bytes() of memory. */
+static struct pack_columns columns_at(void *memory, const struct pack_most *m)
+{
+	struct pack_columns c = { .sample = memory };
+
+	c.start = (size_t *)(c.sample + m->sequences);
+	c.id = (uint32_t *)(c.start + m->sequences + 1);
+	c.pos = c.id + m->tokens;
+	c.target = (int32_t *)(c.pos + m->tokens);
+	return c;
+}
+
 int pack_plan(struct pack *p, const struct pack_most *most)
 {
-	struct pack_columns *c = &p->to;
-
 	p->memory = malloc(pack_bytes(most));
 	if (!p->memory)
 		return err_set(E_NOMEM, "out of memory");
-	c->sample = p->memory;
-	c->start = (size_t *)(c->sample + most->sequences);
-	c->id = (uint32_t *)(c->start + most->sequences + 1);
-	c->pos = c->id + most->tokens;
-	c->target = (int32_t *)(c->pos + most->tokens);
+	p->to = columns_at(p->memory, most);
 	return 0;
+}
+
+struct batch batch_copy(const struct batch *b, void *memory,
+			const struct pack_most *most)
+{
+	struct pack_columns c = columns_at(memory, most);
+	struct batch copy = *b;
+
+	memcpy(c.sample, b->sample, b->nseq * sizeof(*c.sample));
+	memcpy(c.start, b->start, (b->nseq + 1) * sizeof(*c.start));
+	memcpy(c.id, b->id, b->n * sizeof(*c.id));
+	memcpy(c.pos, b->pos, b->n * sizeof(*c.pos));
+	memcpy(c.target, b->target, b->n * sizeof(*c.target));
+	copy.sample = c.sample;
+	copy.start = c.start;
+	copy.id = c.id;
+	copy.pos = c.pos;
+	copy.target = c.target;
+	return copy;
 }
 
 /* Appends a token of the sample in hand, and what it is to predict. */

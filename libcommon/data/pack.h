@@ -78,6 +78,11 @@ size_t pack_bytes(const struct pack_most *most);
 /* The next batch; it lives until the next call. */
 const struct batch *pack_next(struct pack *p);
 
+/* The same batch in memory of pack_bytes(most), which it does not exceed: it
+ * lives as long. */
+struct batch batch_copy(const struct batch *b, void *memory,
+			const struct pack_most *most);
+
 /*
  * A part of whole: its sequences from *next on, as many as have most tokens
  * together, or one; *next goes on behind them. start (whole->nseq + 1) is

@@ -19,11 +19,8 @@ struct infer_pages {
 uint64_t infer_pages_bytes(const struct program *p)
 {
 	const struct page_owner *o = program_base(p)->pages;
-	uint64_t sum = 0;
 
-	for (size_t i = 0; o && i < o->n; i++)
-		sum += o->page[i].bytes;
-	return sum;
+	return o ? pager_page_bytes(o->page, o->n) : 0;
 }
 
 /* ---- the plan: all segments in turn, from one of them on ---- */
@@ -31,10 +28,10 @@ uint64_t infer_pages_bytes(const struct program *p)
 static int add_page(void *ctx, const struct tensor *t)
 {
 	struct infer_pages *g = ctx;
-	size_t i = 0, step = g->next;
+	size_t i = pager_page_of(g->owner->page, g->owner->n,
+				 t->part[0].data);
+	size_t step = g->next;
 
-	while (i < g->owner->n && t->part[0].data != g->owner->page[i].at)
-		i++;
 	for (size_t k = g->start[step]; k < g->n; k++)
 		if (g->use[k].page == i)
 			return 0;

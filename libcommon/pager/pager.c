@@ -151,6 +151,26 @@ void pager_statistics(struct pager *p, struct pager_stats *s)
 	s->steps = p->steps;
 }
 
+/* ---- pages ---- */
+
+size_t pager_page_of(const struct pager_page *pages, size_t n, const void *at)
+{
+	size_t i = 0;
+
+	while (i < n && pages[i].at != at)
+		i++;
+	return i;
+}
+
+uint64_t pager_page_bytes(const struct pager_page *pages, size_t n)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += pages[i].bytes;
+	return sum;
+}
+
 /* ---- life ---- */
 
 static size_t scratch_of(const struct pager_page *pages, size_t n)

@@ -64,6 +64,12 @@ struct page_owner {
 	int (*ready)(void *ctx) MUST_CHECK;
 };
 
+/* The page that begins at these addresses; n: none does. */
+size_t pager_page_of(const struct pager_page *pages, size_t n, const void *at);
+
+/* Bytes of all of them. */
+uint64_t pager_page_bytes(const struct pager_page *pages, size_t n);
+
 struct pager_stats {
 	uint64_t loads, stores;         /* pages */
 	uint64_t read, written;         /* bytes of pages */

@@ -57,36 +57,12 @@ static size_t step_bytes(const struct pages *s, const struct page_plan *p,
 	return sum;
 }
 
-/* Bytes of the pages of a step that the one before does not have. */
-static size_t more_bytes(const struct pages *s, const struct page_plan *p,
-			 size_t step)
-{
-	size_t sum = 0;
-
-	for (size_t i = p->start[step]; i < p->start[step + 1]; i++) {
-		size_t k = p->start[step - 1];
-
-		while (k < p->start[step] &&
-		       p->use[k].page != p->use[i].page)
-			k++;
-		if (k == p->start[step])
-			sum += s->page[p->use[i].page].bytes;
-	}
-	return sum;
-}
-
-size_t pages_least(const struct pages *s, const struct page_plan *p,
-		      int two)
+size_t pages_least(const struct pages *s, const struct page_plan *p)
 {
 	size_t most = 0;
 
-	for (size_t i = 0; i < p->nstep; i++) {
-		size_t n = step_bytes(s, p, i);
-
-		if (two && i)
-			n = step_bytes(s, p, i - 1) + more_bytes(s, p, i);
-		most = size_max(most, n);
-	}
+	for (size_t i = 0; i < p->nstep; i++)
+		most = size_max(most, step_bytes(s, p, i));
 	return most;
 }
 
@@ -161,7 +137,7 @@ static int copy_plan(struct pages *s, const struct page_plan *p)
 
 int pages_plan(struct pages *s, const struct page_plan *p)
 {
-	size_t least = pages_least(s, p, 0);
+	size_t least = pages_least(s, p);
 
 	if (!pages_idle(s))
 		return err_set(E_BUG, "a plan while pages are under way");

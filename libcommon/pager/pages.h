@@ -74,9 +74,8 @@ int pages_idle(const struct pages *s);
  * under way ends, and then pages_idle() holds. */
 void pages_pause(struct pages *s);
 
-/* The most that a step needs, and that two in a row do: bytes. */
-size_t pages_least(const struct pages *s, const struct page_plan *p,
-		      int two);
+/* The most that a step needs: bytes. */
+size_t pages_least(const struct pages *s, const struct page_plan *p);
 
 /* The next thing to do. */
 enum page_move pages_next(struct pages *s, size_t *page);

@@ -140,7 +140,7 @@ static int new_schedule(struct tier *t, const struct page_plan *plan,
 	t->taken = 0;
 	*unfit = 0;
 	TRY(pages_new(&t->pages, t->bytes, t->options.n, room));
-	least = pages_least(t->pages, plan, 0);
+	least = pages_least(t->pages, plan);
 	*unfit = least > room;
 	if (*unfit)
 		return err_set(E_NOMEM, "the pages of a step take %zu bytes "

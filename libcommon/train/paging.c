@@ -59,20 +59,10 @@ struct sum {
 	uint64_t bytes;
 };
 
-static size_t page_of(const struct pager_page *base, size_t n,
-		      const struct tensor *t)
-{
-	size_t i = 0;
-
-	while (i < n && t->part[0].data != base[i].at)
-		i++;
-	return i;
-}
-
 static int add_tensor(void *ctx, const struct tensor *t)
 {
 	struct sum *s = ctx;
-	size_t i = page_of(s->o->base, s->o->nbase, t);
+	size_t i = pager_page_of(s->o->base, s->o->nbase, t->part[0].data);
 
 	if (i < s->o->nbase && !s->seen[i]) {
 		s->seen[i] = 1;
@@ -197,7 +187,7 @@ static int find_page(void *ctx, const struct tensor *t)
 {
 	struct finder *f = ctx;
 	struct paging *g = f->g;
-	size_t i = page_of(g->page, g->nbase, t);
+	size_t i = pager_page_of(g->page, g->nbase, t->part[0].data);
 
 	for (size_t k = g->segment[f->segment]; k < f->n; k++)
 		if (g->base_page[k] == i)

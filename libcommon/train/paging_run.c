@@ -15,33 +15,10 @@ int paging_full(const struct paging *g)
 	return g->nbatch == g->batches;
 }
 
-/* The batch's columns, in memory that stays. */
-static struct batch copy_batch(struct paging *g, const struct batch *b)
-{
-	unsigned char *at = g->columns + g->nbatch++ * pack_bytes(&g->most);
-	uint64_t *sample = (void *)at;
-	size_t *start = (size_t *)(sample + g->most.sequences);
-	uint32_t *id = (uint32_t *)(start + g->most.sequences + 1);
-	uint32_t *pos = id + g->most.tokens;
-	int32_t *target = (int32_t *)(pos + g->most.tokens);
-	struct batch copy = *b;
-
-	memcpy(sample, b->sample, b->nseq * sizeof(*sample));
-	memcpy(start, b->start, (b->nseq + 1) * sizeof(*start));
-	memcpy(id, b->id, b->n * sizeof(*id));
-	memcpy(pos, b->pos, b->n * sizeof(*pos));
-	memcpy(target, b->target, b->n * sizeof(*target));
-	copy.sample = sample;
-	copy.start = start;
-	copy.id = id;
-	copy.pos = pos;
-	copy.target = target;
-	return copy;
-}
-
 void paging_add(struct paging *g, const struct batch *b)
 {
-	struct batch copy = copy_batch(g, b);
+	void *memory = g->columns + g->nbatch++ * pack_bytes(&g->most);
+	struct batch copy = batch_copy(b, memory, &g->most);
 	size_t next = 0;
 
 	while (next < copy.nseq) {

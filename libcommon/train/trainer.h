@@ -189,6 +189,12 @@ struct train_limit {
 void trainer_cost(struct trainer *t);
 uint64_t trainer_total(const struct bytes_plan *b);
 
+/* In the fewest parts of a batch, of at most and at least so many tokens, with
+ * which what fits() asks about does; 0: with none. */
+typedef int train_fits_fn(struct trainer *t, const struct train_limit *l);
+int trainer_fits_cut(struct trainer *t, const struct train_limit *l,
+		     size_t most, size_t least, train_fits_fn *fits);
+
 /* Plans for a base that comes and goes, with parts of at least so many tokens;
  * 0: it does not fit, or all of the base is in memory. */
 int trainer_fit_paged(struct trainer *t, const struct train_limit *l,

@@ -7,17 +7,6 @@
 
 /* ---- the plan ---- */
 
-/* Bytes of the base that are in its pages. */
-static uint64_t page_bytes(const struct trainer *t)
-{
-	const struct page_owner *o = program_base(t->program)->pages;
-	uint64_t sum = 0;
-
-	for (size_t i = 0; i < o->n; i++)
-		sum += o->page[i].bytes;
-	return sum;
-}
-
 /* What all parts of a step carry between visits. */
 static uint64_t carried_bytes(const struct trainer *t)
 {
@@ -39,10 +28,11 @@ static int fits(struct trainer *t, const struct train_limit *l, uint64_t more)
 		plan->page_optimizer ? t->state_bytes : NULL,
 		t->options.accumulate, &plan->most,
 	};
-	uint64_t pages = plan->paged = page_bytes(t), *weights;
+	uint64_t pages = pager_page_bytes(base->page, base->n), *weights;
 	uint64_t rest, left;
 
 	plan->carried = carried_bytes(t);
+	plan->paged = pages;
 	trainer_cost(t);
 	weights = &plan->bytes.by[BYTES_WEIGHTS];
 	*weights -= pages < *weights ? pages : *weights;
@@ -83,17 +73,9 @@ enum { GOOD_ROWS = 1024 };
 static int fits_cut(struct trainer *t, const struct train_limit *l,
 		    size_t least)
 {
-	struct program_need *need = &t->plan.need;
-	size_t most = size_max(least, size_min(GOOD_ROWS,
-					       t->plan.most.tokens));
+	size_t good = size_min(GOOD_ROWS, t->plan.most.tokens);
 
-	need->tokens = most;
-	for (size_t parts = 1; !fits_kept(t, l); parts++) {
-		if (need->tokens == least)
-			return 0;
-		need->tokens = size_max(size_ceil(most, parts + 1), least);
-	}
-	return 1;
+	return trainer_fits_cut(t, l, size_max(least, good), least, fits_kept);
 }
 
 /* Which segment each adapter is in, and what its states take there. */

@@ -144,17 +144,16 @@ static int fits_recomputed(struct trainer *t, const struct train_limit *l,
 	return 0;
 }
 
-/* In the fewest parts of a batch, of at least so many tokens. */
-static int fits_cut(struct trainer *t, const struct train_limit *l,
-		    size_t least)
+int trainer_fits_cut(struct trainer *t, const struct train_limit *l,
+		     size_t most, size_t least, train_fits_fn *fits_so)
 {
-	size_t whole = t->plan.most.tokens, *at_once = &t->plan.need.tokens;
+	size_t *at_once = &t->plan.need.tokens;
 
-	*at_once = whole;
-	for (size_t parts = 1; !fits(t, l); parts++) {
+	*at_once = most;
+	for (size_t parts = 1; !fits_so(t, l); parts++) {
 		if (*at_once == least)
 			return 0;
-		*at_once = size_max(size_ceil(whole, parts + 1), least);
+		*at_once = size_max(size_ceil(most, parts + 1), least);
 	}
 	return 1;
 }
@@ -191,7 +190,8 @@ static int fit(struct trainer *t)
 		.train = 1,
 	};
 	if (!t->options.page_memory) {
-		if (fits_cut(t, &l, good) || fits_recomputed(t, &l, 1))
+		if (trainer_fits_cut(t, &l, whole, good, fits) ||
+		    fits_recomputed(t, &l, 1))
 			return 0;
 		need->tokens = least;
 		if (fits_recomputed(t, &l, 0))

@@ -223,7 +223,7 @@ static void too_small_is_refused(void **state)
 
 	(void)state;
 	assert_int_equal(pages_new(&p, bytes, 2, 6 << 20), 0);
-	assert_int_equal(pages_least(p, &plan, 0), 7 << 20);
+	assert_int_equal(pages_least(p, &plan), 7 << 20);
 	assert_int_equal(pages_plan(p, &plan), E_NOMEM);
 	assert_string_equal(err_text(), "pages for a step take 8 MiB, there "
 			    "are 6");

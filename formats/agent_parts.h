@@ -78,7 +78,7 @@ struct agent {
 	struct agent_arena arena;
 	struct agent_space *space;
 	struct agent_client *client;
-	size_t nclient, working;
+	size_t nclient;
 	uint64_t clock;
 	uint64_t hits, loads, evictions, refused;
 	uv_loop_t loop;

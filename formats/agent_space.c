@@ -102,7 +102,6 @@ static void file_opened(uv_work_t *work, int status)
 	struct agent *a = o->client->agent;
 
 	(void)status;
-	a->working--;
 	close(o->file);
 	if (o->err) {
 		agent_space_free(o->space);
@@ -137,7 +136,6 @@ static int start_opening(struct agent_client *c, int file,
 		free(s);
 		return err_set(E_UNAVAIL, "no thread");
 	}
-	c->agent->working++;
 	c->wait.opening = 1;
 	return 0;
 }
@@ -164,8 +162,8 @@ int agent_open(struct agent_client *c, int file)
 
 /* ---- loading ---- */
 
-/* A piece of a page on its way into the page's own addresses; the last one
- * copies all to the arena. */
+/* A piece of a page on its way into the page's own addresses; the one after the
+ * last is the copy of all to the arena. */
 struct piece {
 	uv_work_t work;
 	struct agent *agent;
@@ -175,9 +173,14 @@ struct piece {
 	char message[200];
 };
 
-static void copy_page(const struct agent *a, const struct pager_page *from,
-		      const struct agent_page *to)
+static void copy_page(uv_work_t *work)
 {
+	const struct piece *p = work->data;
+	const struct agent *a = p->agent;
+	const struct pager_page *from = &p->space->owner->page[p->page];
+	const struct agent_page *to = &p->space->page[p->page];
+
+
 	for (size_t at = 0, i = 0; at < from->bytes; at += AGENT_BLOCK, i++)
 		memcpy(a->arena.at + (size_t)to->block[i] * AGENT_BLOCK,
 		       (const unsigned char *)from->at + at,
@@ -218,8 +221,6 @@ static void page_came(struct agent *a, struct agent_space *s, size_t page)
 	const struct pager_page *from = &s->owner->page[page];
 	struct agent_page *p = &s->page[page];
 
-	if (!p->err)
-		copy_page(a, from, p);
 	if (space_drop(from->at, from->bytes) && !p->err)
 		p->err = E_BUG;
 	if (p->err)
@@ -229,37 +230,51 @@ static void page_came(struct agent *a, struct agent_space *s, size_t page)
 	agent_loaded(a, s, page);
 }
 
+static void note_error(struct agent_page *p, int err, const char *message)
+{
+	if (p->err)
+		return;
+	p->err = err;
+	snprintf(p->message, sizeof(p->message), "%s", message);
+}
+
+static int start_piece(struct agent *a, struct agent_space *s, size_t page,
+		       size_t i);
+
 static void piece_came(uv_work_t *work, int status)
 {
-	struct piece *p = work->data;
-	struct agent_page *page = &p->space->page[p->page];
+	struct piece p = *(struct piece *)work->data;
+	struct agent_page *page = &p.space->page[p.page];
+	size_t n = p.space->owner->page[p.page].npiece;
 
 	(void)status;
-	p->agent->working--;
-	if (p->err && !page->err) {
-		page->err = p->err;
-		snprintf(page->message, sizeof(page->message), "%s",
-			 p->message);
-	}
-	if (!--page->pieces)
-		page_came(p->agent, p->space, p->page);
-	free(p);
+	free(work->data);
+	if (p.err)
+		note_error(page, p.err, p.message);
+	if (--page->pieces)
+		return;
+	if (p.piece < n && !page->err &&
+	    start_piece(p.agent, p.space, p.page, n))
+		note_error(page, E_UNAVAIL, err_text());
+	if (p.piece == n || page->err)
+		page_came(p.agent, p.space, p.page);
 }
 
 static int start_piece(struct agent *a, struct agent_space *s, size_t page,
 		       size_t i)
 {
+	int copy = i == s->owner->page[page].npiece;
 	struct piece *p = calloc(1, sizeof(*p));
 
 	if (!p)
 		return err_set(E_NOMEM, "out of memory");
 	*p = (struct piece){ .agent = a, .space = s, .page = page, .piece = i };
 	p->work.data = p;
-	if (uv_queue_work(&a->loop, &p->work, load_piece, piece_came)) {
+	if (uv_queue_work(&a->loop, &p->work, copy ? copy_page : load_piece,
+			  piece_came)) {
 		free(p);
 		return err_set(E_UNAVAIL, "no thread");
 	}
-	a->working++;
 	s->page[page].pieces++;
 	return 0;
 }
@@ -314,11 +329,11 @@ int agent_load(struct agent *a, struct agent_space *s, size_t page, int *here)
 
 		if (!err)
 			continue;
-		p->err = err;
-		snprintf(p->message, sizeof(p->message), "%s", err_text());
+		note_error(p, err, err_text());
 		if (i)
 			return 0; /* the pieces under way will tell */
 		free_blocks(a, s, page);
+		TRY(space_drop(from->at, from->bytes));
 		return err;
 	}
 	return 0;

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # eval.bats - eval and generate on a command line
 bats_require_minimum_version 1.5.0
+load refuses.sh
 
 golden=tests/golden
 model=$golden/A/llama/model
@@ -11,15 +12,6 @@ setup_file() {
 	"$BIN/st-import" -o "$T/base.st" "$model"
 	"$BIN/tokenize" -o "$T/data.st" "$data"
 	"$BIN/eval" -d "$data" -o "$T/want.json" "$T/base.st"
-}
-
-refuses() { # STATUS WORDS PROGRAM ARG ...
-	local want=$1 words=$2 program=$3
-	shift 3
-	run --separate-stderr -"$want" "$BIN/$program" "$@"
-	echo "$stderr"
-	[ "${#stderr_lines[@]}" -eq 1 ]
-	[[ $stderr == "$program: "*$words* ]]
 }
 
 @test "loss is a mean over label tokens, with ppl and tokens" {

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # relatives.bats - every kind of adapter from end to end, and what each alone has
 bats_require_minimum_version 1.5.0
+load refuses.sh
 
 golden=tests/golden
 model=$golden/A/llama/model
@@ -19,15 +20,6 @@ train() { # OUTPUT OPTION ...
 	local to=$1
 	shift
 	"$BIN/peft-step" -q -d "$data" -n 12 -g 2 --lr 2e-3 -o "$T/$to" "$@"
-}
-
-refuses() { # STATUS WORDS PROGRAM ARG ...
-	local want=$1 words=$2 program=$3
-	shift 3
-	run --separate-stderr -"$want" "$BIN/$program" "$@"
-	echo "$stderr"
-	[ "${#stderr_lines[@]}" -eq 1 ]
-	[[ $stderr == "$program: "*$words* ]]
 }
 
 # Tensors agree; the record of how they were made may not.

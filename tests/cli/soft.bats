@@ -2,6 +2,7 @@
 # soft.bats - soft prompts from end to end: prompt and prefix tuning, many on one
 # base, to PEFT and back, and as tokens
 bats_require_minimum_version 1.5.0
+load refuses.sh
 
 golden=$PWD/tests/golden
 kinds='prompt prefix'
@@ -46,15 +47,6 @@ train() { # OUTPUT OPTION ...
 
 measure() { # eval, which is a shell's builtin too
 	"$BIN/eval" "$@"
-}
-
-refuses() { # STATUS WORDS PROGRAM ARG ...
-	local want=$1 words=$2 program=$3
-	shift 3
-	run --separate-stderr -"$want" "$BIN/$program" "$@"
-	echo "$stderr"
-	[ "${#stderr_lines[@]}" -eq 1 ]
-	[[ $stderr == "$program: "*$words* ]]
 }
 
 # ---- training ----

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # train.bats - lora-init and peft-step on a command line
 bats_require_minimum_version 1.5.0
+load refuses.sh
 
 golden=tests/golden
 model=$golden/A/llama/model
@@ -22,15 +23,6 @@ setup() {
 
 step() {
 	"$BIN/peft-step" -q -d "$data" "$@"
-}
-
-refuses() { # STATUS WORDS PROGRAM ARG ...
-	local want=$1 words=$2 program=$3
-	shift 3
-	run --separate-stderr -"$want" "$BIN/$program" "$@"
-	echo "$stderr"
-	[ "${#stderr_lines[@]}" -eq 1 ]
-	[[ $stderr == "$program: "*$words* ]]
 }
 
 meta() { # STREAM KEY: the JSON of a META record

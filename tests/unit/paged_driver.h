@@ -11,22 +11,12 @@
 
 #include <string.h>
 
-#include "base/rng.h"
+#include "dice.h"
 #include "base/size.h"
 
 enum { MOST = 16, STEPS = 24 };
 
 /* ---- random plans ---- */
-
-struct dice {
-	struct rng rng;
-	uint64_t at;
-};
-
-static inline size_t roll(struct dice *d, size_t n)
-{
-	return (size_t)rng_below(d->rng, d->at++, n);
-}
 
 struct made {
 	size_t bytes[MOST], npage, capacity;

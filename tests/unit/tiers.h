@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "base/rng.h"
+#include "dice.h"
 #include "base/size.h"
 #include "device/device_emu.h"
 #include "pager/space.h"
@@ -30,16 +30,6 @@ enum {
 	LARGEST = 3,            /* page: in units */
 	UNIT = 4096,
 };
-
-struct dice {
-	struct rng rng;
-	uint64_t at;
-};
-
-static inline size_t roll(struct dice *d, size_t n)
-{
-	return (size_t)rng_below(d->rng, d->at++, n);
-}
 
 /* ---- a plan ---- */
 

@@ -97,7 +97,8 @@ static inline int teardown(void **state)
 }
 
 /* The tokens of sample i as text, those with loss in brackets. */
-static inline void check_sample(const struct samples *s, size_t i, const char *want)
+static inline void check_sample(const struct samples *s, size_t i,
+				const char *want)
 {
 	char got[4096] = "";
 	int inside = 0;

@@ -1,5 +1,5 @@
 /* Data files as samples: each kind, what carries loss, what is refused. */
-#include "tests/unit/dataset.h"
+#include "tests/unit/dataset_check.h"
 
 static const struct dataset_options plain = { .length = 0 };
 static const struct dataset_options chatml = { .chat_template = "chatml" };

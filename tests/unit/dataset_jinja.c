@@ -1,5 +1,5 @@
 /* Conversations through Jinja templates: tools, thoughts, what is refused. */
-#include "tests/unit/dataset.h"
+#include "tests/unit/dataset_check.h"
 
 /* ChatML that leaves out what earlier answers thought, and renders tools. */
 static const char thinking[] =

@@ -83,7 +83,8 @@ int tier_is_void(const struct tier *t, size_t page);
  * The pages of a step of the host's plan were for the device, and it may not
  * have them. The host counts on its plan: what is to come back with new bytes
  * is not stored when it leaves. The plan ends here, so they are stored now,
- * while they are in memory.
+ * while they are in memory. And what was to come back in this step, and has
+ * not, is now on the device alone.
  */
 int tier_save(struct tier *t, const struct page_use *use,
 	      size_t n) MUST_CHECK;

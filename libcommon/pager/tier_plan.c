@@ -64,17 +64,29 @@ int tier_is_void(const struct tier *t, size_t page)
 	return 0;
 }
 
+/* The host keeps what it has for a page that is to be read; it has nothing any
+ * more for one that was to come from the device, if the device has not changed
+ * it yet, too. */
+static int save(struct tier *t, const struct page_use *use)
+{
+	struct tier_page *there = &t->page[use->page];
+	const struct pager_page *p = &t->options.pages[use->page];
+	const struct pager_backing *b = p->backing;
+
+	if (use->how != PAGE_READ)
+		there->changed |= there->region &&
+				  pages_has(t->pages, use->page);
+	if (use->how != PAGE_READ || !tier_is_void(t, use->page))
+		return 0;
+	for (size_t k = 0; k < p->npiece; k++)
+		TRY(b->store(b->ctx, p->id, k, p->at));
+	there->saved = 1;
+	return 0;
+}
+
 int tier_save(struct tier *t, const struct page_use *use, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		const struct pager_page *p = &t->options.pages[use[i].page];
-		const struct pager_backing *b = p->backing;
-
-		if (use[i].how != PAGE_READ || !tier_is_void(t, use[i].page))
-			continue;
-		for (size_t k = 0; k < p->npiece; k++)
-			TRY(b->store(b->ctx, p->id, k, p->at));
-		t->page[use[i].page].saved = 1;
-	}
+	for (size_t i = 0; i < n; i++)
+		TRY(save(t, &use[i]));
 	return 0;
 }

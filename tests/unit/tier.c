@@ -4,9 +4,12 @@
  */
 #include "tests/unit/tiers.h"
 
+#include <time.h>
+
 /* ---- the same bytes ---- */
 
-static void one_plan(const struct device_kind *kind, uint64_t seed)
+/* 0: the kind has no device here. */
+static int one_plan(const struct device_kind *kind, uint64_t seed)
 {
 	struct dice d = { rng_of(seed, "tier"), 0 };
 	struct device_emu_options emu = {
@@ -17,7 +20,7 @@ static void one_plan(const struct device_kind *kind, uint64_t seed)
 	struct tier_stats s;
 
 	if (!world_open(w, kind, &emu))
-		return;
+		return 0;
 	if (run_plan(w, &w->made.plan, steps, kind) || run_check(w, kind))
 		fail_msg("seed %d: %s", (int)seed, err_text());
 	assert_null(tier_warning(w->tier));
@@ -25,6 +28,7 @@ static void one_plan(const struct device_kind *kind, uint64_t seed)
 	tier_statistics(w->tier, &s);
 	assert_int_equal(s.steps, w->steps);
 	world_close(w);
+	return 1;
 }
 
 static void a_device_gives_the_hosts_bytes(void **state)
@@ -36,7 +40,8 @@ static void a_device_gives_the_hosts_bytes(void **state)
 		int n = kind == device_find("emu") ? 300 : 50;
 
 		for (int seed = 0; seed < n; seed++)
-			one_plan(kind, (uint64_t)seed);
+			if (!one_plan(kind, (uint64_t)seed))
+				break;
 	}
 }
 
@@ -69,6 +74,81 @@ static void what_the_host_let_go_is_not_lost(void **state)
 		assert_true(world_open(w, kind, &emu));
 		assert_int_equal(run_plan(w, &m->plan, 7 + roll(&d, 12),
 					  kind), 0);
+		assert_int_equal(run_check(w, kind), 0);
+		world_close(w);
+	}
+}
+
+/* Time for the copying thread to come as far as it can. */
+static void wait_ms(long ms)
+{
+	struct timespec t = { 0, ms * 1000000 };
+
+	nanosleep(&t, NULL);
+}
+
+/* Three pages; the first is read, then written, and has to leave the device
+ * for the others; the host has room for one. */
+static struct world *three_pages(const struct device_emu_options *emu)
+{
+	static const struct page_use uses[] = {
+		{ 0, PAGE_READ }, { 0, PAGE_WRITE }, { 1, PAGE_READ },
+		{ 2, PAGE_READ },
+	};
+	struct dice d = { rng_of(1, "three"), 0 };
+	struct world *w = fresh(&d, 1);
+	struct made *m = &w->made;
+
+	m->npage = 3;
+	m->plan.nstep = NELEM(uses);
+	m->plan.repeat = 1;
+	for (size_t i = 0; i < m->npage; i++)
+		m->units[i] = 1;
+	for (size_t i = 0; i < NELEM(uses); i++) {
+		m->use[i] = uses[i];
+		m->start[i + 1] = i + 1;
+	}
+	w->device_budget = 2 * UNIT;
+	w->host_budget = UNIT;
+	assert_true(world_open(w, device_find("emu"), emu));
+	return w;
+}
+
+/* The first page is on the device, has not been changed yet, and the host has
+ * already made room for what is to come back. */
+static void a_page_that_was_to_come_back_is_not_lost(void **state)
+{
+	const struct device_kind *kind = device_find("emu");
+
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		struct device_emu_options emu = { 0 };
+		struct world *w = three_pages(&emu);
+
+		assert_int_equal(run_plan(w, &w->made.plan, 1, kind), 0);
+		wait_ms(10);
+		assert_int_equal(run_check(w, kind), 0);
+		world_close(w);
+	}
+}
+
+/* The first page is newer than the disk's, and is left while it is on its way
+ * to the device (no step was done), or when it has come there (one). */
+static void a_page_on_its_way_is_not_lost(void **state)
+{
+	const struct device_kind *kind = device_find("emu");
+	static const struct page_use first = { 0, PAGE_WRITE };
+	static const size_t start[] = { 0, 1 };
+	static const struct page_plan change = { &first, start, 1, 0 };
+
+	(void)state;
+	for (size_t i = 0; i < 20; i++) {
+		struct device_emu_options emu = { .latency = 0.01 };
+		struct world *w = three_pages(&emu);
+
+		assert_int_equal(run_plan(w, &change, 1, kind), 0);
+		assert_int_equal(run_plan(w, &w->made.plan, i % 2, kind), 0);
+		wait_ms(3);
 		assert_int_equal(run_check(w, kind), 0);
 		world_close(w);
 	}
@@ -212,6 +292,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_device_gives_the_hosts_bytes),
 		cmocka_unit_test(what_the_host_let_go_is_not_lost),
+		cmocka_unit_test(a_page_that_was_to_come_back_is_not_lost),
+		cmocka_unit_test(a_page_on_its_way_is_not_lost),
 		cmocka_unit_test(no_device_is_the_host),
 		cmocka_unit_test(loads_are_the_schedules),
 		cmocka_unit_test(a_step_too_large_for_the_device),

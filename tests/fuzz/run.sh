@@ -18,7 +18,7 @@ fi
 # Bytes of an input at most: no seed is cut.
 longest() {
 	find "tests/fuzz/corpus/$1" -type f -printf '%s\n' |
-		awk '{ n = 2 * $1 > n ? 2 * $1 : n } END { print n > 512 ? n : 512 }'
+		awk '{ n = 2 * $1 > n ? 2 * $1 : n } END { print (n > 512 ? n : 512) }'
 }
 
 for name; do

@@ -113,6 +113,7 @@ INLINE void tile(struct place p, size_t rows, struct factors f, step_fn *step)
 #pragma GCC unroll 8
 	for (size_t r = 0; r < rows; r++)
 		s[r][0] = s[r][1] = s[r][2] = _mm512_setzero_ps();
+#pragma GCC unroll 4
 	for (size_t k = 0; k < f.kc; k++, w += GEMM_NR, next += GEMM_NR) {
 		__m512 w0 = _mm512_loadu_ps(w), w1 = _mm512_loadu_ps(next);
 		__m512 w2 = join(w + 16, next + 16);

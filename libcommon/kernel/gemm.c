@@ -9,8 +9,8 @@
 /*
  * Rows are cut into blocks whose packed X stays within X_FLOATS; for each,
  * all X are packed, and then tasks, which are chunks of columns, take their
- * turn: a task decodes its columns of W, KC by chunk, to a buffer of its own,
- * and multiplies them with all of the rows, MC at a time. When there are more
+ * turn: a task decodes its columns of W, a few KC by chunk, to a buffer of its
+ * own, and multiplies them with all of the rows, MC at a time. When there are more
  * lanes than columns to go round, a task has a part of the rows.
  */
 enum {
@@ -44,8 +44,10 @@ struct job {
 	float *wbuf;            /* for each lane */
 };
 
-/* What one panel-packed block of W takes, at most. */
-static const size_t wbuf_floats = (size_t)NC_PANELS * GEMM_NR * GEMM_KC;
+/* What the blocks of W that are decoded together take, at most. */
+enum { TOGETHER = 2 };
+static const size_t wbuf_floats = (size_t)TOGETHER * NC_PANELS * GEMM_NR *
+				  GEMM_KC;
 
 static size_t padded(size_t m)
 {
@@ -231,20 +233,52 @@ static float *corner(const struct job *job, const struct area *a, size_t i)
 	return a->out->y + (job->row + i) * a->out->stride + a->n0;
 }
 
-/* The block of k of one term that begins at k; w is room for its panels. */
-static void multiply(const struct job *job, const struct gemm_term *t,
-		     const struct packed *p, const struct area *a, size_t k,
-		     float *w, int first)
+/* Blocks of k whose panels of W are decoded. */
+struct ready {
+	struct {
+		struct block b;
+		const float *w;
+		int first;
+	} at[2 * TOGETHER];
+	size_t n;
+	float *w, *end;         /* room for more */
+};
+
+/* A few rows of y at a time, for all of them: y stays in L2. */
+static void multiply(const struct job *job, const struct area *a,
+		     struct ready *r, float *w)
+{
+	for (size_t i = a->i0; i < a->i1; i += MC)
+		for (size_t s = 0; s < r->n; s++) {
+			const struct block *b = &r->at[s].b;
+
+			b->multiply(corner(job, a, i), a->out->stride,
+				    size_min(a->i1 - i, MC), a->n1 - a->n0,
+				    b->x + i * b->kc, r->at[s].w, b->kc,
+				    r->at[s].first);
+		}
+	r->n = 0;
+	r->w = w;
+}
+
+/* The block of k of one term that begins at k; w is room for panels. */
+static void decode(const struct job *job, const struct gemm_term *t,
+		   const struct packed *p, const struct area *a, size_t k,
+		   struct ready *r, float *w, int first)
 {
 	struct block b = block_of(job, p, k);
+	size_t panels = chunks(a->n1 - a->n0, 1);
+	size_t floats = panels * GEMM_NR * b.k;
 
-	t->pack(t->w, w, t->k0 + k, t->k0 + k + b.k, a->n0, a->n1, t->use);
+	if (r->n == NELEM(r->at) || floats > (size_t)(r->end - r->w))
+		multiply(job, a, r, w);
+	t->pack(t->w, r->w, t->k0 + k, t->k0 + k + b.k, a->n0, a->n1, t->use);
 	if (t->compute == GEMM_BF16)
-		kernels()->gemm_pair_w(w, chunks(a->n1 - a->n0, 1), b.k);
-	for (size_t i = a->i0; i < a->i1; i += MC)
-		b.multiply(corner(job, a, i), a->out->stride,
-			   size_min(a->i1 - i, MC), a->n1 - a->n0,
-			   b.x + i * b.kc, w, b.kc, first);
+		kernels()->gemm_pair_w(r->w, panels, b.k);
+	r->at[r->n].b = b;
+	r->at[r->n].w = r->w;
+	r->at[r->n++].first = first;
+	r->w += size_align(floats, 16);
 }
 
 static struct area area_of(const struct job *job, size_t task)
@@ -271,6 +305,7 @@ static void scale(float *y, size_t stride, size_t m, size_t n, float by)
 static void run_area(const struct job *job, const struct area *a, float *w)
 {
 	int first = !a->out->add;
+	struct ready r = { .w = w, .end = w + wbuf_floats };
 
 	for (size_t t = 0; t < a->out->nterm; t++) {
 		const struct gemm_term *term = &a->out->term[t];
@@ -278,6 +313,7 @@ static void run_area(const struct job *job, const struct area *a, float *w)
 			&job->xs[job->which[a->out - job->out][t]];
 
 		if (is_dot(job, term)) {
+			multiply(job, a, &r, w);
 			term->dot(term->w, corner(job, a, 0),
 				  term->x + job->row * term->stride, a->n0,
 				  a->n1, first);
@@ -285,10 +321,11 @@ static void run_area(const struct job *job, const struct area *a, float *w)
 			continue;
 		}
 		for (size_t k = 0; k < term->k; k += GEMM_KC) {
-			multiply(job, term, p, a, k, w, first);
+			decode(job, term, p, a, k, &r, w, first);
 			first = 0;
 		}
 	}
+	multiply(job, a, &r, w);
 	if (first)
 		zero(corner(job, a, a->i0), a->out->stride, a->i1 - a->i0,
 		     a->n1 - a->n0);

@@ -118,6 +118,11 @@ INLINE void tile(struct place p, size_t rows, struct factors f, step_fn *step)
 		__m512 w0 = _mm512_loadu_ps(w), w1 = _mm512_loadu_ps(next);
 		__m512 w2 = join(w + 16, next + 16);
 
+		if (k % 4 == 0)
+			for (size_t r = 0; r < rows; r += GEMM_MR)
+				__builtin_prefetch(f.x + (rows + r) * f.kc +
+						   k * GEMM_MR);
+
 #pragma GCC unroll 8
 		for (size_t r = 0; r < rows; r++) {
 			__m512 x = _mm512_set1_ps(x_at(f, k, r));

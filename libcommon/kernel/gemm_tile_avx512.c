@@ -46,6 +46,9 @@ INLINE void tile_tn(float *sum, int rows, int vectors, __mmask16 mask,
 		for (int j = 0; j < last; j++)
 			w[j] = _mm512_loadu_ps(wide.at + 16 * j);
 		w[last] = _mm512_maskz_loadu_ps(mask, wide.at + 16 * last);
+#pragma GCC unroll 3
+		for (int j = 0; j < vectors; j++)
+			__builtin_prefetch(wide.at + 16 * (vectors + j));
 #pragma GCC unroll 8
 		for (int i = 0; i < rows; i++) {
 			__m512 x = _mm512_set1_ps(small.at[i]);

@@ -74,11 +74,14 @@ INLINE void tile(float *y, size_t stride, int rows, int vectors, size_t n,
 	ZERO(1);
 	ZERO(2);
 	ZERO(3);
+#pragma GCC unroll 4
 	for (size_t k = 0; k < kc; k++, x += GEMM_MR, w += GEMM_NR) {
 		__m256 w0 = _mm256_load_ps(w);
 		__m256 w1 = _mm256_load_ps(w + 8);
 		__m256 w2 = _mm256_load_ps(w + 16);
 
+		if (k % 4 == 0)
+			__builtin_prefetch(x + GEMM_MR * kc);
 		ROW(0);
 		ROW(1);
 		ROW(2);

@@ -72,6 +72,9 @@ static int settle_options(struct work *w)
 	TRY(adapter_choice_beside(&choice));
 	if (!filter != !how.filter_every)
 		return err_set(E_USAGE, "--filter, --filter-every go together");
+	if (!(loraplus > 0))
+		return err_set(E_USAGE, "--loraplus-lr-ratio: %g is not above "
+			       "0", loraplus);
 	how.optim = optim_at((size_t)optim);
 	how.schedule = schedule_at((size_t)scheduler);
 	how.pack.single = !pack;

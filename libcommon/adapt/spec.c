@@ -201,6 +201,28 @@ static int check_listed(const struct adapter_sites *sites, json_t *config,
 	return 0;
 }
 
+/* Is there a module for each pattern? */
+static int check_used(const struct adapter_set *s, json_t *config,
+		      const char *key)
+{
+	const char *pattern;
+	json_t *v;
+
+	json_object_foreach(json_object_get(config, key), pattern, v) {
+		json_t *one = json_pack("{s:O}", pattern, v), *x = NULL;
+		int err = one ? 0 : err_set(E_NOMEM, "out of memory");
+
+		for (size_t i = 0; i < s->n && !x && !err; i++)
+			err = match_pattern(one, s->at[i].module, &x);
+		json_decref(one);
+		TRY(err);
+		if (!x)
+			return err_set(E_CONFIG, "%s: no module with an "
+				       "adapter matches %s", key, pattern);
+	}
+	return 0;
+}
+
 int adapter_set_make(struct adapter_set *s, json_t *config,
 		     const struct adapter_sites *sites)
 {
@@ -217,6 +239,8 @@ int adapter_set_make(struct adapter_set *s, json_t *config,
 						config, "target_modules"))))
 		return err_set(E_CONFIG, "no module of the base matches "
 			       "target_modules");
+	TRY(check_used(s, config, "rank_pattern"));
+	TRY(check_used(s, config, "alpha_pattern"));
 	return spec_describe(s, config, sites);
 }
 

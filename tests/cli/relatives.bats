@@ -256,6 +256,17 @@ same_tensors() {
 	refuses 64 'for --method lora' lora-init --method dora --init gaussian \
 		"$T/base.st"
 	refuses 64 'no such thing' lora-init --target-rank 3 "$T/base.st"
+	refuses 64 'is for --method prompt or prefix' lora-init \
+		--virtual-tokens 4 "$T/base.st"
+	refuses 64 'is for --method qalora, not for lora' lora-init \
+		--qalora-pool sum "$T/base.st"
+	refuses 64 'want one of lora|dora' lora-init --method lorra "$T/base.st"
+	refuses 64 'first values: --init pissa' lora-init --method pissa \
+		"$T/base.st"
+	refuses 64 'is not above 0' peft-step -d "$data" \
+		--loraplus-lr-ratio -1 "$T/base.st"
+	refuses 78 'no module with an adapter matches qq_proj' lora-init --only \
+		--rank-pattern qq_proj=3 "$T/base.st"
 	refuses 78 'rslora' lora-init --only --method adalora --rslora \
 		"$T/base.st"
 	refuses 78 'embedding' lora-init --only --method dora \

@@ -157,6 +157,10 @@ measure() { # eval, which is a shell's builtin too
 @test "options that make no sense are refused, in one line" {
 	refuses 64 'stands before the text' peft-step --method prompt \
 		--target-modules q_proj -d sums.jsonl base.st
+	refuses 64 'stands before the text' lora-init --only --method prompt \
+		-r 4 base.st
+	refuses 64 'stands before the text' lora-init --only --method prefix \
+		--bias all base.st
 	refuses 64 '--virtual-tokens 0' lora-init --only --method prefix \
 		--virtual-tokens 0 base.st
 	refuses 64 'go together' lora-init --only --method prompt \

@@ -179,12 +179,17 @@ static int add_site(struct adapter_set *s, json_t *config,
 static int check_there(const struct adapter_sites *sites, const char *list,
 		       const char *name)
 {
-	for (size_t i = 0; i < sites->n; i++)
+	int head = 0;
+
+	for (size_t i = 0; i < sites->n; i++) {
+		head |= sites->at[i].role == ROLE_HEAD;
 		if (sites->at[i].role != ROLE_NORM &&
 		    suffix_is_part(sites->at[i].module, name))
 			return 0;
-	return err_set(E_CONFIG, "%s: the base has no matrix %s.weight", list,
-		       name);
+	}
+	return err_set(E_CONFIG, "%s: the base has no matrix %s.weight%s", list,
+		       name, head ? "" : "; its head is its embedding, and "
+					 "goes by that name");
 }
 
 static int check_listed(const struct adapter_sites *sites, json_t *config,

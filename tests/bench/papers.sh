@@ -156,8 +156,10 @@ tables() {
 	before_and_after
 	printf '\n### What training took\n\n'
 	trainings
-	printf '\n### Reading and writing\n\n'
-	speeds
+	if cut -f 8 "$out/states.tsv" | grep -qvx -- -; then
+		printf '\n### Reading and writing\n\n'
+		speeds
+	fi
 	if [ -s "$out/adalora/ranks.txt" ]; then
 		printf '\n### Where AdaLoRA kept its ranks\n\n'
 		block "$out/adalora/ranks.txt"

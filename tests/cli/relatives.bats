@@ -263,6 +263,9 @@ same_tensors() {
 	refuses 64 'want one of lora|dora' lora-init --method lorra "$T/base.st"
 	refuses 64 'first values: --init pissa' lora-init --method pissa \
 		"$T/base.st"
+	refuses 64 'only with --init loftq' lora-init --loftq-iter 3 "$T/base.st"
+	refuses 78 'its head is its embedding' lora-init --modules-to-save \
+		lm_head "$golden/A/llama3_tied/model"
 	refuses 64 'is not above 0' peft-step -d "$data" \
 		--loraplus-lr-ratio -1 "$T/base.st"
 	refuses 78 'no module with an adapter matches qq_proj' lora-init --only \

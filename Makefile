@@ -147,7 +147,7 @@ demo:
 		OUT=demo MODEL='$(MODEL)' BIN=$(O)/bin
 
 bench: $(BENCH) all
-	@O=$(O) bash tests/bench/run.sh
+	@O=$(O) bash tests/bench/run.sh $(ONLY)
 bench-peers: $(BENCH) all
 	@O=$(O) PYTHON=$(PYTHON) bash tests/bench/peers.sh
 # Every paper's pipeline on one model; fills docs/methods-compared.md.

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "formats/export_dense.h"
-#include "tensor/transpose.h"
 
 static int no_memory(void)
 {
@@ -63,18 +62,14 @@ static int is_transposed(const struct export_base *b, const struct tensor *t)
 int export_base_array(struct export_base *b, const struct tensor *t,
 		      enum dtype d, const void *data)
 {
-	size_t turned[2] = { t->shape[1], t->shape[0] }, bytes;
+	size_t turned[2] = { t->shape[1], t->shape[0] };
 	void *copy;
 	int err;
 
 	if (!is_transposed(b, t))
 		return shards_add(&b->shards, t->name, d, t->rank, t->shape,
 				  data);
-	copy = dtype_bytes(&bytes, d, t->count) ? NULL : malloc(bytes + 1);
-	if (!copy)
-		return no_memory();
-	transpose(copy, turned[1], data, t->shape[0], t->shape[1],
-		  dtype_bits(d) / 8);
+	TRY(export_turned(&copy, t, d, data));
 	err = shards_add(&b->shards, t->name, d, 2, turned, copy);
 	free(copy);
 	return err;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/size.h"
+#include "tensor/transpose.h"
 #include "weight/weight.h"
 
 enum { CHUNK = 64 << 10 };
@@ -33,4 +34,17 @@ int export_dense(void **data, const struct tensor *t, enum dtype d)
 		*data = NULL;
 	}
 	return err;
+}
+
+int export_turned(void **turned, const struct tensor *t, enum dtype d,
+		  const void *data)
+{
+	size_t bytes;
+
+	*turned = dtype_bytes(&bytes, d, t->count) ? NULL : malloc(bytes + 1);
+	if (!*turned)
+		return err_set(E_NOMEM, "out of memory");
+	transpose(*turned, t->shape[0], data, t->shape[0], t->shape[1],
+		  dtype_bits(d) / 8);
+	return 0;
 }

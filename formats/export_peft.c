@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arch/family.h"
 #include "base/suffix.h"
 #include "formats/export_adalora.h"
 #include "formats/export_card.h"
@@ -64,14 +65,41 @@ static int note_columns(struct work *w, const struct tensor *t)
 		       err_set(E_NOMEM, "out of memory") : 0;
 }
 
+/* A matrix that was trained whole lies as the base's own checkpoint has it. */
+static int add_turned(struct work *w, const char *name, const struct tensor *t,
+		      enum dtype d, const void *data)
+{
+	size_t shape[2] = { t->shape[1], t->shape[0] };
+	void *turned;
+	int err;
+
+	TRY(export_turned(&turned, t, d, data));
+	err = safetensors_add(&w->out, name, d, 2, shape, turned);
+	free(turned);
+	return err;
+}
+
+static int add_array(struct work *w, const char *name, const struct tensor *t,
+		     enum dtype d, int flat)
+{
+	size_t vector = t->count;
+	void *data;
+	int err;
+
+	TRY(export_dense(&data, t, d));
+	err = family_turns(t->name) && t->rank == 2 ?
+	      add_turned(w, name, t, d, data) :
+	      safetensors_add(&w->out, name, d, flat ? 1 : t->rank,
+			      flat ? &vector : t->shape, data);
+	free(data);
+	return err;
+}
+
 static int add(struct work *w, const struct tensor *t)
 {
 	enum dtype d = w->o->dtype ? w->o->dtype : DTYPE_F32;
 	const struct peft_param *param = peft_param_ours(w->kind, t->name);
-	int flat = param && param->flat;
-	size_t vector = t->count;
 	char *name;
-	void *data;
 	int err;
 
 	if (!param && !(w->kind->front && !strcmp(t->name, w->kind->front)))
@@ -79,14 +107,8 @@ static int add(struct work *w, const struct tensor *t)
 	TRY(note_columns(w, t));
 	TRY(peft_name(&name, t->name, param, w->columns));
 	err = safetensors_fits(&w->out, name) ?
-	      export_dense(&data, t, d) :
+	      add_array(w, name, t, d, param && param->flat) :
 	      err_set(E_DATA, "the adapter has too many tensors for one file");
-	if (!err) {
-		err = safetensors_add(&w->out, name, d,
-				      flat ? 1 : t->rank,
-				      flat ? &vector : t->shape, data);
-		free(data);
-	}
 	free(name);
 	return err;
 }

@@ -250,24 +250,32 @@ static int convert(const struct foreign_item *it, const struct file *file,
 	return err;
 }
 
-/* Rows of the file are columns of the tensor, which is of plain values. */
+/* Rows of the file are columns of the tensor, which is of plain values: of the
+ * file's type, or f32. */
 static int load_transposed(const struct foreign_item *it,
 			   const struct file *file, struct tensor *t)
 {
 	size_t rows = t->shape[0], cols = t->shape[1];
-	size_t size = dtype_bits(t->dtype) / 8, k;
-	size_t some = size_min(size_max(CHUNK / rows, 1), cols);
-	unsigned char *raw = malloc(some * rows * size);
-	unsigned char *to = t->part[0].data;
-	int err = raw ? 0 : no_memory();
+	size_t size = dtype_bits(t->dtype) / 8, from = dtype_bits(it->from) / 8;
+	size_t some = size_min(size_max(CHUNK / rows, 1), cols), k;
+	int same = it->from == t->dtype;
+	unsigned char *raw = malloc(some * rows * from), *to = t->part[0].data;
+	float *value = same ? NULL : malloc(some * rows * sizeof(*value));
+	int err = raw && (same || value) ? 0 : no_memory();
 
 	for (size_t j = 0; j < cols && !err; j += k) {
 		k = size_min(some, cols - j);
-		err = file_read(file, raw, k * rows * size,
-				it->at + j * rows * size);
+		err = file_read(file, raw, k * rows * from,
+				it->at + j * rows * from);
+		if (!err && !same &&
+		    dtype_to_f32(value, it->from, raw, k * rows))
+			err = err_set(E_DATA, "%s: is stored as %s", t->name,
+				      dtype_name(it->from));
 		if (!err)
-			transpose(to + j * size, cols, raw, k, rows, size);
+			transpose(to + j * size, cols,
+				  same ? (void *)raw : value, k, rows, size);
 	}
+	free(value);
 	free(raw);
 	return err;
 }

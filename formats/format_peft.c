@@ -99,6 +99,8 @@ static int add_tensor(struct foreign *f, const struct safetensors_entry *e,
 	char module[TENSOR_NAME], name[TENSOR_NAME + 16];
 	struct foreign_item *item;
 	struct hf_name place;
+	size_t shape[2];
+	int turned;
 
 	if (strncmp(e->name, prefix, strlen(prefix)))
 		return err_set(E_DATA, "%s: does not begin with %s", e->name,
@@ -123,8 +125,12 @@ static int add_tensor(struct foreign *f, const struct safetensors_entry *e,
 	if (peft_tokens_is_copy(peft, param->ours, place.role))
 		return 0;
 	snprintf(name, sizeof(name), "%s%s", module, param->ours);
-	TRY(foreign_add(f, name, ROLE_ADAPTER, DTYPE_F32, e->rank, e->shape,
+	turned = is_weight(param) && family_turns(name);
+	shape[0] = e->shape[turned];
+	shape[1] = e->shape[!turned];
+	TRY(foreign_add(f, name, ROLE_ADAPTER, DTYPE_F32, e->rank, shape,
 			&item));
+	item->transposed = turned;
 	item->file = file;
 	item->at = e->at;
 	item->from = e->dtype;

@@ -154,7 +154,9 @@ static int end(struct work *w, const struct item *item)
 	for (size_t i = 0; i < w->tensors.n; i++)
 		TRY(sink_tensor(w->out, &w->tensors.at[i]));
 	memcpy(one.digest, item->digest, sizeof(one.digest));
-	TRY(sink_provenance(w->out, &program, &one, 1));
+	/* In its place on the schedule, it is the training's own pruning. */
+	if (budget)
+		TRY(sink_provenance(w->out, &program, &one, 1));
 	w->n++;
 	return sink_end(w->out, NULL);
 }

@@ -330,6 +330,9 @@ static int settle(struct work *w)
 	};
 	if (!iterations)
 		return err_set(E_USAGE, "--loftq-iter: at least 1");
+	if ((iterations != 1 || !nested) && strcmp(init, "loftq"))
+		return err_set(E_USAGE, "--%s: only with --init loftq",
+			       nested ? "loftq-iter" : "no-double-quant");
 	if (w->begin.start && only)
 		return err_set(E_USAGE, "--init %s changes the base, which "
 			       "--only would lose", init);

@@ -14,7 +14,6 @@
 #include "formats/prompt_rows.h"
 #include "formats/sink.h"
 #include "infer/verify.h"
-#include "train/run_log.h"
 #include "tools/merge_adapter.h"
 
 static const enum dtype dtypes[] = { 0, DTYPE_F32, DTYPE_BF16, DTYPE_F16 };
@@ -29,9 +28,7 @@ struct work {
 	struct verify verify;
 	struct pool *pool;
 	struct sink *to;
-	struct run_log log;
-	struct requant_report all;
-	size_t reported;
+	struct report report;
 };
 
 /* ---- adapters ---- */
@@ -67,50 +64,16 @@ static int take_adapter(struct work *w, struct collected *a, float scale)
 
 static int take_adapters(struct work *w)
 {
-	if (scales.n > 1 && scales.n != w->in.nadapter)
-		return err_set(E_USAGE, "%zu values of --scale for %zu "
-			       "adapters", scales.n, w->in.nadapter);
 	for (size_t i = 0; i < w->in.nadapter; i++) {
 		double scale;
 
-		TRY(read_scale(&scale, i));
+		TRY(read_scale(&scale, i, w->in.nadapter));
 		TRY(take_adapter(w, &w->in.adapter[i], (float)scale));
 	}
 	w->merger.dtype = dtypes[dtype];
 	w->merger.all = dtype != 0;
 	w->merger.peft_safe = peft_safe;
 	return 0;
-}
-
-/* ---- the report of --requantise ---- */
-
-static int log_line(struct work *w, json_t *line)
-{
-	int err = run_log_line(&w->log, line);
-
-	json_decref(line);
-	return err;
-}
-
-static void say(const char *name, const struct requant_report *r)
-{
-	char text[REQUANT_TEXT];
-
-	if (!opt_common.quiet)
-		fprintf(stderr, "%s\n", requant_text(text, name, r));
-}
-
-static int report(struct work *w, const char *name,
-		  const struct requant_report *r)
-{
-	json_t *line;
-
-	if (!w->reported++)
-		say("tensor", NULL);
-	say(name, r);
-	requant_add(&w->all, r);
-	TRY(requant_json(&line, name, r));
-	return log_line(w, line);
 }
 
 /* ---- the base ---- */
@@ -126,7 +89,7 @@ static int merge_again(struct work *w, struct tensor *to,
 	err = requant(to, from, &merged, (enum quant_rule)bnb, &r, w->pool);
 	tensor_release(&merged);
 	TRY(err);
-	err = report(w, from->name, &r);
+	err = report_tensor(&w->report, from->name, &r);
 	if (err)
 		tensor_release(to);
 	return err;
@@ -181,7 +144,10 @@ static int put_file(struct work *w, struct tensor *blob)
 		TRY(untie_config(&w->untie, &w->merger, blob,
 				 !stays_quantised(w)));
 	TRY(sink_tensor(w->to, blob));
-	return verify ? verify_both(&w->verify, blob) : 0;
+	if (!verify)
+		return 0;
+	return w->prompt.p ? verify_after(&w->verify, blob) :
+			     verify_both(&w->verify, blob);
 }
 
 static int put_tensor(struct work *w, struct source *from,
@@ -238,6 +204,8 @@ static int put_beside_prompt(struct work *w, struct source *from,
 
 	if (t->role == ROLE_BLOB && !w->prompt.begun) {
 		TRY(source_load(from));
+		if (verify)
+			TRY(verify_was(&w->verify, t));
 		return prompt_rows_hold(&w->prompt, t);
 	}
 	if (!w->prompt.begun)
@@ -246,6 +214,8 @@ static int put_beside_prompt(struct work *w, struct source *from,
 		return put_tensor(w, from, item);
 	TRY(source_load(from));
 	TRY(untie_tensor(&w->untie, &w->merger, t));
+	if (verify)
+		TRY(verify_was(&w->verify, t));
 	return put_prompted(w, t);
 }
 
@@ -266,9 +236,27 @@ static int put_head(struct work *w)
 
 /* ---- --verify ---- */
 
+/* A prompt was merged alone, and is not the merger's. */
+static int run_both(struct work *w, struct samples *samples)
+{
+	struct merge_adapter prompt = { .scale = 1 };
+	struct merger alone = { .at = &prompt, .n = 1 };
+
+	if (w->prompt.p) {
+		prompt.tensors = w->in.adapter->tensors;
+		prompt.config = json_object_get(w->in.adapter->meta,
+						"adapter");
+		w->verify.front.first = w->prompt.first;
+		w->verify.front.n = tensor_rows(w->prompt.p);
+	}
+	return verify_run(&w->verify, w->prompt.p ? &alone : &w->merger,
+			  samples, verify, seed, w->pool);
+}
+
 static int check_result(struct work *w)
 {
 	const struct comparison *c = &w->verify.result;
+	char text[COMPARISON_TEXT];
 	struct samples samples = { 0 };
 	double most = tolerance > 0 ? tolerance :
 				      verify_tolerance(&w->verify, requantise);
@@ -277,18 +265,15 @@ static int check_result(struct work *w)
 				&w->verify.before);
 
 	if (!err)
-		err = verify_run(&w->verify, &w->merger, &samples, verify,
-				 seed, w->pool);
+		err = run_both(w, &samples);
 	samples_release(&samples);
 	if (err)
 		return err_at(err, "--verify");
 	if (!opt_common.quiet)
-		fprintf(stderr, "%s: %zu tokens: logits differ by %.3g at "
-			"most, relative RMS %.3g, divergence %.3g nats, same "
-			"best token at %.1f %%\n", program.name, c->tokens,
-			c->most, c->rms, c->kl, 100 * c->agree);
+		fprintf(stderr, "%s: %s\n", program.name,
+			comparison_text(text, c));
 	TRY(comparison_json(&line, c));
-	TRY(log_line(w, line));
+	TRY(report_line(&w->report, line));
 	if (!(c->rms <= most))
 		return err_set(E_NO, "the merged model differs: relative RMS "
 			       "of the logits %.3g, want at most %.3g",
@@ -342,8 +327,7 @@ static int merge(struct work *w)
 			break;
 		TRY(put_item(w, from, &item));
 	}
-	if (w->reported)
-		say("all", &w->all);
+	report_all(&w->report);
 	return merger_finish(&w->merger);
 }
 
@@ -360,13 +344,13 @@ static int run(struct work *w, char *const *operands)
 	if (!w->added)
 		return err_set(E_NOMEM, "out of memory");
 	TRY(take_adapters(w));
-	TRY(run_log_open(&w->log, opt_common.log, 0));
+	TRY(run_log_open(&w->report.log, opt_common.log, 0));
 	o.level = opt_common.raw ? 0 : (int)opt_common.level;
 	o.pool = w->pool;
 	TRY(sink_open(&w->to, opt_common.output, &o));
 	err = merge(w);
 	if (!err)
-		err = run_log_close(&w->log);
+		err = run_log_close(&w->report.log);
 	if (!err)
 		return sink_close(w->to);
 	sink_abort(w->to, err, program.name);
@@ -375,7 +359,7 @@ static int run(struct work *w, char *const *operands)
 
 int main(int argc, char **argv)
 {
-	struct work w = { .log.fd = -1 };
+	struct work w = { .report.log.fd = -1 };
 	char **operands;
 	size_t noperand;
 	int done, err;

@@ -1,14 +1,16 @@
 /*
- * merge_adapter - merge-adapter's options and manual
+ * merge_adapter - merge-adapter's options and manual, and what it reports
  */
 #ifndef TOOLS_MERGE_ADAPTER_H
 #define TOOLS_MERGE_ADAPTER_H
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/opt.h"
 #include "quant/requant.h"
+#include "train/run_log.h"
 
 static struct opt_list adapters, scales, data;
 static int dtype, requantise, bnb = QUANT_CPU, peft_safe;
@@ -80,7 +82,8 @@ static const struct opt_program program = {
 	"likeliest. A prefix cannot be merged.\n\n"
 	"--verify runs both models, as they were read and as they are written, "
 	"over the same tokens and compares the logits; when they differ by "
-	"more than the tolerance, nothing is published and the status is 1. By "
+	"more than the tolerance, nothing is published and the status is 1. "
+	"A prompt's tokens stand before them in the result. By "
 	"default the tolerance is 1e-4 for f32 and merged zeros, 0.01 for f16, "
 	"0.05 for bf16 and 0.5 with --requantise.",
 	.examples =
@@ -93,13 +96,16 @@ static const struct opt_program program = {
 	.shared = opt_shared, .without = "memory",
 };
 
-/* Adapter i's. */
-static inline int read_scale(double *x, size_t i)
+/* Adapter i's, of n. */
+static inline int read_scale(double *x, size_t i, size_t n)
 {
 	const char *text;
 	char *end;
 
 	*x = 1;
+	if (scales.n > 1 && scales.n != n)
+		return err_set(E_USAGE, "%zu values of --scale for %zu "
+			       "adapters", scales.n, n);
 	if (!scales.n)
 		return 0;
 	text = scales.at[scales.n == 1 ? 0 : i];
@@ -111,11 +117,55 @@ static inline int read_scale(double *x, size_t i)
 
 static inline int check_prompt_options(size_t nadapter)
 {
-	if (nadapter > 1 || scales.n || verify || requantise)
+	if (nadapter > 1 || scales.n || requantise)
 		return err_set(E_USAGE, "a soft prompt is merged alone, whole "
-			       "and exactly: without other adapters, --scale, "
-			       "--verify and --requantise");
+			       "and exactly: without other adapters, --scale "
+			       "and --requantise");
 	return 0;
+}
+
+/* ---- the report of --requantise, and the log ---- */
+
+struct report {
+	struct run_log log;
+	struct requant_report all;
+	size_t n;               /* tensors */
+};
+
+/* Takes line. */
+static inline int report_line(struct report *r, json_t *line)
+{
+	int err = run_log_line(&r->log, line);
+
+	json_decref(line);
+	return err;
+}
+
+static inline void report_say(const char *name, const struct requant_report *r)
+{
+	char text[REQUANT_TEXT];
+
+	if (!opt_common.quiet)
+		fprintf(stderr, "%s\n", requant_text(text, name, r));
+}
+
+static inline int report_tensor(struct report *r, const char *name,
+				const struct requant_report *one)
+{
+	json_t *line;
+
+	if (!r->n++)
+		report_say("tensor", NULL);
+	report_say(name, one);
+	requant_add(&r->all, one);
+	TRY(requant_json(&line, name, one));
+	return report_line(r, line);
+}
+
+static inline void report_all(const struct report *r)
+{
+	if (r->n)
+		report_say("all", &r->all);
 }
 
 #endif

@@ -72,6 +72,9 @@ static int settle_options(struct work *w)
 	TRY(adapter_choice_beside(&choice));
 	if (!filter != !how.filter_every)
 		return err_set(E_USAGE, "--filter, --filter-every go together");
+	if (!(loraplus > 0))
+		return err_set(E_USAGE, "--loraplus-lr-ratio: %g is not above "
+			       "0", loraplus);
 	how.optim = optim_at((size_t)optim);
 	how.schedule = schedule_at((size_t)scheduler);
 	how.pack.single = !pack;
@@ -157,7 +160,8 @@ static json_t *state_meta(const struct work *w, int finished)
 	    json_object_set_new(state, "finished", json_boolean(finished)) ||
 	    json_object_set_new(state, "warmup_steps", json_integer(
 		    (json_int_t)w->trainer->schedule.warmup)) ||
-	    json_object_set(state, "options", w->options) ||
+	    json_object_set_new(state, "options",
+				run_options_kept(w->options, finished)) ||
 	    train_inputs_name(&w->in, state)) {
 		json_decref(state);
 		err_set(E_NOMEM, "out of memory");
@@ -326,6 +330,7 @@ static int start(struct work *w)
 							 "options"));
 	else
 		TRY(run_options_save(&w->options, &program));
+	run_options_unroute(&program);
 	return 0;
 }
 

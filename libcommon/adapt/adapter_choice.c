@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "adapt/adapt.h"
+#include "adapt/adapter_own.h"
 #include "base/size.h"
 
 enum { INIT_GAUSSIAN = 1 };     /* of ADAPTER_INITS; the next change bases */
@@ -134,7 +135,7 @@ static int set_patterns(json_t *config, const char *key, const char *option,
 	return 0;
 }
 
-static json_t *number(double x)
+json_t *adapter_choice_number(double x)
 {
 	return x == floor(x) && fabs(x) < 1e15 ?
 		       json_integer((json_int_t)x) : json_real(x);
@@ -146,7 +147,7 @@ const char *adapter_init_name(int init)
 		"default", "gaussian", "pissa", "olora", "loftq",
 	};
 
-	return name[init];
+	return (size_t)init < NELEM(name) ? name[init] : NULL;
 }
 
 int adapter_choice_beside(const struct adapter_choice *c)
@@ -178,161 +179,11 @@ int adapter_choice_given(const struct opt_program *p)
 	return 0;
 }
 
-/* Is the key one of the kind's own? */
-static int has_key(const struct adapter_kind *k, const char *key)
-{
-	size_t n = strlen(key);
-
-	for (const char *p = k->keys; p; p = strchr(p, ' ')) {
-		p += *p == ' ';
-		if (!strncmp(p, key, n) && (!p[n] || p[n] == ' '))
-			return 1;
-	}
-	return 0;
-}
-
-/* Options that belong to some kinds only. */
-static int set_own(json_t *j, const struct adapter_choice *c,
-		   const struct adapter_kind *kind)
-{
-	const struct {
-		const char *key, *option;
-		int given;
-		double value;
-	} own[] = {
-		{ "target_r", "target-rank", c->target_rank > 0,
-		  (double)c->target_rank },
-		{ "tinit", "tinit", c->tinit >= 0, c->tinit },
-		{ "tfinal", "tfinal", c->tfinal >= 0, c->tfinal },
-		{ "delta_t", "delta-t", c->delta_t > 0, (double)c->delta_t },
-		{ "orth_reg_weight", "orth-reg-weight", c->orthogonal >= 0,
-		  c->orthogonal },
-	};
-
-	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
-		if (!own[i].given)
-			continue;
-		if (!has_key(kind, own[i].key))
-			return err_set(E_USAGE, "--%s: --method %s has no such "
-				       "thing", own[i].option, kind->name);
-		if (json_object_set_new(j, own[i].key, number(own[i].value)))
-			return out_of_memory();
-	}
-	return 0;
-}
-
-/* What belongs to one kind stands in the configurations of that kind. */
-static int fill_qalora(json_t *j, const struct adapter_choice *c)
-{
-	static const char *const pools[] = { "mean", "sum", "peft" };
-
-	if (json_object_set_new(j, "qalora_pool",
-				json_string(pools[c->qalora_pool])))
-		return out_of_memory();
-	if (c->qalora_group &&
-	    json_object_set_new(j, "qalora_group_size", json_integer(
-				(json_int_t)c->qalora_group)))
-		return out_of_memory();
-	return 0;
-}
-
-/* A soft prompt stands at no module and has no rank. */
-static int check_front(const struct adapter_choice *c)
-{
-	const struct {
-		const char *option;
-		size_t n;
-	} other[] = {
-		{ "target-modules", c->target.n },
-		{ "exclude-modules", c->exclude.n },
-		{ "layers", c->layers.n },
-		{ "modules-to-save", c->save.n },
-		{ "rank-pattern", c->rank_pattern.n },
-		{ "alpha-pattern", c->alpha_pattern.n },
-		{ "add-token", c->token.n },
-		{ "dropout", c->dropout > 0 },
-	};
-
-	for (size_t i = 0; i < NELEM(other); i++)
-		if (other[i].n)
-			return err_set(E_USAGE, "--%s: is not for --method %s, "
-				       "which stands before the text and at "
-				       "no module", other[i].option,
-				       c->method);
-	if (!c->virtual_tokens || c->virtual_tokens > VIRTUAL_ROWS)
-		return err_set(E_USAGE, "--virtual-tokens %zu: want 1 to %d",
-			       c->virtual_tokens, VIRTUAL_ROWS);
-	return 0;
-}
-
-static int fill_front(json_t *j, const struct adapter_choice *c,
-		      const char *init)
-{
-	TRY(check_front(c));
-	if (json_object_set_new(j, "num_virtual_tokens", json_integer(
-				(json_int_t)c->virtual_tokens)) ||
-	    json_object_set_new(j, "init", json_string(init)))
-		return out_of_memory();
-	return 0;
-}
-
-enum { PROMPT_DEFAULT, PROMPT_VOCAB, PROMPT_RANDOM, PROMPT_TEXT };
-enum { PROMPT_BYTES = 4000 };   /* of a text, which is recorded */
-
-static int fill_prompt(json_t *j, const struct adapter_choice *c)
-{
-	static const char *const name[] = { "", "vocab", "random", "text" };
-	int init = c->prompt_init;
-
-	if (!init)
-		init = c->prompt_text ? PROMPT_TEXT : PROMPT_VOCAB;
-	if (c->prompt_text && strlen(c->prompt_text) > PROMPT_BYTES)
-		return err_set(E_USAGE, "--prompt-init-text: %zu bytes, at "
-			       "most %d", strlen(c->prompt_text),
-			       PROMPT_BYTES);
-	if ((init == PROMPT_TEXT) != (c->prompt_text != NULL))
-		return err_set(E_USAGE, "--prompt-init text, "
-			       "--prompt-init-text go together");
-	return fill_front(j, c, name[init]);
-}
-
-static int fill_prefix(json_t *j, const struct adapter_choice *c)
-{
-	if (c->prompt_text || (c->prompt_init != PROMPT_DEFAULT &&
-			       c->prompt_init != PROMPT_RANDOM))
-		return err_set(E_USAGE, "--prompt-init: a prefix begins as "
-			       "random numbers; --method prompt can begin as "
-			       "a text or as tokens");
-	return fill_front(j, c, "random");
-}
-
-static const struct {
-	const char *kind;
-	int (*fill)(json_t *j, const struct adapter_choice *c);
-} kinds[] = {
-	{ "lora", NULL },
-	{ "dora", NULL },
-	{ "adalora", NULL },
-	{ "qalora", fill_qalora },
-	{ "iec", NULL },
-	{ "prompt", fill_prompt },
-	{ "prefix", fill_prefix },
-	{ "lora_bias", NULL },
-};
-
-static int fill_kind(json_t *j, const struct adapter_choice *c)
-{
-	for (size_t i = 0; i < NELEM(kinds); i++)
-		if (!strcmp(kinds[i].kind, c->method))
-			return kinds[i].fill ? kinds[i].fill(j, c) : 0;
-	return err_set(E_USAGE, "--method %s: no such method", c->method);
-}
-
 static int set_kind(json_t *j, const struct adapter_choice *c)
 {
 	const struct adapter_kind *kind;
 
-	TRY(fill_kind(j, c));
+	TRY(adapter_own_of_kind(j, c));
 	kind = adapter_kind_find(c->method);
 	if (c->init && !kind->starts)
 		return err_set(E_USAGE, "--init %s: is not for --method %s, "
@@ -342,19 +193,21 @@ static int set_kind(json_t *j, const struct adapter_choice *c)
 	    (c->init && json_object_set_new(j, "init", json_string(
 					adapter_init_name(c->init)))))
 		return out_of_memory();
-	return set_own(j, c, kind);
+	return adapter_own_keys(j, c, kind);
 }
 
 static int fill(json_t *j, const struct adapter_choice *c)
 {
+	double alpha;
+
 	TRY(set_kind(j, c));
 	if (adapter_kind_find(c->method)->front)
 		return 0;
+	alpha = c->alpha > 0 ? c->alpha : 2 * (double)c->rank;
 	if (json_object_set_new(j, "r", json_integer((json_int_t)c->rank)) ||
-	    json_object_set_new(j, "alpha",
-				number(c->alpha > 0 ? c->alpha :
-						      2 * (double)c->rank)) ||
-	    json_object_set_new(j, "dropout", number(c->dropout)) ||
+	    json_object_set_new(j, "alpha", adapter_choice_number(alpha)) ||
+	    json_object_set_new(j, "dropout",
+				adapter_choice_number(c->dropout)) ||
 	    json_object_set_new(j, "rslora", json_boolean(c->rslora)) ||
 	    json_object_set_new(j, "target_modules",
 				json_string("all-linear")))

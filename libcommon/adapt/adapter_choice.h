@@ -133,7 +133,7 @@ struct adapter_choice {
 	{ "seed", 0, OPT_SEED, &(c).seed, "N",                               \
 	  "what all random numbers follow from", .flags = OPT_RECORD }
 
-/* "gaussian" */
+/* "gaussian"; NULL: past the last. */
 const char *adapter_init_name(int init);
 
 /* For who does not write a base. E_USAGE: --init would change it. */

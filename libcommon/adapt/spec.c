@@ -179,12 +179,17 @@ static int add_site(struct adapter_set *s, json_t *config,
 static int check_there(const struct adapter_sites *sites, const char *list,
 		       const char *name)
 {
-	for (size_t i = 0; i < sites->n; i++)
+	int head = 0;
+
+	for (size_t i = 0; i < sites->n; i++) {
+		head |= sites->at[i].role == ROLE_HEAD;
 		if (sites->at[i].role != ROLE_NORM &&
 		    suffix_is_part(sites->at[i].module, name))
 			return 0;
-	return err_set(E_CONFIG, "%s: the base has no matrix %s.weight", list,
-		       name);
+	}
+	return err_set(E_CONFIG, "%s: the base has no matrix %s.weight%s", list,
+		       name, head ? "" : "; its head is its embedding, and "
+					 "goes by that name");
 }
 
 static int check_listed(const struct adapter_sites *sites, json_t *config,
@@ -198,6 +203,28 @@ static int check_listed(const struct adapter_sites *sites, json_t *config,
 		TRY(check_there(sites, list, json_string_value(v)));
 	json_object_foreach(names, key, v)
 		TRY(check_there(sites, list, key));
+	return 0;
+}
+
+/* Is there a module for each pattern? */
+static int check_used(const struct adapter_set *s, json_t *config,
+		      const char *key)
+{
+	const char *pattern;
+	json_t *v;
+
+	json_object_foreach(json_object_get(config, key), pattern, v) {
+		json_t *one = json_pack("{s:O}", pattern, v), *x = NULL;
+		int err = one ? 0 : err_set(E_NOMEM, "out of memory");
+
+		for (size_t i = 0; i < s->n && !x && !err; i++)
+			err = match_pattern(one, s->at[i].module, &x);
+		json_decref(one);
+		TRY(err);
+		if (!x)
+			return err_set(E_CONFIG, "%s: no module with an "
+				       "adapter matches %s", key, pattern);
+	}
 	return 0;
 }
 
@@ -217,6 +244,8 @@ int adapter_set_make(struct adapter_set *s, json_t *config,
 						config, "target_modules"))))
 		return err_set(E_CONFIG, "no module of the base matches "
 			       "target_modules");
+	TRY(check_used(s, config, "rank_pattern"));
+	TRY(check_used(s, config, "alpha_pattern"));
 	return spec_describe(s, config, sites);
 }
 

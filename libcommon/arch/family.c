@@ -332,6 +332,21 @@ const struct family_tensor *family_match_gguf(const struct family *f,
 	return match(f, 1, name, layer, suffix);
 }
 
+int family_turns(const char *name)
+{
+	const struct family *f = brought ? brought : family_at(0);
+	const struct family_tensor *t;
+	const char *suffix;
+	size_t layer;
+
+	for (size_t i = 1; f; f = brought ? NULL : family_at(i++)) {
+		t = family_match_hf(f, name, &layer, &suffix);
+		if (t && t->transposed && !strcmp(suffix, "weight"))
+			return 1;
+	}
+	return 0;
+}
+
 static void name_fill(char *buf, size_t size, const char *pattern,
 		      size_t layer)
 {

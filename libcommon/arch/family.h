@@ -189,6 +189,11 @@ const struct family_tensor *family_match_gguf(const struct family *f,
 					      const char *name, size_t *layer,
 					      const char **suffix);
 
+/* Do checkpoints have this weight turned, (in, out), for all that its name
+ * says? Of the family that was brought, else of the built-in ones: for where no
+ * config.json is at hand. name: "transformer.h.0.mlp.c_fc.weight". */
+int family_turns(const char *name);
+
 /* "model.layers.3.self_attn.q_proj" into buf. */
 void family_hf_name(char *buf, size_t size, const struct family_tensor *t,
 		    size_t layer);

@@ -1,6 +1,7 @@
 #include "infer/compare.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,8 +21,11 @@ struct row_sums {
 struct job {
 	struct program *program[2];
 	struct pool *pool;
-	struct feed feed;
+	struct compare_front front;
+	struct feed feed[2];
+	uint32_t *twin;         /* the first one's ids for the second */
 	struct mat last[2], logits[2];  /* logits (ROWS, vocab) */
+	size_t vocab;           /* columns of them that are compared */
 	struct row_sums row[ROWS];
 	struct comparison sum;
 };
@@ -51,7 +55,7 @@ static struct top find_top(const float *x, size_t n)
 static void compare_row(void *ctx, size_t i, size_t lane)
 {
 	struct job *j = ctx;
-	size_t n = j->logits[0].cols;
+	size_t n = j->vocab;
 	const float *a = mat_row(j->logits[0], i);
 	const float *b = mat_row(j->logits[1], i);
 	struct top ta = find_top(a, n), tb = find_top(b, n);
@@ -88,11 +92,11 @@ static void add_rows(struct job *j, size_t n)
 /* The sum of the logits' scales goes beside, for compare_models(). */
 static double run_sequence(struct job *j)
 {
-	size_t n = j->feed.batch.n;
+	size_t n = j->feed[0].batch.n;
 	double scale = 0;
 
 	for (int m = 0; m < 2; m++)
-		j->last[m] = program_forward(j->program[m], &j->feed.pass);
+		j->last[m] = program_forward(j->program[m], &j->feed[m].pass);
 	for (size_t first = 0; first < n; first += ROWS) {
 		size_t rows = size_min(ROWS, n - first);
 
@@ -105,25 +109,38 @@ static double run_sequence(struct job *j)
 		for (size_t i = 0; i < rows; i++)
 			scale += j->row[i].scale;
 	}
-	j->sum.tokens += n;
 	return scale;
+}
+
+/* One sequence for both; the second has tokens where the first has virtual
+ * ones. */
+static void fill(struct job *j, const uint32_t *id, size_t n)
+{
+	const struct batch *b = &j->feed[0].batch;
+
+	for (int m = 0; m < 2; m++)
+		feed_clear(&j->feed[m], NULL);
+	feed_add(&j->feed[0], id, NULL, n, 0, 0);
+	for (size_t i = 0; i < b->n; i++)
+		j->twin[i] = virtual_is(b->id[i]) ?
+			     (uint32_t)(j->front.first +
+					virtual_row(b->id[i])) : b->id[i];
+	feed_add(&j->feed[1], j->twin, NULL, b->n, 0, 0);
 }
 
 static int check_tokens(const struct job *j, const uint32_t *id, size_t n)
 {
-	size_t vocab = program_vocab(j->program[0]);
-
 	for (size_t i = 0; i < n; i++)
-		if (id[i] >= vocab)
+		if (id[i] >= j->vocab)
 			return err_set(E_DATA, "token %u, the vocabulary has "
-				       "%zu", id[i], vocab);
+				       "%zu", id[i], j->vocab);
 	return 0;
 }
 
 static int run_all(struct job *j, const struct samples *data, size_t tokens)
 {
 	double scale = 0;
-	size_t n;
+	size_t n, rows = 0;
 
 	for (size_t i = 0; i < data->n && j->sum.tokens < tokens; i++) {
 		size_t at = data->start[i], end = data->start[i + 1];
@@ -133,37 +150,54 @@ static int run_all(struct job *j, const struct samples *data, size_t tokens)
 				     tokens - j->sum.tokens);
 			n = size_min(n, program_longest(j->program[0]));
 			TRY(check_tokens(j, data->id + at, n));
-			feed_clear(&j->feed, NULL);
-			feed_add(&j->feed, data->id + at, NULL, n, 0, 0);
+			fill(j, data->id + at, n);
 			scale += run_sequence(j);
+			rows += j->feed[0].batch.n;
+			j->sum.tokens += n;
 		}
 	}
-	n = j->sum.tokens;
-	if (!n)
+	if (!rows)
 		return err_set(E_DATA, "no tokens to compare on");
 	j->sum.rms = sqrt(j->sum.rms / scale);
-	j->sum.kl /= (double)n;
-	j->sum.agree /= (double)n;
+	j->sum.kl /= (double)rows;
+	j->sum.agree /= (double)rows;
 	if (!isfinite(j->sum.most) || !isfinite(j->sum.rms))
 		return err_set(E_DATA, "a model's logits are not finite");
 	return 0;
 }
 
+/* Tokens that stand for virtual ones are behind those that both know. */
+static int check_vocabularies(struct job *j)
+{
+	size_t a = program_vocab(j->program[0]);
+	size_t b = program_vocab(j->program[1]);
+
+	j->vocab = j->front.n ? j->front.first : a;
+	if (j->front.n ? j->vocab > a || b < j->vocab + j->front.n : a != b)
+		return err_set(E_DATA, "vocabularies of %zu and %zu tokens",
+			       a, b);
+	return 0;
+}
+
 static int prepare(struct job *j)
 {
-	struct program_need need = { .tokens = COMPARE_LENGTH, .sequences = 1,
-				     .rows = ROWS };
-	size_t vocab = program_vocab(j->program[0]);
+	struct program_need need = {
+		.tokens = feed_room(j->program[0], COMPARE_LENGTH, 1),
+		.sequences = 1, .rows = ROWS,
+	};
 
-	if (program_vocab(j->program[1]) != vocab)
-		return err_set(E_DATA, "vocabularies of %zu and %zu tokens",
-			       vocab, program_vocab(j->program[1]));
-	TRY(feed_init(&j->feed, NULL, need.tokens, need.sequences));
+	TRY(check_vocabularies(j));
+	TRY(feed_init(&j->feed[0], j->program[0], COMPARE_LENGTH, 1));
+	TRY(feed_init(&j->feed[1], NULL, need.tokens, 1));
+	j->twin = calloc(need.tokens, sizeof(*j->twin));
 	for (int m = 0; m < 2; m++) {
+		size_t vocab = program_vocab(j->program[m]);
 		float *at = aligned_alloc(64, size_align(ROWS * vocab * 4, 64));
 
-		if (!at)
+		if (!at || !j->twin) {
+			free(at);
 			return err_set(E_NOMEM, "out of memory");
+		}
 		j->logits[m] = mat_of(at, ROWS, vocab);
 		TRY(program_plan(j->program[m], j->pool, &need));
 	}
@@ -171,10 +205,10 @@ static int prepare(struct job *j)
 }
 
 int compare_models(struct comparison *c, struct program *a, struct program *b,
-		   const struct samples *data, size_t tokens,
-		   struct pool *pool)
+		   struct compare_front front, const struct samples *data,
+		   size_t tokens, struct pool *pool)
 {
-	struct job j = { .program = { a, b }, .pool = pool };
+	struct job j = { .program = { a, b }, .pool = pool, .front = front };
 	int err = prepare(&j);
 
 	if (!err)
@@ -182,8 +216,20 @@ int compare_models(struct comparison *c, struct program *a, struct program *b,
 	*c = j.sum;
 	free(j.logits[0].at);
 	free(j.logits[1].at);
-	feed_release(&j.feed);
+	free(j.twin);
+	for (int m = 0; m < 2; m++)
+		feed_release(&j.feed[m]);
 	return err;
+}
+
+const char *comparison_text(char text[COMPARISON_TEXT],
+			    const struct comparison *c)
+{
+	snprintf(text, COMPARISON_TEXT, "%zu tokens: logits differ by %.3g at "
+		 "most, relative RMS %.3g, divergence %.3g nats, same best "
+		 "token at %.1f %%", c->tokens, c->most, c->rms, c->kl,
+		 100 * c->agree);
+	return text;
 }
 
 int comparison_json(json_t **line, const struct comparison *c)

@@ -14,13 +14,21 @@ int verify_after(struct verify *v, struct tensor *t)
 	return tensor_set_take(&v->after, t);
 }
 
-int verify_both(struct verify *v, struct tensor *t)
+int verify_was(struct verify *v, const struct tensor *t)
 {
 	struct tensor twin;
+	int err;
 
 	TRY(tensor_copy(&twin, t));
-	TRY(tensor_set_take(&v->before, t));
-	return tensor_set_take(&v->after, &twin);
+	err = tensor_set_take(&v->before, &twin);
+	tensor_release(&twin);
+	return err;
+}
+
+int verify_both(struct verify *v, struct tensor *t)
+{
+	TRY(verify_was(v, t));
+	return verify_after(v, t);
 }
 
 /* Folds all adapters but the last into the base, in f32. */
@@ -57,10 +65,11 @@ static int run(struct verify *v, struct model *beside, struct model *merged,
 	       struct pool *pool)
 {
 	if (!data->n)
-		TRY(compare_random(data, program_vocab(beside->program),
+		TRY(compare_random(data, v->front.n ? v->front.first :
+					 program_vocab(beside->program),
 				   tokens, seed));
 	return compare_models(&v->result, beside->program, merged->program,
-			      data, tokens, pool);
+			      v->front, data, tokens, pool);
 }
 
 int verify_run(struct verify *v, struct merger *m, struct samples *data,

@@ -11,12 +11,14 @@
 
 struct verify {
 	struct tensor_set before, after; /* blobs among them */
+	struct compare_front front; /* a soft prompt's tokens; or zeroes */
 	struct comparison result;
 };
 
-/* Takes t's contents; a tensor that is the same in both is copied. E_DATA:
- * there are two of one name; E_NOMEM. */
+/* Takes t's contents; a tensor that is the same in both, or goes on to be
+ * changed (was), is copied. E_DATA: there are two of one name; E_NOMEM. */
 int verify_before(struct verify *v, struct tensor *t) MUST_CHECK;
+int verify_was(struct verify *v, const struct tensor *t) MUST_CHECK;
 int verify_after(struct verify *v, struct tensor *t) MUST_CHECK;
 int verify_both(struct verify *v, struct tensor *t) MUST_CHECK;
 

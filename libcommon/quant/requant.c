@@ -13,7 +13,8 @@ enum { CHUNK = 1 << 15 };
 static int cannot(const struct tensor *base)
 {
 	return err_set(E_CONFIG, "%s: stored as %s of a form that cannot be "
-		       "made again here", base->name,
+		       "made again here; without --requantise it becomes dense",
+		       base->name,
 		       storage_kind_name(base->node[0].kind));
 }
 

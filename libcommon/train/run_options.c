@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/size.h"
+
 int run_options_save(json_t **saved, const struct opt_program *p)
 {
 	char buf[4096];
@@ -41,6 +43,23 @@ int run_options_restore(const struct opt_program *p, json_t *saved)
 			TRY(restore(o, was));
 	}
 	return 0;
+}
+
+static const char *const route[] = { "filter", "filter-every" };
+
+json_t *run_options_kept(json_t *saved, int finished)
+{
+	json_t *kept = finished ? json_copy(saved) : json_incref(saved);
+
+	for (size_t i = 0; finished && kept && i < NELEM(route); i++)
+		json_object_del(kept, route[i]);
+	return kept;
+}
+
+void run_options_unroute(const struct opt_program *p)
+{
+	for (size_t i = 0; i < NELEM(route); i++)
+		opt_find(p, route[i])->flags &= ~(unsigned)OPT_RECORD;
 }
 
 int run_checkpoint_name(char **name, const char *given, const char *output)

@@ -19,6 +19,15 @@ int run_options_save(json_t **saved, const struct opt_program *p) MUST_CHECK;
  * given says something else; names it. */
 int run_options_restore(const struct opt_program *p, json_t *saved) MUST_CHECK;
 
+/*
+ * A filter in the loop is the route by which ranks are pruned, as a pipe is:
+ * options that say so belong to a run that may continue, and to nothing else.
+ * kept: what goes with the state; a new reference, NULL: no memory. unroute:
+ * from now on they are not in the provenance.
+ */
+json_t *run_options_kept(json_t *saved, int finished);
+void run_options_unroute(const struct opt_program *p);
+
 /* Where a run is saved: the file that was given, or one beside the output;
  * free it. NULL: neither is a file. E_NOMEM. */
 int run_checkpoint_name(char **name, const char *given,

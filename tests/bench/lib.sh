@@ -4,14 +4,14 @@ unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
 bin=${O:-build}/bin
 bench=${O:-build}/bench
 
-# N sequences of LENGTH random tokens, all labelled.
+# N sequences of LENGTH random tokens, all labelled. VOCAB: of how many.
 random_data() { # N LENGTH
-	awk -v n="$1" -v length_="$2" 'BEGIN {
+	awk -v n="$1" -v length_="$2" -v vocab="${VOCAB:-49000}" 'BEGIN {
 		srand(1)
 		for (i = 0; i < n; i++) {
 			s = "1"
 			for (t = 1; t < length_; t++)
-				s = s ", " int(3 + rand() * 49000)
+				s = s ", " int(3 + rand() * (vocab - 3))
 			print "{\"input_ids\": [" s "], \"labels\": [" s "]}"
 		}
 	}'
@@ -47,6 +47,16 @@ log_rates() { # LOG
 		map((.[1].num_input_tokens_seen - .[0].num_input_tokens_seen) /
 		    (.[1].elapsed - .[0].elapsed)) | sort |
 		"\(.[-1]) \(.[(length / 2 | floor)])"' "$1"
+}
+
+# "best median MB" of $steps steps of peft-step on $tmp/BASE.st; what it said is
+# in $tmp/err, also when it fails.
+run_steps() { # BASE LENGTH THREADS OPTION ...
+	with_memory "$tmp/mb" "$bin/peft-step" -q -j "$3" "${@:4}" --no-pack \
+		--lr-scheduler constant -n "$steps" --profile \
+		--log "$tmp/log" --log-times -d "$tmp/$2.jsonl" \
+		-o "$tmp/a.st" "$tmp/$1.st" 2> "$tmp/err" &&
+		echo "$(log_rates "$tmp/log") $(cat "$tmp/mb")"
 }
 
 # Parameters in products: linear layers, and the head, which may be the

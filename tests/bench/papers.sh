@@ -4,16 +4,18 @@
 #
 # page: nothing is run; the tables have what is there.
 # MODEL (or WEFT_MODEL): the GGUF file; none: SmolLM2-135M-Instruct. STEPS: of
-# each training; ASKED: questions. PAPERS: some of the pipelines. PAGE: another
-# file to write. All is kept in $O/papers, so that a run which was stopped goes
-# on.
+# each training; ASKED: questions. PAPERS: some of the pipelines; merging wants
+# what lora and qlora made. BENCH=: speed and memory are not measured. PAGE:
+# another file to write. All is kept in $O/papers, so that a run which was
+# stopped goes on.
 set -eu
 cd "$(dirname "$0")/../.."
 . tests/bench/lib.sh
 O=${O:-build} steps=${STEPS:-16} asked=${ASKED:-24}
 case $O in /*) ;; *) O=$PWD/$O ;; esac
 out=$O/papers page=${PAGE:-docs/methods-compared.md}
-papers=${PAPERS:-lora qlora adalora qalora modulora irqlora prompt}
+papers=${PAPERS:-lora qlora adalora qalora modulora irqlora prompt merging \
+	guanaco}
 model=${MODEL:-${WEFT_MODEL-}}
 mkdir -p "$out"
 [ -s "$out/text.txt" ] ||
@@ -37,17 +39,21 @@ run() {
 	for p in $papers; do
 		case $p in
 		qalora) pipeline "$p" "${asks[@]}" GPTQ= ;;
+		merging) pipeline "$p" "${asks[@]}" LORA="$out/lora" \
+			QLORA="$out/qlora" ;;
+		guanaco) pipeline "$p" STEPS=$((steps / 2)) ;;
 		*) pipeline "$p" "${asks[@]}" ;;
 		esac
 	done
-	pipeline merging "${asks[@]}" LORA="$out/lora" QLORA="$out/qlora"
-	pipeline guanaco STEPS=$((steps / 2))
 }
 [ "${1-}" = page ] || run
 
 there=
 for p in $papers; do
-	[ ! -s "$out/$p/results.tsv" ] || there="$there $p"
+	case $p in
+	merging | guanaco) ;; # have tables of their own
+	*) [ ! -s "$out/$p/results.tsv" ] || there="$there $p" ;;
+	esac
 done
 
 title() { # the paper's short name
@@ -150,8 +156,10 @@ tables() {
 	before_and_after
 	printf '\n### What training took\n\n'
 	trainings
-	printf '\n### Reading and writing\n\n'
-	speeds
+	if cut -f 8 "$out/states.tsv" | grep -qvx -- -; then
+		printf '\n### Reading and writing\n\n'
+		speeds
+	fi
 	if [ -s "$out/adalora/ranks.txt" ]; then
 		printf '\n### Where AdaLoRA kept its ranks\n\n'
 		block "$out/adalora/ranks.txt"

@@ -1,8 +1,8 @@
 #!/bin/bash
 # run.sh - every benchmark, one after the other, with the machine named
 #
-# Words choose: run.sh kernels elementwise quantise layers step programs infer
-# tokenizer
+# Words choose: run.sh kernels elementwise quantise layers programs step methods
+# infer tokenizer
 set -eu
 cd "$(dirname "$0")/../.."
 . tests/bench/lib.sh
@@ -22,11 +22,11 @@ infer() {
 	(cd "$tmp" && "$OLDPWD/$bench/infer" nf4.st bf16.st)
 	rm -r "$tmp"
 }
-for name in ${*:-kernels elementwise quantise layers programs step infer \
-	tokenizer}; do
+for name in ${*:-kernels elementwise quantise layers programs step \
+	methods infer tokenizer}; do
 	printf '\n== %s\n' "$name"
 	case $name in
-	step | programs | tokenizer) bash "tests/bench/$name.sh" ;;
+	step | methods | programs | tokenizer) bash "tests/bench/$name.sh" ;;
 	infer) infer ;;
 	*) "$bench/$name" ;;
 	esac

@@ -199,6 +199,41 @@ header() {
 		"$golden/B/rslora/init/adapter_model.safetensors") * 3 / 4)) ]
 }
 
+@test "GPT-2's matrices that were trained whole lie as its checkpoint has them" {
+	m=$golden/A/gpt2/model
+	shapes() { # FILE: of the tensors that are not LoRA's
+		head -c "$((8 + $(od -An -tu8 -N 8 "$1")))" "$1" | tail -c +9 |
+			jq -c 'to_entries | map(select(.key | test("c_(fc|proj)|wte")
+				and (test("lora") | not)) | {key: (.key |
+				ltrimstr("base_model.model.")), value:
+				.value.shape}) | from_entries'
+	}
+	jq -nc 'range(3) | [range(3; 30)] | {input_ids: ., labels: .}' > ids
+	peft-step -q -r 2 -n 2 -g 1 --lr 1e-2 -d ids --target-modules c_attn \
+		--modules-to-save c_fc,c_proj,wte "$m" -o a.st
+	for type in f32 bf16; do
+		st-export --to peft --dtype $type gpt2-$type < a.st
+	done
+	shapes "$m/model.safetensors" > want
+	shapes gpt2-f32/adapter_model.safetensors > got
+	jq -se '.[0] as $want | .[1] | length == 13 and (to_entries |
+		all(.value == $want[.key]))' want got
+	st-import gpt2-f32 > back.st
+	run st-diff back.st a.st
+	! [[ $output == *tensor* ]]
+	st-import gpt2-bf16 > rounded.st
+	st-diff --tolerance 4e-3 rounded.st a.st > diff || true
+	! grep tensor diff
+	# Merged, and as a directory, it is the same model.
+	merge-adapter -q --verify 64 "$m" gpt2-f32 -o m.st
+	st-export --to hf gpt2-merged < m.st
+	[ "$("$BIN/eval" -t loss -d ids gpt2-merged)" = \
+		"$("$BIN/eval" -t loss -d ids m.st)" ]
+	"$BIN/eval" -t loss -d ids "$m" a.st > beside
+	"$BIN/eval" -t loss -d ids m.st |
+		jq -se '.[0].loss - .[1].loss | fabs < 1e-5' - beside
+}
+
 @test "the first pattern of an adapter's file wins" {
 	cp -r "$golden/B/lora_qv_patterns/init" adapter
 	chmod -R u+w adapter

@@ -136,7 +136,7 @@ same_tensors() {
 	train one.st $ada -n 20 -g 1 "$T/base.st"
 	train two.st $ada -n 20 -g 1 --filter-every 2 \
 		--filter "'$BIN/adalora-prune' -q" "$T/base.st"
-	same_tensors "$T/one.st" "$T/two.st"
+	cmp "$T/one.st" "$T/two.st"
 	train by.st $ada -n 20 -g 1 --filter cat --filter-every 99 \
 		--stop-after 4 "$T/base.st"
 	for step in 6 8 10 12 14 20; do
@@ -145,7 +145,7 @@ same_tensors() {
 			--stop-after "$step" -A "$T/pruned.st" -o "$T/by.st" \
 			"$T/base.st"
 	done
-	same_tensors "$T/one.st" "$T/by.st"
+	cmp "$T/one.st" "$T/by.st"
 	train none.st $ada -n 20 -g 1 --filter cat --filter-every 99 \
 		"$T/base.st"
 	run "$BIN/st-diff" "$T/one.st" "$T/none.st"
@@ -256,6 +256,20 @@ same_tensors() {
 	refuses 64 'for --method lora' lora-init --method dora --init gaussian \
 		"$T/base.st"
 	refuses 64 'no such thing' lora-init --target-rank 3 "$T/base.st"
+	refuses 64 'is for --method prompt or prefix' lora-init \
+		--virtual-tokens 4 "$T/base.st"
+	refuses 64 'is for --method qalora, not for lora' lora-init \
+		--qalora-pool sum "$T/base.st"
+	refuses 64 'want one of lora|dora' lora-init --method lorra "$T/base.st"
+	refuses 64 'first values: --init pissa' lora-init --method pissa \
+		"$T/base.st"
+	refuses 64 'only with --init loftq' lora-init --loftq-iter 3 "$T/base.st"
+	refuses 78 'its head is its embedding' lora-init --modules-to-save \
+		lm_head "$golden/A/llama3_tied/model"
+	refuses 64 'is not above 0' peft-step -d "$data" \
+		--loraplus-lr-ratio -1 "$T/base.st"
+	refuses 78 'no module with an adapter matches qq_proj' lora-init --only \
+		--rank-pattern qq_proj=3 "$T/base.st"
 	refuses 78 'rslora' lora-init --only --method adalora --rslora \
 		"$T/base.st"
 	refuses 78 'embedding' lora-init --only --method dora \

@@ -157,6 +157,10 @@ measure() { # eval, which is a shell's builtin too
 @test "options that make no sense are refused, in one line" {
 	refuses 64 'stands before the text' peft-step --method prompt \
 		--target-modules q_proj -d sums.jsonl base.st
+	refuses 64 'stands before the text' lora-init --only --method prompt \
+		-r 4 base.st
+	refuses 64 'stands before the text' lora-init --only --method prefix \
+		--bias all base.st
 	refuses 64 '--virtual-tokens 0' lora-init --only --method prefix \
 		--virtual-tokens 0 base.st
 	refuses 64 'go together' lora-init --only --method prompt \
@@ -353,7 +357,7 @@ measure() { # eval, which is a shell's builtin too
 			| (. * 7 + 1) % $n]}' > ids.jsonl
 		peft-step -q --method prompt --virtual-tokens 3 --prompt-init \
 			vocab -n 4 -g 1 --lr 1e-2 -d ids.jsonl "$m" -o p.st
-		merge-adapter -q -A p.st "$m" -o merged.st
+		merge-adapter -q --verify 64 -A p.st "$m" -o merged.st
 		jq -c --argjson n $((n - 2)) '.input_ids = [$n, $n + 1, $n + 2]
 			+ .input_ids | .labels = [-100, -100, -100] + .labels' \
 			ids.jsonl > behind.jsonl
@@ -365,12 +369,34 @@ measure() { # eval, which is a shell's builtin too
 	done
 }
 
+@test "--verify compares base and prompt with the tokens before the text" {
+	for b in base nf4; do
+		merge-adapter --verify 300 --log log -A prompt.st $b.st -o m.st \
+			2> said
+		jq -se '.[-1] | .verify_tokens == 300 and .rms < 1e-6 and
+			.agree == 1' log
+		grep -q '300 tokens: logits differ' said
+		merge-adapter -q -A prompt.st $b.st | cmp - m.st
+	done
+	echo 'Some text of bytes.' > text.txt
+	merge-adapter -q --verify 9 -d text.txt --log log -A other.st base.st \
+		-o m.st
+	jq -se '.[-1] | .verify_tokens == 9 and .rms < 1e-6' log
+	# Rounding the prompt is seen, and explained by the type; not by a
+	# tolerance that is smaller.
+	merge-adapter -q --verify 64 --dtype bf16 -A prompt.st base.st -o m.st
+	run -1 merge-adapter --verify 64 --tolerance 1e-5 --dtype bf16 \
+		-A prompt.st base.st -o x.st
+	[[ $output == *'the merged model differs'* ]]
+	[ ! -e x.st ]
+}
+
 @test "what cannot be merged is refused with the reason" {
 	refuses 78 '--method prompt can be merged' merge-adapter -A prefix.st \
 		base.st
 	refuses 64 'merged alone' merge-adapter -A prompt.st -A other.st base.st
 	refuses 64 'merged alone' merge-adapter --scale 2 -A prompt.st base.st
-	refuses 64 'merged alone' merge-adapter --verify 8 -A prompt.st base.st
+	refuses 64 'merged alone' merge-adapter --requantise -A prompt.st nf4.st
 	refuses 65 'no tokenizer.json' merge-adapter -A prompt.st bare.st
 	merge-adapter -q -A prompt.st base.st -o merged.st
 	refuses 65 'tokens already' merge-adapter -A prompt.st merged.st

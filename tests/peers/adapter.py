@@ -143,6 +143,19 @@ MODEL = "tests/golden/A/llama/model"
 same_training("train_lora", target_modules="all-linear")
 same_training("train_dora", target_modules="all-linear", use_dora=True)
 
+# GPT-2's checkpoints have the weights of its linear layers turned, and so has
+# PEFT what it trained whole.
+MODEL = "tests/golden/A/gpt2/model"
+for some in ["c_fc,c_proj", "c_attn,c_proj,wte"]:
+    name = "gpt2_saved_" + some.replace(",", "_")
+    rest = "c_attn" if "c_fc" in some else "c_fc"
+    ours_to_peft(name, "--target-modules", rest, "--modules-to-save", some)
+    peft_to_ours(f"peft_{name}", target_modules=[rest],
+                 modules_to_save=some.split(","))
+    same_training(f"train_{name}", target_modules=[rest],
+                  modules_to_save=some.split(","))
+MODEL = "tests/golden/A/llama/model"
+
 # Families whose modules have other names, fused products, turned weights.
 ids = ids % 61 + 3
 data = write_data("data64.jsonl")

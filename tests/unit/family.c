@@ -338,6 +338,20 @@ static void names_are_made(void **state)
 	}
 }
 
+static void turned_weights_are_known_by_name(void **state)
+{
+	(void)state;
+	assert_true(family_turns("transformer.h.11.mlp.c_fc.weight"));
+	assert_true(family_turns("transformer.h.0.attn.c_proj.weight"));
+	assert_true(family_turns("h.3.attn.c_attn.weight"));
+	assert_false(family_turns("transformer.h.0.mlp.c_fc.bias"));
+	assert_false(family_turns("transformer.h.0.mlp.c_fc.lora_A"));
+	assert_false(family_turns("transformer.h.0.mlp.dense_h_to_4h.weight"));
+	assert_false(family_turns("transformer.wte.weight"));
+	assert_false(family_turns("lm_head.weight"));
+	assert_false(family_turns("model.layers.0.mlp.c_fc.weight"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -351,6 +365,7 @@ int main(void)
 		cmocka_unit_test(a_size_is_a_whole_number),
 		cmocka_unit_test(names_are_matched_both_ways),
 		cmocka_unit_test(names_are_made),
+		cmocka_unit_test(turned_weights_are_known_by_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -81,8 +81,10 @@ static uint64_t every_type(struct made *m)
 		{ "general.g", GGUF_F32, 4, "\xcd\xcc\xcc\x3d" },
 		{ "general.h", GGUF_BOOL, 1, "\1" },
 		{ "general.i", GGUF_U64, 8, "\0\0\0\0\0\0\x20" },
-		{ "general.j", GGUF_I64, 8, "\xff\xff\xff\xff\xff\xff\xff\xff" },
-		{ "general.k", GGUF_F64, 8, "\x9a\x99\x99\x99\x99\x99\xb9\x3f" },
+		{ "general.j", GGUF_I64, 8,
+		  "\xff\xff\xff\xff\xff\xff\xff\xff" },
+		{ "general.k", GGUF_F64, 8,
+		  "\x9a\x99\x99\x99\x99\x99\xb9\x3f" },
 	};
 	uint64_t n;
 

@@ -127,7 +127,8 @@ static void malformed_templates_are_refused_with_their_line(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < NELEM(malformed); i++)
-		refuse(malformed[i].template, strlen(malformed[i].template), malformed[i].why);
+		refuse(malformed[i].template, strlen(malformed[i].template),
+		       malformed[i].why);
 	refuse("a\xff", 2, "no UTF-8");
 }
 
@@ -137,7 +138,8 @@ static void hostile_templates_are_stopped(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < NELEM(hostile); i++)
-		refuse(hostile[i].template, strlen(hostile[i].template), hostile[i].why);
+		refuse(hostile[i].template, strlen(hostile[i].template),
+		       hostile[i].why);
 	getrusage(RUSAGE_SELF, &use);
 #ifndef __SANITIZE_ADDRESS__
 	assert_true(use.ru_maxrss < 300 << 10);

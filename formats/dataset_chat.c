@@ -134,8 +134,8 @@ static int append_role(struct reading *r, json_t *list, json_t *m,
 
 	if (calls && !chat_uses(r->chat, "tool_calls"))
 		return err_set(E_DATA, "message %zu calls tools, which the "
-			       "template %s does not render", number,
-			       chat_name(r->chat));
+			       "template %s does not render: choose another "
+			       "with --template", number, chat_name(r->chat));
 	TRY(get_train(m, &train, number));
 	if (content && (!json_is_null(content) || !calls))
 		err = content_text(&text, content, number);
@@ -191,7 +191,8 @@ static int set_tools(struct reading *r, json_t *record)
 	if (tools && !chat_uses(r->chat, "tools")) {
 		json_decref(tools);
 		return err_set(E_DATA, "it has tools, which the template %s "
-			       "does not render", chat_name(r->chat));
+			       "does not render: choose another with "
+			       "--template", chat_name(r->chat));
 	}
 	return chat_set(r->chat, "tools", tools);
 }

@@ -12,6 +12,7 @@
 #include "formats/foreign.h"
 #include "formats/gguf_adapter.h"
 #include "formats/gguf_files.h"
+#include "formats/gguf_general.h"
 #include "formats/gguf_rope.h"
 #include "formats/hf_names.h"
 
@@ -63,7 +64,9 @@ static int add_files(struct model *m)
 	TRY(gguf_tokenizer(&json, &m->gguf));
 	TRY(add_file(m, "tokenizer.json", json));
 	TRY(gguf_tokenizer_config(&json, &m->gguf));
-	return add_file(m, "tokenizer_config.json", json);
+	TRY(add_file(m, "tokenizer_config.json", json));
+	TRY(gguf_general(&json, &m->gguf));
+	return add_file(m, "gguf.json", json);
 }
 
 /* The rows' order, which blocks of a vector cannot have. */

@@ -21,6 +21,7 @@ static const char *const side[] = {
 	"tokenizer_config.json", "special_tokens_map.json",
 	"added_tokens.json", "chat_template.jinja", "chat_template.json",
 	"vocab.json", "merges.txt", "tokenizer.model",
+	"gguf.json",
 };
 
 struct model {

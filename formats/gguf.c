@@ -87,7 +87,7 @@ static int read_name(struct reader *r, const char **name, size_t *length)
 
 static int read_array(struct reader *r, struct gguf_value *v)
 {
-	size_t start = r->at, bytes, length;
+	size_t start = r->at, length;
 	const unsigned char *p;
 	uint64_t count;
 	uint32_t type;
@@ -105,9 +105,12 @@ static int read_array(struct reader *r, struct gguf_value *v)
 	v->count = (size_t)count;
 	v->at = r->bytes + r->at;
 	if (width[type]) {
-		if (size_mul(&bytes, v->count, width[type]))
-			return err_set(E_DATA, "byte %zu: too large", start);
-		return need(r, bytes, &p);
+		TRY(need(r, v->count * width[type], &p));
+		for (size_t i = 0; i < v->count && type == GGUF_BOOL; i++)
+			if (p[i] > 1)
+				return err_set(E_DATA, "byte %zu: a truth "
+					       "value of %u", start, p[i]);
+		return 0;
 	}
 	for (size_t i = 0; i < v->count; i++)
 		TRY(read_text(r, GGUF_STRING, &p, &length));

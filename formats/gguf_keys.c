@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "formats/gguf_general.h"
 #include "formats/gguf_rope.h"
 
 /* llama.cpp's number of a file's type: what most of its weights are. */
@@ -112,19 +113,28 @@ static int put_key(struct gguf_model *m, const struct family_key *k)
 	return gguf_out_u32(&m->out, key, (uint32_t)x);
 }
 
-int gguf_model_keys(struct gguf_model *m)
+/* What the model is called, and what else a GGUF said of it. */
+static int put_general(struct gguf_model *m)
 {
 	const char *name = m->o->base_name;
+
+	if (!name && !m->general)
+		name = json_text(m->config, "_name_or_path", NULL);
+	if (name && *name)
+		TRY(gguf_out_text(&m->out, "general.name", name));
+	return m->general ? gguf_general_keys(&m->out, m->general,
+					      m->general_size, name) : 0;
+}
+
+int gguf_model_keys(struct gguf_model *m)
+{
 	const struct family_key *k;
 	size_t n;
 
 	k = family_metadata(m->hf.family, &n);
 	TRY(gguf_out_text(&m->out, "general.architecture", m->out.arch));
 	TRY(gguf_out_text(&m->out, "general.type", "model"));
-	if (!name)
-		name = json_text(m->config, "_name_or_path", NULL);
-	if (name && *name)
-		TRY(gguf_out_text(&m->out, "general.name", name));
+	TRY(put_general(m));
 	TRY(put_type(&m->out));
 	for (size_t i = 0; i < n; i++)
 		TRY(put_key(m, &k[i]));

@@ -34,6 +34,7 @@ static int add_side(struct gguf_model *m, const struct tensor *t)
 		size_t *size;
 	} side[] = {
 		{ "file/config.json", &m->text, &m->text_size },
+		{ "file/gguf.json", &m->general, &m->general_size },
 		{ "file/tokenizer.json", &s->tokenizer, &s->tokenizer_size },
 		{ "file/tokenizer_config.json", &s->tokenizer_config,
 		  &s->tokenizer_config_size },
@@ -216,5 +217,6 @@ void gguf_model_release(struct gguf_model *m)
 	hf_model_release(&m->hf);
 	json_decref(m->config);
 	free(m->text);
+	free(m->general);
 	*m = (struct gguf_model){ 0 };
 }

@@ -13,6 +13,8 @@ struct gguf_model {
 	struct gguf_sides sides;
 	char *text;             /* config.json */
 	size_t text_size;
+	char *general;          /* gguf.json (gguf_general.h); NULL: none */
+	size_t general_size;
 	json_t *config;
 	struct hf_model hf;
 	int head;               /* one came */

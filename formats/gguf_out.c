@@ -73,6 +73,13 @@ int gguf_out_text(struct gguf_out *o, const char *key, const char *v)
 	return gguf_out_element(&o->key, v, strlen(v));
 }
 
+int gguf_out_value(struct gguf_out *o, const char *key, enum gguf_type type,
+		   const struct text *value)
+{
+	TRY(begin_key(o, key, type));
+	return text_add(&o->key, value->at, value->n);
+}
+
 int gguf_out_array(struct gguf_out *o, const char *key, enum gguf_type type,
 		   size_t n, const struct text *elements)
 {

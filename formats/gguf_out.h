@@ -39,6 +39,10 @@ int gguf_out_bool(struct gguf_out *o, const char *key, int v) MUST_CHECK;
 int gguf_out_text(struct gguf_out *o, const char *key,
 		  const char *v) MUST_CHECK;
 
+/* A key of one value of any type, whose bytes are those in the file. */
+int gguf_out_value(struct gguf_out *o, const char *key, enum gguf_type type,
+		   const struct text *value) MUST_CHECK;
+
 /* A key of n values, whose bytes are those of elements. */
 int gguf_out_array(struct gguf_out *o, const char *key, enum gguf_type type,
 		   size_t n, const struct text *elements) MUST_CHECK;

@@ -2,12 +2,14 @@
 # badadapter.bats - adapter directories that are malformed: one clear line, 65,
 # little memory
 bats_require_minimum_version 1.5.0
+load memory.sh
 
 adapter=$BATS_TEST_DIRNAME/../golden/B/rslora/init
 
 setup() {
 	cd "$BATS_TEST_TMPDIR" || return 1
 	PATH=$BIN:$PATH
+	bound 262144
 	n=$(od -An -tu8 -N8 "$adapter/adapter_model.safetensors" | tr -d ' ')
 	tail -c +9 "$adapter/adapter_model.safetensors" | head -c "$n" > header
 	tail -c +$((9 + n)) "$adapter/adapter_model.safetensors" > data
@@ -34,8 +36,7 @@ safetensors() {
 # refuse WORD: the directory bad, in one line that has WORD in it, in 256 MB
 refuse() {
 	count=$((count + 1))
-	run -65 --separate-stderr bash -c \
-		'ulimit -v 262144; st-import bad > stdout'
+	run -65 --separate-stderr st-import -o stdout bad
 	[ "${#stderr_lines[@]}" -eq 1 ] || { echo "$1: $stderr"; return 1; }
 	[[ $stderr == *bad*"$1"* ]] || { echo "$1: $stderr"; return 1; }
 	[ "${#stderr}" -lt 1000 ]

@@ -167,3 +167,155 @@ agree() {
 	losses b.json "$model" a.gguf
 	agree a.json b.json
 }
+
+# chars TOKENS: a model with a tokenizer of characters, and chats
+chars() {
+	cp -r "$model" chars
+	chmod -R u+w chars
+	jq -n --argjson n "$1" '([range(32; 127) | [.] | implode] + ["\n"])
+		as $c | {version: "1.0", added_tokens: [{id: ($n - 1),
+		content: "</s>", special: true}], model: {type: "BPE", vocab:
+		([range($n - 1) | {key: ($c[.] // "pad\(.)"), value: .}]
+		| from_entries), merges: []}}' > chars/tokenizer.json
+	jq -n '{eos_token: "</s>"}' > chars/tokenizer_config.json
+	jq -nc 'range(4) | {messages: [{role: "user", content: "say \(.)"},
+		{role: "assistant", content: "it is \(. * 7)"}]}' > chat.jsonl
+}
+
+# llama.cpp's adapters have two factors of a linear layer and nothing else:
+# the merged model has the rows.
+@test "trained rows of tokens are refused, and go with the merged model" {
+	chars 256
+	add='--template chatml --add-token <|im_start|> --add-token <|im_end|>'
+	peft-step -q -n 2 -g 1 -r 2 -d chat.jsonl $add -o a.st chars
+	refuses 65 'merge-adapter merges it into its base' st-export \
+		--to gguf --base chars out.gguf a.st
+	st-export --to gguf --base chars out.gguf < a.st 2> said && false
+	[ "$(wc -l < said)" -eq 1 ]
+	[ ! -e out.gguf ]
+	# nor over a file that is there
+	echo mine > there.gguf
+	refuses 65 token st-export --force --to gguf --base chars \
+		there.gguf a.st
+	[ "$(cat there.gguf)" = mine ]
+	# the nearest thing that works, as the message says
+	merge-adapter -q --dtype f32 -o merged.st chars a.st
+	st-ls merged.st | grep -q 'embed .* 258x64 '
+}
+
+@test "other adapters that a GGUF cannot hold, one line each" {
+	for kind in prompt prefix; do
+		lora-init -q --only --method $kind --virtual-tokens 4 \
+			-o soft.st "$model"
+		refuses 65 'llama.cpp has no adapters of the kind' st-export \
+			--to gguf --base "$model" out.gguf soft.st
+	done
+	for bias in all lora_only; do
+		lora-init -q --only --bias $bias -o bias.st "$model"
+		refuses 65 'merge-adapter merges it into its base' st-export \
+			--to gguf --base "$model" out.gguf bias.st
+	done
+}
+
+# general FILE: what it says of itself
+general() {
+	rm -rf hf
+	st-export --to hf --dtype f32 hf "$1"
+	jq -S . hf/gguf.json
+}
+
+@test "what a GGUF says of itself goes through" {
+	cp -r "$model" own
+	chmod u+w own
+	cat > own/gguf.json <<- 'END'
+	{"general.name": {"string": "Weaver \"7\" ñ"},
+	"general.license": {"string": "apache-2.0"},
+	"general.author": {"string": ""},
+	"general.tags": {"string": ["chat", "tiny", ""]},
+	"general.languages": {"string": []},
+	"general.base_model.count": {"uint32": 4294967295},
+	"general.base_model.0.name": {"string": "Loom"},
+	"general.sampling.temp": {"float32": 0.7},
+	"general.x.f64": {"float64": [0.1, -1e300]},
+	"general.x.yes": {"bool": [true, false]},
+	"general.x.i8": {"int8": [-128, 127]},
+	"general.x.u8": {"uint8": 255},
+	"general.x.i16": {"int16": -32768}, "general.x.u16": {"uint16": 65535},
+	"general.x.i32": {"int32": -2147483648},
+	"general.x.i64": {"int64": -9007199254740992},
+	"general.x.u64": {"uint64": 9007199254740992}}
+	END
+	jq -S . own/gguf.json > want.json
+	cp want.json own/gguf.json
+	st-export --to gguf own.gguf own
+	st-import -o own.st own.gguf
+	general own.st > got.json
+	cmp want.json got.json
+	# a directory keeps it, quantised and merged files have it
+	st-export --to gguf again.gguf hf
+	cmp own.gguf again.gguf
+	quantize-nf4 -o nf4.st own.gguf
+	st-export --to gguf nf4.gguf nf4.st
+	merge-adapter -q -o merged.st own.gguf "$golden/B/lora_adamw/init"
+	st-export --to gguf --dtype q8_0 merged.gguf merged.st
+	for f in nf4.gguf merged.gguf; do
+		general $f > got.json
+		cmp want.json got.json
+	done
+	# a name that is given is the name
+	st-export --to gguf --base-name Other named.gguf own.st
+	general named.gguf > got.json
+	jq -S '."general.name".string = "Other"' want.json > other.json
+	cmp other.json got.json
+}
+
+@test "what the file is, is said anew" {
+	cp -r "$model" own
+	chmod u+w own
+	st-export --to gguf plain.gguf "$model"
+	jq -n '{"general.architecture": {string: "gpt2"}, "general.type":
+		{string: "adapter"}, "general.file_type": {uint32: 7},
+		"general.quantization_version": {uint32: 9},
+		"general.alignment": {uint32: 4096}, "tokenizer.ggml.model":
+		{string: "x"}, "llama.block_count": {uint32: 9}}' \
+		> own/gguf.json
+	st-export --to gguf own.gguf own
+	cmp own.gguf plain.gguf
+}
+
+@test "a gguf.json that is none is refused" {
+	cp -r "$model" own
+	chmod u+w own
+	while read -r text; do
+		echo "$text" > own/gguf.json
+		refuses 65 'gguf.json: ' st-export --to gguf out.gguf own
+	done <<- 'END'
+	[]
+	{
+	7
+	{"general.x": 1}
+	{"general.x": {}}
+	{"general.x": ["string"]}
+	{"general.x": {"string": "a", "bool": true}}
+	{"general.x": {"text": "a"}}
+	{"general.x": {"array": ["a"]}}
+	{"general.x": {"string": 1}}
+	{"general.x": {"string": ["a", 1]}}
+	{"general.x": {"string": [["a"]]}}
+	{"general.x": {"string": null}}
+	{"general.x": {"uint8": 256}}
+	{"general.x": {"uint8": -1}}
+	{"general.x": {"int8": -129}}
+	{"general.x": {"uint32": 1.5}}
+	{"general.x": {"uint32": "1"}}
+	{"general.x": {"uint32": true}}
+	{"general.x": {"bool": 1}}
+	{"general.x": {"uint64": 1e300}}
+	{"general.x": {"float32": 1e39}}
+	{"general.x": {"float32": {}}}
+	END
+	jq -n '{"general.x": {bool: [range(4097) | true]}}' > own/gguf.json
+	refuses 65 'too long' st-export --to gguf out.gguf own
+	jq -n '{"general.x": {string: ("x" * 1048577)}}' > own/gguf.json
+	refuses 65 'is no text' st-export --to gguf out.gguf own
+}

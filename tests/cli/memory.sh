@@ -34,3 +34,11 @@ peak() { # COMMAND PROGRAM ARG ...
 	wait "$pid" || status=$?
 	return "$status"
 }
+
+# No program gets more than so much memory from here on; but with a sanitizer,
+# which reserves terabytes, as much as it likes.
+bound() { # kB
+	if (ulimit -v "$1" && "$BIN/st-ls" --version > /dev/null 2>&1); then
+		ulimit -v "$1"
+	fi
+}

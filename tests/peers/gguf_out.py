@@ -6,6 +6,7 @@ import tap
 
 tap.need("torch", "transformers", "gguf", "llama_cpp")
 
+import gguf
 import numpy as np
 import torch
 from cpp import llama, logits
@@ -70,4 +71,58 @@ for number, (what, kind, settings, after) in enumerate(CASES):
                   tap.run("st-ls", path).decode())
     tap.check(what, worst < (2e-3 if kind in GELU else 1e-5) * size,
               f"{worst:.3g} of {size:.3g}")
+
+
+# ---- what the gguf package says of a model comes through ----
+def said(path):
+    fields = gguf.GGUFReader(path).fields
+    return {k: (f.types, f.contents()) for k, f in fields.items()
+            if k.startswith("general.") and k not in (
+                "general.architecture", "general.type", "general.file_type",
+                "general.quantization_version", "general.alignment")}
+
+
+made, plain = tap.path("made.gguf"), gguf.GGUFReader(tap.path("m0.gguf"))
+w = gguf.GGUFWriter(made, plain.fields["general.architecture"].contents())
+for k, f in plain.fields.items():
+    if not k.startswith("GGUF.") and k != "general.architecture":
+        w.add_key_value(k, f.contents(), f.types[0],
+                        f.types[-1] if len(f.types) > 1 else None)
+w.add_name("Weaver 'é' \u4e2d\U0001f600")
+w.add_author("a\tb\n\"c\"")
+w.add_license("apache-2.0")
+w.add_size_label("7M")
+w.add_tags(["text-generation", "ü", ""])
+w.add_languages(["en", "fr"])
+w.add_base_model_count(1)
+w.add_base_model_name(0, "Loom")
+w.add_quantized_by("nobody")
+w.add_custom_alignment(64)
+V = gguf.GGUFValueType
+for kind, value in ((V.UINT8, 255), (V.INT8, -128), (V.UINT16, 65535),
+                    (V.INT16, -32768), (V.UINT32, 2 ** 32 - 1),
+                    (V.INT32, -2 ** 31), (V.UINT64, 2 ** 53),
+                    (V.INT64, -2 ** 53), (V.FLOAT32, float(np.float32(0.1))),
+                    (V.FLOAT64, 0.1), (V.BOOL, True), (V.STRING, "x")):
+    w.add_key_value(f"general.one.{kind.name}", value, kind)
+    w.add_key_value(f"general.many.{kind.name}", [value, value], V.ARRAY, kind)
+for t in plain.tensors:
+    w.add_tensor(t.name, t.data, raw_dtype=t.tensor_type)
+w.write_header_to_file()
+w.write_kv_data_to_file()
+w.write_tensors_to_file()
+w.close()
+tap.run("st-import", "-o", tap.path("made.st"), made)
+tap.run("quantize-nf4", "-o", tap.path("made.nf4"), tap.path("made.st"))
+tap.run("st-export", "--to", "hf", tap.path("made"), tap.path("made.st"))
+for what, model in (("a file", made), ("a stream", tap.path("made.st")),
+                    ("quantised", tap.path("made.nf4")),
+                    ("a directory", tap.path("made"))):
+    tap.run("st-export", "--force", "--to", "gguf", "--dtype", "f16",
+            tap.path("again.gguf"), model)
+    tap.check(f"general.* from {what}", said(tap.path("again.gguf")) ==
+              said(made), f"{len(said(made))} keys")
+    tap.check(f"general.file_type from {what}", gguf.GGUFReader(tap.path(
+        "again.gguf")).fields["general.file_type"].contents() ==
+        gguf.LlamaFileType.MOSTLY_F16)
 tap.end()

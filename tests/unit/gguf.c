@@ -13,6 +13,7 @@
 #include "base/half.h"
 #include "base/size.h"
 #include "formats/gguf.h"
+#include "tests/unit/cases.h"
 #include "tests/unit/gguf_made.h"
 
 static int parse(const struct made *m)
@@ -136,6 +137,22 @@ TENSORS(same_place, 2, tensor(m, "a", 1, 8, 0, 0);
 TENSORS(same_name, 2, tensor(m, "a", 1, 8, 0, 0); tensor(m, "a", 1, 8, 0, 32);)
 FAULT(no_data, head(m, 1, 0); tensor(m, "t", 1, 8, 0, 0);)
 
+FAULT(key_cut, head(m, 0, 1); u64(m, 30); put(m, "k", 1);)
+FAULT(type_cut, head(m, 0, 1); text(m, "k"); put(m, "\4", 1);)
+FAULT(value_cut, head(m, 0, 1); text(m, "k"); u32(m, GGUF_U64); u32(m, 1);)
+KEYED(bools_2, text(m, "k"); u32(m, GGUF_ARRAY); u32(m, GGUF_BOOL);
+      u64(m, 3); put(m, "\1\2\0", 3);)
+KEYED(align_below_0, text(m, "general.alignment"); u32(m, GGUF_I32);
+      u32(m, -32u);)
+KEYED(align_list, text(m, "general.alignment"); u32(m, GGUF_ARRAY);
+      u32(m, GGUF_U32); u64(m, 1); u32(m, 32);)
+TENSORS(name_zero, 1, u64(m, 3); put(m, "a\0b", 3); u32(m, 1); u64(m, 8);
+	u32(m, 0); u64(m, 0);)
+FAULT(name_cut, head(m, 1, 0); u64(m, 9); put(m, "t", 1);)
+FAULT(dims_cut, head(m, 1, 0); text(m, "t"); u32(m, 4); u64(m, 8);)
+FAULT(table_cut, head(m, 2, 0); tensor(m, "t", 1, 8, 0, 0);)
+TENSORS(blocks_past_end, 1, tensor(m, "t", 4, 32, 8, 0);)
+
 #define F(name) { #name, name }
 
 static const struct {
@@ -155,7 +172,9 @@ static const struct {
 	F(dim_0), F(dim_wraps), F(bytes_wrap), F(type_removed), F(type_999),
 	F(type_q4_k), F(half_a_block), F(not_aligned), F(past_end),
 	F(past_all), F(too_long), F(overlap), F(same_place), F(same_name),
-	F(no_data),
+	F(no_data), F(key_cut), F(type_cut), F(value_cut), F(bools_2),
+	F(align_below_0), F(align_list), F(name_zero), F(name_cut),
+	F(dims_cut), F(table_cut), F(blocks_past_end),
 	/* clang-format on */
 };
 
@@ -164,13 +183,27 @@ static void malformed_files_are_refused(void **state)
 	static struct made m;
 
 	(void)state;
-	assert_true(NELEM(bad) >= 40);
+	assert_true(NELEM(bad) >= 60);
 	for (size_t i = 0; i < NELEM(bad); i++) {
 		m.n = 0;
 		bad[i].make(&m);
 		if (parse(&m) != E_DATA)
 			fail_msg("accepted: %s", bad[i].what);
+		if (!*err_text() || strpbrk(err_text(), "\n\r\x1b"))
+			fail_msg("%s: '%s'", bad[i].what, err_text());
 	}
+}
+
+static int write_all(const char *dir)
+{
+	static struct made m;
+
+	for (size_t i = 0; i < NELEM(bad); i++) {
+		m.n = 0;
+		bad[i].make(&m);
+		write_case(dir, i, ".gguf", m.at, m.n);
+	}
+	return 0;
 }
 
 static void a_good_file_is_read(void **state)
@@ -276,7 +309,7 @@ static void blocks_decode_as_llama_cpp_has_them(void **state)
 	assert_true(x[0] == -8 && x[16] == 0 && x[31] == 7.5f);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(malformed_files_are_refused),
@@ -286,5 +319,7 @@ int main(void)
 		cmocka_unit_test(blocks_decode_as_llama_cpp_has_them),
 	};
 
+	if (argc > 1)
+		return write_all(argv[1]);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,6 +13,7 @@
 #include "base/bytes.h"
 #include "base/size.h"
 #include "formats/safetensors.h"
+#include "tests/unit/cases.h"
 
 /* A file of this header, with so many bytes of data after it. */
 struct made {
@@ -24,7 +25,7 @@ static struct made make(const char *json, size_t length, size_t data)
 {
 	struct made m = { NULL, 8 + length, 8 + length + data };
 
-	m.at = calloc(1, m.head + 1);
+	m.at = calloc(1, m.file + 1);
 	assert_non_null(m.at);
 	le64_put(m.at, length);
 	memcpy(m.at + 8, json, length);
@@ -136,6 +137,16 @@ static const struct {
 	  "{\"__metadata__\":{\"a\":\"1\",\"a\":\"2\"},\"a\":" F32_2 "}" },
 	{ "metadata twice", "{\"__metadata__\":{},\"__metadata__\":{},"
 	  "\"a\":" F32_2 "}" },
+	{ "metadata with null",
+	  "{\"__metadata__\":{\"a\":null},\"a\":" F32_2 "}" },
+	{ "negative offset", "{\"a\":" F32(-8, 0) "}" },
+	{ "offset that is a text", "{\"a\":" F32("0", 8) "}" },
+	{ "comma at the end of a shape", "{\"a\":{\"dtype\":\"F32\","
+	  "\"shape\":[2,],\"data_offsets\":[0,8]}}" },
+	{ "shape is null", "{\"a\":{\"dtype\":\"F32\",\"shape\":null,"
+	  "\"data_offsets\":[0,8]}}" },
+	{ "halves of a byte", "{\"a\":{\"dtype\":\"F4\",\"shape\":[17],"
+	  "\"data_offsets\":[0,8]}}" },
 	{ "deep nesting", "{\"a\":{\"dtype\":\"F32\",\"shape\":[[[[[2]]]]],"
 	  "\"data_offsets\":[0,8]}}" },
 };
@@ -143,10 +154,24 @@ static const struct {
 static void malformed_headers_are_refused(void **state)
 {
 	(void)state;
-	assert_true(NELEM(bad) >= 40);
-	for (size_t i = 0; i < NELEM(bad); i++)
+	assert_true(NELEM(bad) >= 60);
+	for (size_t i = 0; i < NELEM(bad); i++) {
 		if (parse(bad[i].json, strlen(bad[i].json), 8) != E_DATA)
 			fail_msg("accepted: %s", bad[i].what);
+		if (!*err_text() || strpbrk(err_text(), "\r\n\x1b"))
+			fail_msg("%s: '%s'", bad[i].what, err_text());
+	}
+}
+
+static int write_all(const char *dir)
+{
+	for (size_t i = 0; i < NELEM(bad); i++) {
+		struct made m = make(bad[i].json, strlen(bad[i].json), 8);
+
+		write_case(dir, i, ".safetensors", m.at, m.file);
+		free(m.at);
+	}
+	return 0;
 }
 
 static void wrong_lengths_are_refused(void **state)
@@ -302,7 +327,7 @@ static void a_full_header_says_so(void **state)
 	unlink(path);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(malformed_headers_are_refused),
@@ -313,5 +338,7 @@ int main(void)
 		cmocka_unit_test(a_full_header_says_so),
 	};
 
+	if (argc > 1)
+		return write_all(argv[1]);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

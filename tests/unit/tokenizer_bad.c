@@ -1,6 +1,7 @@
 /* What a tokenizer.json may not be: refused in one line, by what it names. */
 #include "base/json.h"
 #include "formats/tokenizer.h"
+#include "tests/unit/cases.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -102,6 +103,13 @@ static void malformed_files_are_refused(void **state)
 		       bad_config[i].why);
 }
 
+static int write_all(const char *dir)
+{
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		write_case(dir, i, ".json", bad[i].json, strlen(bad[i].json));
+	return 0;
+}
+
 static void a_sequence_does_not_nest_without_end(void **state)
 {
 	char json[2048] = "{" MODEL ",\"normalizer\":";
@@ -135,7 +143,7 @@ static void a_pattern_that_explodes_is_an_error(void **state)
 	tokenizer_free(t);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(malformed_files_are_refused),
@@ -143,5 +151,7 @@ int main(void)
 		cmocka_unit_test(a_pattern_that_explodes_is_an_error),
 	};
 
+	if (argc > 1)
+		return write_all(argv[1]);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -106,7 +106,7 @@ static void begin_ahead(struct pages *s)
 {
 	s->done = 0;
 	s->out = NO_PAGE;
-	s->spare = -1;
+	s->tried = 0;
 	for (size_t i = 0; i < s->npage; i++) {
 		struct played *p = &s->ahead.page[i];
 
@@ -177,9 +177,12 @@ static void choose_out(struct pages *s)
 {
 	if (s->out != NO_PAGE)
 		return;
-	if (s->spare < 0)
-		s->spare = pages_spare(s);
-	s->out = play_victim(s, &s->ahead, s->spare, &s->out_store);
+	s->out = play_victim(s, &s->ahead, &s->out_store);
+	if (!s->out_store || s->tried || s->ahead.step < s->ahead.until)
+		return;
+	s->tried = 1;
+	pages_try(s, s->out);
+	s->out = play_victim(s, &s->ahead, &s->out_store);
 }
 
 static enum page_move give_up(struct pages *s, size_t *page)
@@ -214,7 +217,7 @@ static enum page_move bring_in(struct pages *s, size_t *page)
 		return MOVE_NONE;
 	*page = s->ahead.want;
 	play_bring_in(s, &s->ahead);
-	s->spare = -1;
+	s->tried = 0;
 	s->used += p->bytes;
 	p->err = 0;
 	if (new) {

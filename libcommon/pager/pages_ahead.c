@@ -36,34 +36,37 @@ static int worth(const struct played *p)
 	return p->changed && (p->next == NEVER || !(p->how & PAGE_NEW));
 }
 
-/* Is a page that may be given up, used at `next` and kept or not, a better
- * choice than the best one so far? */
-static int is_better(const struct played *p, int keep,
-		     const struct played *best, int best_keep, int clean)
+/* Does the page go before those that are used further away? */
+static int goes_first(const struct play *p, const struct played *page)
 {
-	if (!best)
-		return 1;
-	if (clean && keep != best_keep)
-		return !keep;
-	return p->next > best->next ||
-	       (p->next == best->next && keep < best_keep);
+	return p->step < p->until && page->next >= p->later && !worth(page);
 }
 
-size_t play_victim(const struct pages *s, const struct play *p, int clean,
-		   int *store)
+static int is_better(const struct play *p, const struct played *page,
+		     const struct played *best)
+{
+	int first = goes_first(p, page), best_first = goes_first(p, best);
+
+	if (first != best_first)
+		return first;
+	return page->next > best->next ||
+	       (page->next == best->next && worth(page) < worth(best));
+}
+
+size_t play_victim(const struct pages *s, const struct play *p, int *store)
 {
 	const struct played *best = NULL;
 
 	for (size_t i = 0; i < s->npage; i++) {
 		const struct played *page = &p->page[i];
 
-		if (!page->in || used_now(p, page) ||
-		    !is_better(page, worth(page), best, *store, clean))
+		if (!page->in || used_now(p, page))
 			continue;
-		best = page;
-		*store = worth(page);
+		if (!best || is_better(p, page, best))
+			best = page;
 	}
-	return best ? (size_t)(best - p->page) : NO_PAGE;
+	*store = worth(best);
+	return (size_t)(best - p->page);
 }
 
 void play_put_out(const struct pages *s, struct play *p, size_t page,
@@ -88,7 +91,7 @@ void play_bring_in(const struct pages *s, struct play *p)
 
 void play_begin(const struct pages *s, struct play *p)
 {
-	p->step = 0;
+	p->step = p->until = 0;
 	p->next = 0;
 	p->want = NO_PAGE;
 	p->in_use = 0;

@@ -42,6 +42,10 @@ struct play {
 	unsigned want_how;
 	size_t in_use;          /* bytes */
 	uint64_t read, written; /* bytes, so far */
+
+	/* Before step `until`, pages that need no store and whose next use is
+	 * not before `later` make room first. */
+	uint64_t until, later;
 };
 
 struct pages {
@@ -60,8 +64,7 @@ struct pages {
 	struct play trial[2];
 	size_t out;                     /* page to give up, or NO_PAGE */
 	int out_store;                  /* its bytes are to be kept */
-	int spare;                      /* the room that is being made: clean
-					 * pages first; -1: not decided */
+	int tried;                      /* for what is wanted */
 	size_t moving;                  /* loads and stores under way */
 	uint64_t loads;
 };
@@ -78,17 +81,16 @@ int play_find_want(const struct pages *s, struct play *p, uint64_t until);
 /* Must a page make room for it? */
 int play_is_full(const struct pages *s, const struct play *p);
 
-/* The page whose next use is furthest away (clean: of those that need no store,
- * if there are any); *store: its bytes are to be kept. */
-size_t play_victim(const struct pages *s, const struct play *p, int clean,
-		   int *store);
+/* The page that makes room; *store: its bytes are to be kept. */
+size_t play_victim(const struct pages *s, const struct play *p, int *store);
 void play_put_out(const struct pages *s, struct play *p, size_t page,
 		  int store);
 void play_bring_in(const struct pages *s, struct play *p);
 
 /* ---- pages_trial.c ---- */
 
-/* Should clean pages go first, to make room for what s->ahead wants? */
-int pages_spare(struct pages *s);
+/* Page `out` is to make room in s->ahead, and would be stored: sets its until
+ * and later if pages that are clean do better. */
+void pages_try(struct pages *s, size_t out);
 
 #endif

@@ -1,21 +1,22 @@
 /*
  * pages_trial - who makes room, where furthest next use would have to store
  *
- * The page used furthest away may differ from what is stored, so that giving it
- * up costs a store and a load, while one that is used a little earlier and does
- * not differ would cost a load only. That choice may cost loads further on. So
- * both are tried: two plays make room for the page that is wanted, one by
- * furthest next use and the other with clean pages first, and both then go on
- * by furthest next use until the same pages are in memory, as clean; from there
- * on they are one. The second choice is made if it read no more until then, and
- * moved less.
+ * The page that is used furthest away may differ from what is stored, so that
+ * giving it up costs a store and a load, while clean ones that are used a
+ * little earlier cost a load only: what a pass carries down to the turn, and
+ * weights, which it reads down and up. To give up those instead may cost loads
+ * further on. So it is tried: of two plays, one goes on by furthest next use,
+ * and the other lets clean pages go first until the page in question is used.
+ * They are played until the same pages are in memory, with the same of them
+ * changed; from there on they are one. If the second has not read more by then,
+ * and has moved less, it is what happens.
  *
- * For pages of one size it follows that loads stay the least there can be:
- * after the choice, furthest next use would need as many as before it, and the
- * next choice is compared with that. Stores are never more than those of
- * furthest next use, by the same argument. Pages of several sizes do not fit
- * into each other's places; what one play has made room for beyond what was
- * needed, it may read more.
+ * For pages of one size it follows that loads stay the least there can be.
+ * Furthest next use needs the fewest from any state, so as many as before from
+ * each state of the second play, which loses none; the next trial begins from
+ * one of those. Nor are there more stores than by furthest next use. Pages of
+ * several sizes do not fit into each other's places: what the second play has
+ * made room for beyond what was needed, it may read more.
  */
 #include "pager/pages_parts.h"
 
@@ -32,11 +33,11 @@ static void copy_play(const struct pages *s, struct play *to,
 	to->read = to->written = 0;
 }
 
-static void make_room(const struct pages *s, struct play *p, int clean)
+static void make_room(const struct pages *s, struct play *p)
 {
 	while (play_is_full(s, p)) {
-		int store = 0;
-		size_t page = play_victim(s, p, clean, &store);
+		int store;
+		size_t page = play_victim(s, p, &store);
 
 		play_put_out(s, p, page, store);
 	}
@@ -46,7 +47,7 @@ static void make_room(const struct pages *s, struct play *p, int clean)
 static void play_until(const struct pages *s, struct play *p, uint64_t until)
 {
 	while (play_find_want(s, p, until))
-		make_room(s, p, 0);
+		make_room(s, p);
 }
 
 /* Do they go on alike? Both stand at the same step's begin. */
@@ -63,25 +64,42 @@ static int is_same(const struct pages *s, const struct play *a,
 	return 1;
 }
 
-int pages_spare(struct pages *s)
+/* Is it better to have these go first? */
+static int is_worth_it(struct pages *s, uint64_t until, uint64_t later)
 {
 	struct play *a = &s->trial[0], *b = &s->trial[1];
 	uint64_t end = s->repeat ? s->ahead.step + 2 * s->nstep : s->nstep;
 	size_t excess;
 
 	copy_play(s, a, &s->ahead);
-	make_room(s, a, 0);
-	if (!a->written)
-		return 0;
 	copy_play(s, b, &s->ahead);
-	make_room(s, b, 1);
+	b->until = until;
+	b->later = later;
+	make_room(s, b);
 	excess = s->capacity - b->in_use;
-	for (uint64_t until = a->step + 1; until <= end; until++) {
-		play_until(s, a, until);
-		play_until(s, b, until);
-		if (is_same(s, a, b))
+	for (uint64_t step = s->ahead.step + 1; step <= end; step++) {
+		play_until(s, a, step);
+		play_until(s, b, step);
+		if (step >= until && is_same(s, a, b))
 			return b->read <= a->read + excess &&
 			       b->read + b->written < a->read + a->written;
 	}
 	return 0;
+}
+
+void pages_try(struct pages *s, size_t out)
+{
+	uint64_t now = s->ahead.step, far = s->ahead.page[out].next;
+
+	if (far > now + s->nstep)
+		far = now + s->nstep;
+	for (uint64_t i = 0; i < 4; i++) {
+		uint64_t later = now + (far - now) * i / 4;
+
+		if (!is_worth_it(s, far, later))
+			continue;
+		s->ahead.until = far;
+		s->ahead.later = later;
+		return;
+	}
 }

@@ -264,19 +264,11 @@ static int take_bytes(struct base_pages *b, struct tensor *t)
 	return 0;
 }
 
-int base_pages_take(struct base_pages *b, struct source *s, struct tensor *t)
+/* The tensor lies in the page that was added last. */
+static void point_into(struct base_pages *b, struct tensor *t)
 {
-	int fd = source_file(s);
-	struct held_page *p;
+	const struct held_page *p = &b->page[b->npage - 1];
 
-	if (fd < 0) {
-		if (b->budget && b->held + 2 * tensor_bytes(t) > b->budget)
-			TRY(spill_all(b));
-		TRY(source_load(s));
-	}
-	TRY(add_page(b, t));
-	p = &b->page[b->npage - 1];
-	TRY(fd < 0 ? take_bytes(b, t) : take_places(b, s, fd));
 	for (size_t i = 0; i < p->npart; i++)
 		t->part[i].data = p->space.at + p->part_at[i];
 	b->out[b->npage - 1] = (struct pager_page){
@@ -285,6 +277,37 @@ int base_pages_take(struct base_pages *b, struct source *s, struct tensor *t)
 	};
 	b->backing.ctx = b;
 	b->backing.load = base_pages_load;
+}
+
+static int make_room(struct base_pages *b, const struct tensor *t)
+{
+	return b->budget && b->held + 2 * tensor_bytes(t) > b->budget ?
+	       spill_all(b) : 0;
+}
+
+int base_pages_keep(struct base_pages *b, struct tensor *t)
+{
+	TRY(make_room(b, t));
+	TRY(add_page(b, t));
+	TRY(take_bytes(b, t));
+	point_into(b, t);
+	return 0;
+}
+
+int base_pages_take(struct base_pages *b, struct source *s, struct tensor *t)
+{
+	int fd = source_file(s);
+
+	if (fd < 0) {
+		TRY(make_room(b, t));
+		TRY(source_load(s));
+		TRY(add_page(b, t));
+		TRY(take_bytes(b, t));
+	} else {
+		TRY(add_page(b, t));
+		TRY(take_places(b, s, fd));
+	}
+	point_into(b, t);
 	return 0;
 }
 

@@ -9,13 +9,13 @@
 #include "base/os.h"
 #include "base/par.h"
 #include "base/sig.h"
-#include "formats/data_files.h"
 #include "formats/gather.h"
 #include "formats/prompt_rows.h"
 #include "formats/sink.h"
 #include "infer/verify.h"
 #include "train/run_log.h"
 #include "tools/merge_adapter.h"
+#include "tools/merge_check.h"
 
 static const enum dtype dtypes[] = { 0, DTYPE_F32, DTYPE_BF16, DTYPE_F16 };
 
@@ -27,6 +27,7 @@ struct work {
 	struct prompt_rows prompt; /* a soft prompt, which is merged alone */
 	struct untie untie;
 	struct verify verify;
+	struct merge_keep keep; /* its models, within -m */
 	struct pool *pool;
 	struct sink *to;
 	struct run_log log;
@@ -137,6 +138,7 @@ static int put_merged(struct work *w, const struct tensor *from)
 	struct tensor t;
 	int err;
 
+	TRY(merge_fits(from));
 	TRY(requantise && !tensor_is_plain(from) &&
 			    !merger_keeps_codes(&w->merger, from) ?
 		    merge_again(w, &t, from) :
@@ -203,7 +205,8 @@ static int put_tensor(struct work *w, struct source *from,
 	if (!changed)
 		return pass_tensor(w, from, item);
 	TRY(put_merged(w, t));
-	return verify ? verify_before(&w->verify, t) : 0;
+	return verify ? verify_before(&w->verify, t, &w->merger, w->pool) :
+			0;
 }
 
 /* ---- a prompt ---- */
@@ -264,38 +267,6 @@ static int put_head(struct work *w)
 	return err;
 }
 
-/* ---- --verify ---- */
-
-static int check_result(struct work *w)
-{
-	const struct comparison *c = &w->verify.result;
-	struct samples samples = { 0 };
-	double most = tolerance > 0 ? tolerance :
-				      verify_tolerance(&w->verify, requantise);
-	json_t *line;
-	int err = data_files_of(&samples, data.at, data.n,
-				&w->verify.before);
-
-	if (!err)
-		err = verify_run(&w->verify, &w->merger, &samples, verify,
-				 seed, w->pool);
-	samples_release(&samples);
-	if (err)
-		return err_at(err, "--verify");
-	if (!opt_common.quiet)
-		fprintf(stderr, "%s: %zu tokens: logits differ by %.3g at "
-			"most, relative RMS %.3g, divergence %.3g nats, same "
-			"best token at %.1f %%\n", program.name, c->tokens,
-			c->most, c->rms, c->kl, 100 * c->agree);
-	TRY(comparison_json(&line, c));
-	TRY(log_line(w, line));
-	if (!(c->rms <= most))
-		return err_set(E_NO, "the merged model differs: relative RMS "
-			       "of the logits %.3g, want at most %.3g",
-			       c->rms, most);
-	return 0;
-}
-
 static int put_end(struct work *w, struct source *from,
 		   const struct item *item)
 {
@@ -314,7 +285,7 @@ static int put_item(struct work *w, struct source *from,
 	case ITEM_HEAD:
 		untie_release(&w->untie);
 		prompt_rows_release(&w->prompt);
-		verify_release(&w->verify);
+		TRY(merge_keep_begin(&w->keep, &w->verify));
 		w->grow = (struct grow){ .added = w->added };
 		return sink_pass(w->to, from, item);
 	case ITEM_TENSOR:
@@ -324,7 +295,8 @@ static int put_item(struct work *w, struct source *from,
 		TRY(prompt_rows_end(&w->prompt));
 		TRY(put_head(w));
 		if (verify)
-			TRY(check_result(w));
+			TRY(merge_check(&w->verify, &w->keep, &w->merger,
+					&w->log, w->pool));
 		return put_end(w, from, item);
 	default:
 		return sink_pass(w->to, from, item);
@@ -390,7 +362,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "%s: %s\n", program.name, err_text());
 	untie_release(&w.untie);
 	prompt_rows_release(&w.prompt);
-	verify_release(&w.verify);
+	merge_keep_release(&w.keep, &w.verify);
 	merger_release(&w.merger);
 	json_decref(w.added);
 	gather_release(&w.in);

@@ -5,9 +5,11 @@
 #include <string.h>
 
 #include "base/math.h"
+#include "base/os.h"
 #include "base/rng.h"
 #include "base/size.h"
 #include "infer/feed.h"
+#include "infer/infer_pages.h"
 
 enum { ROWS = 32 };
 
@@ -19,6 +21,7 @@ struct row_sums {
 
 struct job {
 	struct program *program[2];
+	struct infer_pages *pages[2];
 	struct pool *pool;
 	struct feed feed;
 	struct mat last[2], logits[2];  /* logits (ROWS, vocab) */
@@ -149,15 +152,50 @@ static int run_all(struct job *j, const struct samples *data, size_t tokens)
 	return 0;
 }
 
-static int prepare(struct job *j)
+static const struct program_need need = {
+	.tokens = COMPARE_LENGTH, .sequences = 1, .rows = ROWS,
+};
+
+/* What a program takes beside its pages. */
+static uint64_t beside_pages(const struct job *j, const struct program *p)
 {
-	struct program_need need = { .tokens = COMPARE_LENGTH, .sequences = 1,
-				     .rows = ROWS };
+	uint64_t pages = infer_pages_bytes(p);
+	struct bytes_plan bytes;
+
+	program_cost(p, j->pool, &need, &bytes);
+	return bytes.by[BYTES_ACTIVATIONS] + bytes.by[BYTES_WORKSPACE] +
+	       ROWS * program_vocab(p) * sizeof(float) +
+	       (bytes.by[BYTES_WEIGHTS] > pages ?
+		bytes.by[BYTES_WEIGHTS] - pages : 0);
+}
+
+/* Each has half of what is left. */
+static int begin_pages(struct job *j, uint64_t memory)
+{
+	uint64_t all = beside_pages(j, j->program[0]) +
+		       beside_pages(j, j->program[1]);
+	uint64_t most = memory ? memory : os_memory_free();
+
+	if (memory && all > memory)
+		return err_set(E_NOMEM, "two models side by side take %llu MiB "
+			       "without their pages, there are %llu",
+			       (unsigned long long)(all >> 20) + 1,
+			       (unsigned long long)(memory >> 20));
+	most = most > all ? (most - all) / 2 : most ? 0 : UINT64_MAX;
+	for (int m = 0; m < 2; m++)
+		TRY(infer_pages_new(&j->pages[m], j->program[m], j->pool,
+				    most));
+	return 0;
+}
+
+static int prepare(struct job *j, uint64_t memory)
+{
 	size_t vocab = program_vocab(j->program[0]);
 
 	if (program_vocab(j->program[1]) != vocab)
 		return err_set(E_DATA, "vocabularies of %zu and %zu tokens",
 			       vocab, program_vocab(j->program[1]));
+	TRY(begin_pages(j, memory));
 	TRY(feed_init(&j->feed, NULL, need.tokens, need.sequences));
 	for (int m = 0; m < 2; m++) {
 		float *at = aligned_alloc(64, size_align(ROWS * vocab * 4, 64));
@@ -171,17 +209,21 @@ static int prepare(struct job *j)
 }
 
 int compare_models(struct comparison *c, struct program *a, struct program *b,
-		   const struct samples *data, size_t tokens,
+		   const struct samples *data, size_t tokens, uint64_t memory,
 		   struct pool *pool)
 {
 	struct job j = { .program = { a, b }, .pool = pool };
-	int err = prepare(&j);
+	int err = prepare(&j, memory);
 
 	if (!err)
 		err = run_all(&j, data, tokens);
+	for (int m = 0; m < 2; m++) {
+		if (!err)
+			err = program_failed(j.program[m]);
+		infer_pages_free(j.pages[m]);
+		free(j.logits[m].at);
+	}
 	*c = j.sum;
-	free(j.logits[0].at);
-	free(j.logits[1].at);
 	feed_release(&j.feed);
 	return err;
 }

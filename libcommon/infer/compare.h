@@ -23,6 +23,8 @@ struct comparison {
 /*
  * Plans both programs and runs at most tokens of data through them, in
  * sequences of at most COMPARE_LENGTH tokens. Same numbers for any pool.
+ * memory: that both may take, those of their weights that are in pages come
+ * and go in what is left of it; 0: what is free.
  * E_DATA: a token outside the vocabulary, two vocabularies, logits that are
  * not finite; E_NOMEM.
  */
@@ -30,7 +32,7 @@ enum { COMPARE_LENGTH = 128 };
 
 int compare_models(struct comparison *c, struct program *a, struct program *b,
 		   const struct samples *data, size_t tokens,
-		   struct pool *pool) MUST_CHECK;
+		   uint64_t memory, struct pool *pool) MUST_CHECK;
 
 /* {"verify_tokens", "most", "rms", "kl", "agree"}; a new reference. E_NOMEM. */
 int comparison_json(json_t **line, const struct comparison *c) MUST_CHECK;

@@ -1,0 +1,138 @@
+/*
+ * merge_check - merge-adapter's -m and --verify
+ *
+ * The two models of --verify lie in pages, which go to a file without a name
+ * when they exceed their share of -m.
+ */
+#ifndef TOOLS_MERGE_CHECK_H
+#define TOOLS_MERGE_CHECK_H
+
+#include <stdio.h>
+#include <string.h>
+
+#include "formats/base_pages.h"
+#include "formats/data_files.h"
+#include "infer/verify.h"
+#include "tools/merge_adapter.h"
+#include "train/run_log.h"
+
+struct merge_keep {
+	struct verify *verify;
+	struct base_pages *pages[2];    /* before, after */
+};
+
+/* A tensor as it came, merged in f32, and as it is written: the most that is in
+ * memory, but for --verify's pages. */
+static inline int merge_fits(const struct tensor *t)
+{
+	uint64_t need = tensor_bytes(t) + 2 * sizeof(float) * t->count;
+
+	need *= verify ? 2 : 1;
+	if (opt_common.memory && need > opt_common.memory)
+		return err_set(E_NOMEM, "%s: to merge it takes %llu MiB, there "
+			       "are %llu", t->name,
+			       (unsigned long long)(need >> 20) + 1,
+			       (unsigned long long)(opt_common.memory >> 20));
+	return 0;
+}
+
+static inline int merge_keep_take(void *ctx, const struct tensor_set *set,
+				  struct tensor *t)
+{
+	struct merge_keep *k = ctx;
+
+	return base_pages_wants(t) ?
+	       base_pages_keep(k->pages[set == &k->verify->after], t) : 0;
+}
+
+static inline void merge_keep_drop(struct base_pages *b, struct tensor_set *s)
+{
+	for (size_t i = 0; b && i < s->n; i++)
+		base_pages_forget(b, &s->at[i]);
+	base_pages_free(b);
+}
+
+/* Safe on zeroed structs. */
+static inline void merge_keep_release(struct merge_keep *k, struct verify *v)
+{
+	merge_keep_drop(k->pages[0], &v->before);
+	merge_keep_drop(k->pages[1], &v->after);
+	memset(k, 0, sizeof(*k));
+	verify_release(v);
+}
+
+/* Half of the budget is for what comes in, a quarter for each model. */
+static inline int merge_keep_begin(struct merge_keep *k, struct verify *v)
+{
+	merge_keep_release(k, v);
+	if (!opt_common.memory || !verify)
+		return 0;
+	k->verify = v;
+	for (int i = 0; i < 2; i++)
+		TRY(base_pages_new(&k->pages[i], opt_common.memory / 4 + 1));
+	v->keep = merge_keep_take;
+	v->keep_ctx = k;
+	v->memory = opt_common.memory;
+	return 0;
+}
+
+static inline void merge_keep_end(struct merge_keep *k, struct verify *v)
+{
+	struct tensor_set *set[] = { &v->before, &v->after };
+
+	for (int i = 0; i < 2; i++) {
+		if (!k->pages[i])
+			continue;
+		set[i]->lend = base_pages_lend;
+		set[i]->lend_ctx = k->pages[i];
+		set[i]->pages = base_pages_owner(k->pages[i]);
+	}
+}
+
+static inline void merge_say(const struct comparison *c)
+{
+	if (!opt_common.quiet)
+		fprintf(stderr, "%s: %zu tokens: logits differ by %.3g at "
+			"most, relative RMS %.3g, divergence %.3g nats, same "
+			"best token at %.1f %%\n", program.name, c->tokens,
+			c->most, c->rms, c->kl, 100 * c->agree);
+}
+
+static inline int merge_compare(struct verify *v, struct merger *m,
+				struct pool *pool)
+{
+	struct samples samples = { 0 };
+	int err = data_files_of(&samples, data.at, data.n, &v->before);
+
+	if (!err)
+		err = verify_run(v, m, &samples, verify, seed, pool);
+	samples_release(&samples);
+	return err ? err_at(err, "--verify") : 0;
+}
+
+static inline int merge_check(struct verify *v, struct merge_keep *k,
+			      struct merger *m, struct run_log *log,
+			      struct pool *pool)
+{
+	const struct comparison *c = &v->result;
+	double most = tolerance;
+	json_t *line;
+	int err;
+
+	merge_keep_end(k, v);
+	if (!(most > 0))
+		TRY(verify_tolerance(&most, v, requantise));
+	TRY(merge_compare(v, m, pool));
+	merge_say(c);
+	TRY(comparison_json(&line, c));
+	err = run_log_line(log, line);
+	json_decref(line);
+	TRY(err);
+	if (!(c->rms <= most))
+		return err_set(E_NO, "the merged model differs: relative RMS "
+			       "of the logits %.3g, want at most %.3g",
+			       c->rms, most);
+	return 0;
+}
+
+#endif

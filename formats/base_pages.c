@@ -331,36 +331,13 @@ void base_pages_forget(const struct base_pages *b, struct tensor *t)
 
 /* ---- all or one in memory ---- */
 
-static int load_page(struct base_pages *b, struct held_page *p)
-{
-	size_t bytes = size_max(b->packed, b->raw);
-	void *scratch = NULL;
-	int err;
-
-	if (base_pages_from_agent(b, p)) {
-		p->here = 1;
-		return 0;
-	}
-	if (bytes)
-		scratch = aligned_alloc(SPACE_PAGE, bytes);
-	if (bytes && !scratch)
-		return no_memory();
-	err = space_take(p->space.at, p->space.bytes);
-	for (size_t i = 0; !err && i < p->nplace; i++)
-		err = base_pages_load(b, (size_t)(p - b->page), i,
-				      p->space.at, scratch);
-	free(scratch);
-	p->here = !err;
-	return err;
-}
-
 static void hold_task(void *ctx, size_t task, size_t lane)
 {
 	struct base_pages *b = ctx;
 	struct held_page *p = &b->page[task];
 
 	(void)lane;
-	if (!p->here && load_page(b, p))
+	if (!p->here && base_pages_bring(b, p))
 		p->here = 0; /* again below, for what is wrong */
 }
 
@@ -371,7 +348,7 @@ static int hold(void *ctx, struct pool *pool)
 	pool_run(pool, b->npage, hold_task, b);
 	for (size_t i = 0; i < b->npage; i++)
 		if (!b->page[i].here)
-			TRY(load_page(b, &b->page[i]));
+			TRY(base_pages_bring(b, &b->page[i]));
 	b->held = b->bytes;
 	return 0;
 }
@@ -384,7 +361,7 @@ int base_pages_lend(void *ctx, const struct tensor *t, int back)
 	if (!p || (back ? !p->borrowed : p->here))
 		return 0;
 	p->borrowed = !back;
-	return back ? drop(b, p) : load_page(b, p);
+	return back ? drop(b, p) : base_pages_bring(b, p);
 }
 
 static int ready(void *ctx)

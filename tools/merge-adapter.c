@@ -138,7 +138,7 @@ static int put_merged(struct work *w, const struct tensor *from)
 	struct tensor t;
 	int err;
 
-	TRY(merge_fits(from));
+	TRY(merge_fits(from, 1));
 	TRY(requantise && !tensor_is_plain(from) &&
 			    !merger_keeps_codes(&w->merger, from) ?
 		    merge_again(w, &t, from) :
@@ -172,6 +172,8 @@ static int is_changed(const struct work *w, const struct tensor *t)
 static int pass_tensor(struct work *w, struct source *from,
 		       const struct item *item)
 {
+	if (verify)
+		TRY(merge_fits(item->tensor, 0));
 	TRY(sink_pass(w->to, from, item));
 	return verify ? verify_both(&w->verify, item->tensor) : 0;
 }

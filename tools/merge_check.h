@@ -21,17 +21,19 @@ struct merge_keep {
 	struct base_pages *pages[2];    /* before, after */
 };
 
-/* A tensor as it came, merged in f32, and as it is written: the most that is in
- * memory, but for --verify's pages. */
-static inline int merge_fits(const struct tensor *t)
+/* The most that a tensor takes: as it came, merged in f32 and as it is written;
+ * or, for --verify, which leaves three quarters to it, twice and in a page. */
+static inline int merge_fits(const struct tensor *t, int merged)
 {
-	uint64_t need = tensor_bytes(t) + 2 * sizeof(float) * t->count;
+	uint64_t bytes = tensor_bytes(t), need = 3 * bytes;
 
-	need *= verify ? 2 : 1;
+	if (merged)
+		need = bytes + 2 * sizeof(float) * t->count;
+	if (verify)
+		need += need / 3;
 	if (opt_common.memory && need > opt_common.memory)
-		return err_set(E_NOMEM, "%s: to merge it takes %llu MiB, there "
-			       "are %llu", t->name,
-			       (unsigned long long)(need >> 20) + 1,
+		return err_set(E_NOMEM, "%s takes %llu MiB, there are %llu",
+			       t->name, (unsigned long long)(need >> 20) + 1,
 			       (unsigned long long)(opt_common.memory >> 20));
 	return 0;
 }
@@ -61,7 +63,7 @@ static inline void merge_keep_release(struct merge_keep *k, struct verify *v)
 	verify_release(v);
 }
 
-/* Half of the budget is for what comes in, a quarter for each model. */
+/* An eighth of the budget for each model while it comes in. */
 static inline int merge_keep_begin(struct merge_keep *k, struct verify *v)
 {
 	merge_keep_release(k, v);
@@ -69,7 +71,7 @@ static inline int merge_keep_begin(struct merge_keep *k, struct verify *v)
 		return 0;
 	k->verify = v;
 	for (int i = 0; i < 2; i++)
-		TRY(base_pages_new(&k->pages[i], opt_common.memory / 4 + 1));
+		TRY(base_pages_new(&k->pages[i], opt_common.memory / 8 + 1));
 	v->keep = merge_keep_take;
 	v->keep_ctx = k;
 	v->memory = opt_common.memory;

@@ -88,6 +88,7 @@ status() {
 		train_behind -n 12 -o "$T/out" "$T/base.st"
 		sleep "0.$((i * 37 % 90 + 10))"
 		kill -9 "$agent"
+		wait "$agent" || true
 		ended=0
 		wait "$pid" || ended=$?
 		if [ "$ended" = 0 ]; then

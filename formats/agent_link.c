@@ -63,7 +63,11 @@ static int greet(struct agent_link *l)
 	request(l, "hello", 1);
 	msg_put_text(&l->out, "v");
 	msg_put_u64(&l->out, WIRE_VERSION);
-	TRY(ask(l, &m, -1, &l->arena));
+	err = ask(l, &m, -1, &l->arena);
+	if (err && l->fd < 0)
+		return err_set(err, "the agent has turned this program away: "
+			       "it has as many clients as it takes, or ends");
+	TRY(err);
 	err = msg_size(msg_find(msg_root(m), "block"), &l->block) ||
 	      l->block < 4096 || l->block & (l->block - 1) || l->arena < 0;
 	msg_free(m);

@@ -264,19 +264,11 @@ static int take_bytes(struct base_pages *b, struct tensor *t)
 	return 0;
 }
 
-int base_pages_take(struct base_pages *b, struct source *s, struct tensor *t)
+/* The tensor lies in the page that was added last. */
+static void point_into(struct base_pages *b, struct tensor *t)
 {
-	int fd = source_file(s);
-	struct held_page *p;
+	const struct held_page *p = &b->page[b->npage - 1];
 
-	if (fd < 0) {
-		if (b->budget && b->held + 2 * tensor_bytes(t) > b->budget)
-			TRY(spill_all(b));
-		TRY(source_load(s));
-	}
-	TRY(add_page(b, t));
-	p = &b->page[b->npage - 1];
-	TRY(fd < 0 ? take_bytes(b, t) : take_places(b, s, fd));
 	for (size_t i = 0; i < p->npart; i++)
 		t->part[i].data = p->space.at + p->part_at[i];
 	b->out[b->npage - 1] = (struct pager_page){
@@ -285,6 +277,37 @@ int base_pages_take(struct base_pages *b, struct source *s, struct tensor *t)
 	};
 	b->backing.ctx = b;
 	b->backing.load = base_pages_load;
+}
+
+static int make_room(struct base_pages *b, const struct tensor *t)
+{
+	return b->budget && b->held + 2 * tensor_bytes(t) > b->budget ?
+	       spill_all(b) : 0;
+}
+
+int base_pages_keep(struct base_pages *b, struct tensor *t)
+{
+	TRY(make_room(b, t));
+	TRY(add_page(b, t));
+	TRY(take_bytes(b, t));
+	point_into(b, t);
+	return 0;
+}
+
+int base_pages_take(struct base_pages *b, struct source *s, struct tensor *t)
+{
+	int fd = source_file(s);
+
+	if (fd < 0) {
+		TRY(make_room(b, t));
+		TRY(source_load(s));
+		TRY(add_page(b, t));
+		TRY(take_bytes(b, t));
+	} else {
+		TRY(add_page(b, t));
+		TRY(take_places(b, s, fd));
+	}
+	point_into(b, t);
 	return 0;
 }
 
@@ -308,36 +331,13 @@ void base_pages_forget(const struct base_pages *b, struct tensor *t)
 
 /* ---- all or one in memory ---- */
 
-static int load_page(struct base_pages *b, struct held_page *p)
-{
-	size_t bytes = size_max(b->packed, b->raw);
-	void *scratch = NULL;
-	int err;
-
-	if (base_pages_from_agent(b, p)) {
-		p->here = 1;
-		return 0;
-	}
-	if (bytes)
-		scratch = aligned_alloc(SPACE_PAGE, bytes);
-	if (bytes && !scratch)
-		return no_memory();
-	err = space_take(p->space.at, p->space.bytes);
-	for (size_t i = 0; !err && i < p->nplace; i++)
-		err = base_pages_load(b, (size_t)(p - b->page), i,
-				      p->space.at, scratch);
-	free(scratch);
-	p->here = !err;
-	return err;
-}
-
 static void hold_task(void *ctx, size_t task, size_t lane)
 {
 	struct base_pages *b = ctx;
 	struct held_page *p = &b->page[task];
 
 	(void)lane;
-	if (!p->here && load_page(b, p))
+	if (!p->here && base_pages_bring(b, p))
 		p->here = 0; /* again below, for what is wrong */
 }
 
@@ -348,7 +348,7 @@ static int hold(void *ctx, struct pool *pool)
 	pool_run(pool, b->npage, hold_task, b);
 	for (size_t i = 0; i < b->npage; i++)
 		if (!b->page[i].here)
-			TRY(load_page(b, &b->page[i]));
+			TRY(base_pages_bring(b, &b->page[i]));
 	b->held = b->bytes;
 	return 0;
 }
@@ -361,7 +361,7 @@ int base_pages_lend(void *ctx, const struct tensor *t, int back)
 	if (!p || (back ? !p->borrowed : p->here))
 		return 0;
 	p->borrowed = !back;
-	return back ? drop(b, p) : load_page(b, p);
+	return back ? drop(b, p) : base_pages_bring(b, p);
 }
 
 static int ready(void *ctx)

@@ -32,6 +32,10 @@ int base_pages_take(struct base_pages *b, struct source *s,
 		    struct tensor *t) MUST_CHECK;
 void base_pages_forget(const struct base_pages *b, struct tensor *t);
 
+/* Likewise of a tensor whose bytes are its own, in memory: they are the pages'
+ * from here on. E_CREATE, E_IO, E_NOMEM. */
+int base_pages_keep(struct base_pages *b, struct tensor *t) MUST_CHECK;
+
 /* Is every page in a file that was handed in, none in memory or spooled? */
 int base_pages_in_files(const struct base_pages *b);
 

@@ -63,4 +63,7 @@ int base_pages_from_agent(struct base_pages *b, struct held_page *p);
 int base_pages_load(void *ctx, size_t id, size_t i, void *at,
 		    void *scratch) MUST_CHECK;
 
+/* All of a page into memory. */
+int base_pages_bring(struct base_pages *b, struct held_page *p) MUST_CHECK;
+
 #endif

@@ -1,5 +1,6 @@
 /* base_pages_read - a piece of a page, read, decoded and verified */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -111,4 +112,27 @@ int base_pages_load(void *ctx, size_t id, size_t i, void *at, void *scratch)
 		return err;
 	return err_at(err, "%s: offset %llu: tensor \"%s\"", file_of(b, p),
 		      (unsigned long long)from->offset, p->name);
+}
+
+int base_pages_bring(struct base_pages *b, struct held_page *p)
+{
+	size_t bytes = size_max(b->packed, b->raw);
+	void *scratch = NULL;
+	int err;
+
+	if (base_pages_from_agent(b, p)) {
+		p->here = 1;
+		return 0;
+	}
+	if (bytes)
+		scratch = aligned_alloc(SPACE_PAGE, bytes);
+	if (bytes && !scratch)
+		return err_set(E_NOMEM, "out of memory");
+	err = space_take(p->space.at, p->space.bytes);
+	for (size_t i = 0; !err && i < p->nplace; i++)
+		err = base_pages_load(b, (size_t)(p - b->page), i,
+				      p->space.at, scratch);
+	free(scratch);
+	p->here = !err;
+	return err;
 }

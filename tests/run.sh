@@ -1,7 +1,9 @@
 #!/bin/bash
 # run.sh [long] - every test: lint, unit (cmocka), command line and golden
 # (bats). All of them speak TAP; what they said is counted here, and the last
-# line is the sum. A case whose files are missing is skipped by name.
+# line is the sum. A case whose files are missing is skipped by name. "long"
+# runs the campaigns of faults in full: so many orders of what ends when, kills
+# of the agent and of clients, and messages of nonsense.
 set -u
 cd "$(dirname "$0")/.." || exit 70
 O=${O:-build}
@@ -9,6 +11,11 @@ case $O in /*) ;; *) O=$PWD/$O ;; esac
 export O BIN=$O/bin LC_ALL=C.UTF-8 CMOCKA_MESSAGE_OUTPUT=TAP
 # Tests work in directories of their own, so a path must be absolute.
 case ${WEFT_MODEL-} in '' | /*) ;; *) export WEFT_MODEL=$PWD/$WEFT_MODEL ;; esac
+if [ "${1-}" = long ]; then
+	export WEFT_SCHEDULES=${WEFT_SCHEDULES:-100000}
+	export WEFT_KILLS=${WEFT_KILLS:-200}
+	export WEFT_MESSAGES=${WEFT_MESSAGES:-1000000}
+fi
 log=$O/check.log
 : > "$log"
 passed=0 failed=0 skipped=0

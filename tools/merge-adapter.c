@@ -9,12 +9,12 @@
 #include "base/os.h"
 #include "base/par.h"
 #include "base/sig.h"
-#include "formats/data_files.h"
 #include "formats/gather.h"
 #include "formats/prompt_rows.h"
 #include "formats/sink.h"
 #include "infer/verify.h"
 #include "tools/merge_adapter.h"
+#include "tools/merge_check.h"
 
 static const enum dtype dtypes[] = { 0, DTYPE_F32, DTYPE_BF16, DTYPE_F16 };
 
@@ -26,6 +26,7 @@ struct work {
 	struct prompt_rows prompt; /* a soft prompt, which is merged alone */
 	struct untie untie;
 	struct verify verify;
+	struct merge_keep keep; /* its models, within -m */
 	struct pool *pool;
 	struct sink *to;
 	struct report report;
@@ -100,6 +101,7 @@ static int put_merged(struct work *w, const struct tensor *from)
 	struct tensor t;
 	int err;
 
+	TRY(merge_fits(from, 1));
 	TRY(requantise && !tensor_is_plain(from) &&
 			    !merger_keeps_codes(&w->merger, from) ?
 		    merge_again(w, &t, from) :
@@ -133,6 +135,8 @@ static int is_changed(const struct work *w, const struct tensor *t)
 static int pass_tensor(struct work *w, struct source *from,
 		       const struct item *item)
 {
+	if (verify)
+		TRY(merge_fits(item->tensor, 0));
 	TRY(sink_pass(w->to, from, item));
 	return verify ? verify_both(&w->verify, item->tensor) : 0;
 }
@@ -169,7 +173,8 @@ static int put_tensor(struct work *w, struct source *from,
 	if (!changed)
 		return pass_tensor(w, from, item);
 	TRY(put_merged(w, t));
-	return verify ? verify_before(&w->verify, t) : 0;
+	return verify ? verify_before(&w->verify, t, &w->merger, w->pool) :
+			0;
 }
 
 /* ---- a prompt ---- */
@@ -237,48 +242,19 @@ static int put_head(struct work *w)
 /* ---- --verify ---- */
 
 /* A prompt was merged alone, and is not the merger's. */
-static int run_both(struct work *w, struct samples *samples)
+static int check_result(struct work *w)
 {
 	struct merge_adapter prompt = { .scale = 1 };
 	struct merger alone = { .at = &prompt, .n = 1 };
 
-	if (w->prompt.p) {
-		prompt.tensors = w->in.adapter->tensors;
-		prompt.config = json_object_get(w->in.adapter->meta,
-						"adapter");
-		w->verify.front.first = w->prompt.first;
-		w->verify.front.n = tensor_rows(w->prompt.p);
-	}
-	return verify_run(&w->verify, w->prompt.p ? &alone : &w->merger,
-			  samples, verify, seed, w->pool);
-}
-
-static int check_result(struct work *w)
-{
-	const struct comparison *c = &w->verify.result;
-	char text[COMPARISON_TEXT];
-	struct samples samples = { 0 };
-	double most = tolerance > 0 ? tolerance :
-				      verify_tolerance(&w->verify, requantise);
-	json_t *line;
-	int err = data_files_of(&samples, data.at, data.n,
-				&w->verify.before);
-
-	if (!err)
-		err = run_both(w, &samples);
-	samples_release(&samples);
-	if (err)
-		return err_at(err, "--verify");
-	if (!opt_common.quiet)
-		fprintf(stderr, "%s: %s\n", program.name,
-			comparison_text(text, c));
-	TRY(comparison_json(&line, c));
-	TRY(report_line(&w->report, line));
-	if (!(c->rms <= most))
-		return err_set(E_NO, "the merged model differs: relative RMS "
-			       "of the logits %.3g, want at most %.3g",
-			       c->rms, most);
-	return 0;
+	if (!w->prompt.p)
+		return merge_check(&w->verify, &w->keep, &w->merger,
+				   &w->report, w->pool);
+	prompt.tensors = w->in.adapter->tensors;
+	prompt.config = json_object_get(w->in.adapter->meta, "adapter");
+	w->verify.front.first = w->prompt.first;
+	w->verify.front.n = tensor_rows(w->prompt.p);
+	return merge_check(&w->verify, &w->keep, &alone, &w->report, w->pool);
 }
 
 static int put_end(struct work *w, struct source *from,
@@ -299,7 +275,7 @@ static int put_item(struct work *w, struct source *from,
 	case ITEM_HEAD:
 		untie_release(&w->untie);
 		prompt_rows_release(&w->prompt);
-		verify_release(&w->verify);
+		TRY(merge_keep_begin(&w->keep, &w->verify));
 		w->grow = (struct grow){ .added = w->added };
 		return sink_pass(w->to, from, item);
 	case ITEM_TENSOR:
@@ -374,7 +350,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "%s: %s\n", program.name, err_text());
 	untie_release(&w.untie);
 	prompt_rows_release(&w.prompt);
-	verify_release(&w.verify);
+	merge_keep_release(&w.keep, &w.verify);
 	merger_release(&w.merger);
 	json_decref(w.added);
 	gather_release(&w.in);

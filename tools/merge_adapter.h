@@ -39,7 +39,7 @@ static struct opt own[] = {
 	  .alias = "safe-merge", .flags = OPT_RECORD },
 	{ "verify", 0, OPT_COUNT, &verify, "N",
 	  "run N tokens through base and adapters, and through the result; "
-	  "holds both in memory" },
+	  "holds both in memory, or with -m on disk" },
 	{ "data", 'd', OPT_LIST, &data, "FILE",
 	  "--verify: its tokens rather than random ones" },
 	{ "tolerance", 0, OPT_REAL, &tolerance, "X",
@@ -93,7 +93,7 @@ static const struct opt_program program = {
 	"merge-adapter -A prompt.st base.st | st-export --to hf out",
 	.see = "LoRA, arXiv:2106.09685; peft-step(1), st-export(1), st(5)",
 	.own = own,
-	.shared = opt_shared, .without = "memory",
+	.shared = opt_shared,
 };
 
 /* Adapter i's, of n. */

@@ -6,9 +6,11 @@
 #include <string.h>
 
 #include "base/math.h"
+#include "base/os.h"
 #include "base/rng.h"
 #include "base/size.h"
 #include "infer/feed.h"
+#include "infer/infer_pages.h"
 
 enum { ROWS = 32 };
 
@@ -20,6 +22,7 @@ struct row_sums {
 
 struct job {
 	struct program *program[2];
+	struct infer_pages *pages[2];
 	struct pool *pool;
 	struct compare_front front;
 	struct feed feed[2];
@@ -179,7 +182,41 @@ static int check_vocabularies(struct job *j)
 	return 0;
 }
 
-static int prepare(struct job *j)
+/* What a program takes beside its pages. */
+static uint64_t beside_pages(const struct job *j, const struct program *p,
+			     const struct program_need *need)
+{
+	uint64_t pages = infer_pages_bytes(p);
+	struct bytes_plan bytes;
+
+	program_cost(p, j->pool, need, &bytes);
+	return bytes.by[BYTES_ACTIVATIONS] + bytes.by[BYTES_WORKSPACE] +
+	       ROWS * program_vocab(p) * sizeof(float) +
+	       (bytes.by[BYTES_WEIGHTS] > pages ?
+		bytes.by[BYTES_WEIGHTS] - pages : 0);
+}
+
+/* Each has half of what is left. */
+static int begin_pages(struct job *j, const struct program_need *need,
+		       uint64_t memory)
+{
+	uint64_t all = beside_pages(j, j->program[0], need) +
+		       beside_pages(j, j->program[1], need);
+	uint64_t most = memory ? memory : os_memory_free();
+
+	if (memory && all > memory)
+		return err_set(E_NOMEM, "two models side by side take %llu MiB "
+			       "without their pages, there are %llu",
+			       (unsigned long long)(all >> 20) + 1,
+			       (unsigned long long)(memory >> 20));
+	most = most > all ? (most - all) / 2 : most ? 0 : UINT64_MAX;
+	for (int m = 0; m < 2; m++)
+		TRY(infer_pages_new(&j->pages[m], j->program[m], j->pool,
+				    most));
+	return 0;
+}
+
+static int prepare(struct job *j, uint64_t memory)
 {
 	struct program_need need = {
 		.tokens = feed_room(j->program[0], COMPARE_LENGTH, 1),
@@ -187,6 +224,7 @@ static int prepare(struct job *j)
 	};
 
 	TRY(check_vocabularies(j));
+	TRY(begin_pages(j, &need, memory));
 	TRY(feed_init(&j->feed[0], j->program[0], COMPARE_LENGTH, 1));
 	TRY(feed_init(&j->feed[1], NULL, need.tokens, 1));
 	j->twin = calloc(need.tokens, sizeof(*j->twin));
@@ -206,16 +244,20 @@ static int prepare(struct job *j)
 
 int compare_models(struct comparison *c, struct program *a, struct program *b,
 		   struct compare_front front, const struct samples *data,
-		   size_t tokens, struct pool *pool)
+		   size_t tokens, uint64_t memory, struct pool *pool)
 {
 	struct job j = { .program = { a, b }, .pool = pool, .front = front };
-	int err = prepare(&j);
+	int err = prepare(&j, memory);
 
 	if (!err)
 		err = run_all(&j, data, tokens);
+	for (int m = 0; m < 2; m++) {
+		if (!err)
+			err = program_failed(j.program[m]);
+		infer_pages_free(j.pages[m]);
+		free(j.logits[m].at);
+	}
 	*c = j.sum;
-	free(j.logits[0].at);
-	free(j.logits[1].at);
 	free(j.twin);
 	for (int m = 0; m < 2; m++)
 		feed_release(&j.feed[m]);

@@ -30,7 +30,9 @@ struct compare_front {
  * Plans both programs and runs at most tokens of data through them, in
  * sequences of at most COMPARE_LENGTH tokens. Where front stands before each,
  * its positions are compared too, and logits of tokens below front.first, of
- * which the data is made. Same numbers for any pool.
+ * which the data is made. Same numbers for any pool. memory: that both may
+ * take, those of their weights that are in pages come and go in what is left
+ * of it; 0: what is free.
  * E_DATA: a token outside the vocabulary, two vocabularies, logits that are
  * not finite; E_NOMEM.
  */
@@ -38,7 +40,8 @@ enum { COMPARE_LENGTH = 128 };
 
 int compare_models(struct comparison *c, struct program *a, struct program *b,
 		   struct compare_front front, const struct samples *data,
-		   size_t tokens, struct pool *pool) MUST_CHECK;
+		   size_t tokens, uint64_t memory,
+		   struct pool *pool) MUST_CHECK;
 
 /* "9 tokens: logits differ by ...", for people; returns text. */
 enum { COMPARISON_TEXT = 256 };

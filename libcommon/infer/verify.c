@@ -4,14 +4,31 @@
 
 #include "infer/model.h"
 
-int verify_before(struct verify *v, struct tensor *t)
+/* Takes t's contents. */
+static int take(struct verify *v, struct tensor_set *set, struct tensor *t)
 {
-	return tensor_set_take(&v->before, t);
+	if (v->keep)
+		TRY(v->keep(v->keep_ctx, set, t));
+	return tensor_set_take(set, t);
+}
+
+int verify_before(struct verify *v, struct tensor *t, const struct merger *m,
+		  struct pool *pool)
+{
+	struct merger first = { .at = m->at, .n = m->n ? m->n - 1 : 0 };
+	struct tensor merged;
+
+	if (first.n && merger_changes(&first, t->name)) {
+		TRY(merge_tensor(&merged, t, &first, DTYPE_F32, pool));
+		tensor_release(t);
+		tensor_move(t, &merged);
+	}
+	return take(v, &v->before, t);
 }
 
 int verify_after(struct verify *v, struct tensor *t)
 {
-	return tensor_set_take(&v->after, t);
+	return take(v, &v->after, t);
 }
 
 int verify_was(struct verify *v, const struct tensor *t)
@@ -20,7 +37,7 @@ int verify_was(struct verify *v, const struct tensor *t)
 	int err;
 
 	TRY(tensor_copy(&twin, t));
-	err = tensor_set_take(&v->before, &twin);
+	err = take(v, &v->before, &twin);
 	tensor_release(&twin);
 	return err;
 }
@@ -29,23 +46,6 @@ int verify_both(struct verify *v, struct tensor *t)
 {
 	TRY(verify_was(v, t));
 	return verify_after(v, t);
-}
-
-/* Folds all adapters but the last into the base, in f32. */
-static int fold(struct verify *v, const struct merger *m, struct pool *pool)
-{
-	struct merger first = { .at = m->at, .n = m->n - 1 };
-
-	for (size_t i = 0; first.n && i < v->before.n; i++) {
-		struct tensor *t = &v->before.at[i], merged;
-
-		if (!merger_changes(&first, t->name))
-			continue;
-		TRY(merge_tensor(&merged, t, &first, DTYPE_F32, pool));
-		tensor_release(t);
-		*t = merged;
-	}
-	return 0;
 }
 
 static int scale_adapters(struct adapter_set *s, float scale)
@@ -69,7 +69,7 @@ static int run(struct verify *v, struct model *beside, struct model *merged,
 					 program_vocab(beside->program),
 				   tokens, seed));
 	return compare_models(&v->result, beside->program, merged->program,
-			      v->front, data, tokens, pool);
+			      v->front, data, tokens, v->memory, pool);
 }
 
 int verify_run(struct verify *v, struct merger *m, struct samples *data,
@@ -77,11 +77,9 @@ int verify_run(struct verify *v, struct merger *m, struct samples *data,
 {
 	struct model beside = { 0 }, merged = { 0 };
 	struct merge_adapter *last = &m->at[m->n - 1];
-	int err = fold(v, m, pool);
+	int err = model_open(&beside, &v->before, &last->tensors,
+			     last->config);
 
-	if (!err)
-		err = model_open(&beside, &v->before, &last->tensors,
-				 last->config);
 	if (!err)
 		err = scale_adapters(beside.adapters, last->scale);
 	if (!err)
@@ -93,32 +91,49 @@ int verify_run(struct verify *v, struct merger *m, struct samples *data,
 	return err;
 }
 
+static int same_bytes(const struct tensor *a, const struct tensor *b)
+{
+	return a && tensor_is_plain(a) && a->dtype == b->dtype &&
+	       a->count == b->count &&
+	       !memcmp(a->part[0].data, b->part[0].data, b->part[0].bytes);
+}
+
 /* Is t a dense weight that is not as it was before? */
-static int is_rounded(const struct verify *v, const struct tensor *t)
+static int is_rounded(int *is, const struct verify *v, const struct tensor *t)
 {
 	const struct tensor *was = tensor_set_find(&v->before, t->name);
 
-	return tensor_is_plain(t) &&
-	       !(was && tensor_is_plain(was) && was->dtype == t->dtype &&
-		 was->count == t->count &&
-		 !memcmp(was->part[0].data, t->part[0].data,
-			 t->part[0].bytes));
+	*is = 0;
+	if (!tensor_is_plain(t))
+		return 0;
+	TRY(tensor_set_borrow(&v->after, t));
+	if (was)
+		TRY(tensor_set_borrow(&v->before, was));
+	*is = !same_bytes(was, t);
+	if (was)
+		TRY(tensor_set_return(&v->before, was));
+	return tensor_set_return(&v->after, t);
 }
 
 /* Rounding a weight once is an error of 2^-9 (bf16) or 2^-12 (f16); deep
  * models make up to ten times that of it. */
-double verify_tolerance(const struct verify *v, int requantised)
+int verify_tolerance(double *most, const struct verify *v, int requantised)
 {
 	static const double by_type[DTYPE_COUNT] = {
 		[DTYPE_F32] = 1e-4, [DTYPE_F16] = 1e-2, [DTYPE_BF16] = 5e-2,
 	};
-	double most = requantised ? 0.5 : by_type[DTYPE_F32];
 
-	for (size_t i = 0; i < v->after.n; i++)
-		if (is_rounded(v, &v->after.at[i]) &&
-		    by_type[v->after.at[i].dtype] > most)
-			most = by_type[v->after.at[i].dtype];
-	return most;
+	*most = requantised ? 0.5 : by_type[DTYPE_F32];
+	for (size_t i = 0; i < v->after.n; i++) {
+		const struct tensor *t = &v->after.at[i];
+		int is = 0;
+
+		if (by_type[t->dtype] > *most)
+			TRY(is_rounded(&is, v, t));
+		if (is)
+			*most = by_type[t->dtype];
+	}
+	return 0;
 }
 
 void verify_release(struct verify *v)

@@ -1,7 +1,8 @@
 /*
  * verify - does a merged model say what base and adapters say?
  *
- * Holds both models in memory, as they were read and as they are written.
+ * Holds both models, as they were read and as they are written: in memory, or
+ * where `keep` puts them, for a budget.
  */
 #ifndef INFER_VERIFY_H
 #define INFER_VERIFY_H
@@ -13,26 +14,35 @@ struct verify {
 	struct tensor_set before, after; /* blobs among them */
 	struct compare_front front; /* a soft prompt's tokens; or zeroes */
 	struct comparison result;
+
+	/* A tensor that goes into a set: its bytes may be put elsewhere, if
+	 * the set then lends them. NULL: they stay. */
+	int (*keep)(void *ctx, const struct tensor_set *set, struct tensor *t);
+	void *keep_ctx;
+	uint64_t memory;        /* for the comparison, or 0 */
 };
 
 /* Takes t's contents; a tensor that is the same in both, or goes on to be
- * changed (was), is copied. E_DATA: there are two of one name; E_NOMEM. */
-int verify_before(struct verify *v, struct tensor *t) MUST_CHECK;
+ * changed (was), is copied. For before, all adapters but the last are folded
+ * in, in f32. E_DATA: there are two of one name; E_NOMEM. */
+int verify_before(struct verify *v, struct tensor *t, const struct merger *m,
+		  struct pool *pool) MUST_CHECK;
 int verify_was(struct verify *v, const struct tensor *t) MUST_CHECK;
 int verify_after(struct verify *v, struct tensor *t) MUST_CHECK;
 int verify_both(struct verify *v, struct tensor *t) MUST_CHECK;
 
 /*
  * Runs tokens of data through both; data without a sample: random tokens, from
- * seed. The last adapter runs beside the base, those before it are folded in
- * exactly. E_CONFIG: a scale that cannot be had beside the base.
+ * seed. The last adapter runs beside the base. E_CONFIG: a scale that cannot be
+ * had beside the base; E_NOMEM.
  */
 int verify_run(struct verify *v, struct merger *m, struct samples *data,
 	       size_t tokens, uint64_t seed, struct pool *pool) MUST_CHECK;
 
-/* The largest result.rms that storing the merged weights in their types, or
- * quantised, explains. */
-double verify_tolerance(const struct verify *v, int requantised);
+/* *most: the largest result.rms that storing the merged weights in their types,
+ * or quantised, explains. E_DATA, E_IO, E_NOMEM. */
+int verify_tolerance(double *most, const struct verify *v,
+		     int requantised) MUST_CHECK;
 
 void verify_release(struct verify *v);  /* safe on a zeroed struct */
 

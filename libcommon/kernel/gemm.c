@@ -10,8 +10,8 @@
  * Rows are cut into blocks whose packed X stays within X_FLOATS; for each,
  * all X are packed, and then tasks, which are chunks of columns, take their
  * turn: a task decodes its columns of W, a few KC by chunk, to a buffer of its
- * own, and multiplies them with all of the rows, MC at a time. When there are more
- * lanes than columns to go round, a task has a part of the rows.
+ * own, and multiplies them with all of the rows, MC at a time. When there are
+ * more lanes than columns to go round, a task has a part of the rows.
  */
 enum {
 	MC = 256,                       /* rows: MC x KC of X stays in L2 */

@@ -1,6 +1,6 @@
 /*
  * Two times run through the plan: `done` counts the steps that have ended, and
- * `ahead` is the step that is being played. What is "virtual" is as it will be
+ * `ahead` is a play of it, in virtual time: things are there as they will be
  * when all moves that were handed out have been made. A page is chosen for
  * eviction in virtual time only, so the choice does not depend on how fast a
  * disk is; it is made when the last step before `ahead` that reads the page
@@ -13,22 +13,30 @@
 #include <stdlib.h>
 #include <string.h>
 
+static int make(struct pages *s, size_t npage)
+{
+	struct play *play[] = { &s->ahead, &s->trial[0], &s->trial[1] };
+
+	s->page = calloc(npage + 1, sizeof(*s->page));
+	for (size_t i = 0; i < 3; i++)
+		play[i]->page = calloc(npage + 1, sizeof(*play[i]->page));
+	return !s->page || !play[0]->page || !play[1]->page || !play[2]->page;
+}
+
 int pages_new(struct pages **to, const size_t *bytes, size_t npage,
 		 size_t capacity)
 {
 	struct pages *s = calloc(1, sizeof(*s));
 
 	*to = s;
-	if (s)
-		s->page = calloc(npage + 1, sizeof(*s->page));
-	if (!s || !s->page) {
+	if (!s || make(s, npage)) {
 		pages_free(s);
 		*to = NULL;
 		return err_set(E_NOMEM, "out of memory");
 	}
 	s->npage = npage;
 	s->capacity = capacity;
-	s->want = NO_PAGE;
+	s->ahead.want = s->out = NO_PAGE;
 	for (size_t i = 0; i < npage; i++)
 		s->page[i].bytes = bytes[i];
 	return 0;
@@ -39,6 +47,9 @@ void pages_free(struct pages *s)
 	if (!s)
 		return;
 	free(s->page);
+	free(s->ahead.page);
+	free(s->trial[0].page);
+	free(s->trial[1].page);
 	free(s->use);
 	free(s->start);
 	free(s->at);
@@ -90,22 +101,19 @@ static void index_uses(struct pages *s)
 		}
 }
 
-/* Virtual becomes what is. */
+/* The play begins with what is. */
 static void begin_ahead(struct pages *s)
 {
-	s->done = s->ahead = 0;
-	s->next = 0;
-	s->want = NO_PAGE;
-	s->in_use = 0;
+	s->done = 0;
+	s->out = NO_PAGE;
+	s->tried = 0;
 	for (size_t i = 0; i < s->npage; i++) {
-		struct page *p = &s->page[i];
+		struct played *p = &s->ahead.page[i];
 
-		p->in = p->state == HERE;
-		p->changed = p->in && p->dirty;
-		p->last = 0;
-		if (p->in)
-			s->in_use += p->bytes;
+		p->in = s->page[i].state == HERE;
+		p->changed = p->in && s->page[i].dirty;
 	}
+	play_begin(s, &s->ahead);
 }
 
 static int copy_plan(struct pages *s, const struct page_plan *p)
@@ -164,19 +172,32 @@ void pages_pause(struct pages *s)
 
 /* ---- moves ---- */
 
+/* In virtual time, once for each page that goes. */
+static void choose_out(struct pages *s)
+{
+	if (s->out != NO_PAGE)
+		return;
+	s->out = play_victim(s, &s->ahead, &s->out_store);
+	if (!s->out_store || s->tried || s->ahead.step < s->ahead.until)
+		return;
+	s->tried = 1;
+	pages_try(s, s->out);
+	s->out = play_victim(s, &s->ahead, &s->out_store);
+}
+
 static enum page_move give_up(struct pages *s, size_t *page)
 {
-	int store = 0;
-	size_t i = pages_victim(s, &store);
-	struct page *p = &s->page[i];
+	struct page *p;
 
+	choose_out(s);
 	/* Whoever reads it before the played step is not through yet. */
-	if (p->last > s->done)
+	if (s->ahead.page[s->out].last > s->done)
 		return MOVE_NONE;
-	*page = i;
-	p->in = p->changed = 0;
-	s->in_use -= p->bytes;
-	if (store) {
+	*page = s->out;
+	p = &s->page[s->out];
+	play_put_out(s, &s->ahead, s->out, s->out_store);
+	s->out = NO_PAGE;
+	if (s->out_store) {
 		p->state = STORING;
 		s->moving++;
 		return MOVE_STORE;
@@ -189,17 +210,17 @@ static enum page_move give_up(struct pages *s, size_t *page)
 
 static enum page_move bring_in(struct pages *s, size_t *page)
 {
-	struct page *p = &s->page[s->want];
+	struct page *p = &s->page[s->ahead.want];
+	int new = (s->ahead.want_how & PAGE_NEW) != 0;
 
 	if (s->used + p->bytes > s->capacity || p->state != ABSENT)
 		return MOVE_NONE;
-	*page = s->want;
-	s->want = NO_PAGE;
+	*page = s->ahead.want;
+	play_bring_in(s, &s->ahead);
+	s->tried = 0;
 	s->used += p->bytes;
-	p->in = 1;
-	s->in_use += p->bytes;
 	p->err = 0;
-	if (s->want_how & PAGE_NEW) {
+	if (new) {
 		p->state = HERE;
 		return MOVE_NEW;
 	}
@@ -226,13 +247,21 @@ static int find_drop(struct pages *s, size_t *page)
 	return 0;
 }
 
+/* How far the play may be ahead of what has been done. */
+static uint64_t horizon(const struct pages *s)
+{
+	if (!s->nstep || s->paused)
+		return 0;
+	return s->repeat ? s->done + s->nstep : s->nstep;
+}
+
 enum page_move pages_next(struct pages *s, size_t *page)
 {
 	if (find_drop(s, page))
 		return MOVE_DROP;
-	if (s->paused || !pages_find_want(s))
+	if (s->paused || !play_find_want(s, &s->ahead, horizon(s)))
 		return MOVE_NONE;
-	if (s->in_use + s->page[s->want].bytes > s->capacity)
+	if (play_is_full(s, &s->ahead))
 		return give_up(s, page);
 	return bring_in(s, page);
 }
@@ -281,7 +310,7 @@ int pages_ready(const struct pages *s, size_t *page)
 
 	if (err)
 		return err;
-	if (s->ahead <= s->done)
+	if (s->ahead.step <= s->done)
 		return 0; /* it may still have something dropped */
 	for (size_t i = s->start[step]; i < s->start[step + 1]; i++) {
 		const struct page *p = &s->page[s->use[i].page];

@@ -3,11 +3,12 @@
  *
  * The order in which a step of training (or a pass over a model) reads its
  * pages is known. So the page to evict is that whose next use is furthest away
- * (Belady 1966), which no policy undercuts; and because the plan is known, the
- * loads that it leads to are known ahead of their time. The schedule plays the
- * plan with a capacity, as if pages were loaded on demand, and hands out what
- * that does (load this, drop that) as early as memory allows, in that order.
- * So prefetching never costs a load more.
+ * (Belady 1966), which no policy undercuts in loads; pages that need no store
+ * go before it where that is found to cost no load (pages_trial.c). And because
+ * the plan is known, its loads are known ahead of their time. The schedule
+ * plays the plan with a capacity, as if pages were loaded on demand, and hands
+ * out what that does (load this, drop that) as early as memory allows, in that
+ * order. So prefetching never costs a load more.
  *
  * A page is whole in memory or not at all. No threads and no I/O in here: who
  * drives it starts what pages_next() says, and reports ends.

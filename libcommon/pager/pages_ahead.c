@@ -1,7 +1,5 @@
-/* pages_ahead - the plan, played in virtual time */
+/* pages_ahead - a plan, played */
 #include "pager/pages_parts.h"
-
-#include "base/size.h"
 
 /* The page's next use after step t of all steps, and how. */
 static uint64_t next_use(const struct pages *s, const struct page *p,
@@ -26,99 +24,142 @@ static uint64_t next_use(const struct pages *s, const struct page *p,
 }
 
 /* Is the page one of those that the played step uses? */
-static int used_now(const struct pages *s, const struct page *p)
+static int used_now(const struct play *p, const struct played *page)
 {
-	return p->last == s->ahead + 1;
+	return page->last == p->step + 1;
 }
 
 /* Must the page's bytes be kept? A later plan may read what this one does not
  * use. */
-static int worth(const struct page *p, uint64_t next, unsigned how)
+static int worth(const struct played *p)
 {
-	return p->changed && (next == NEVER || !(how & PAGE_NEW));
+	return p->changed && (p->next == NEVER || !(p->how & PAGE_NEW));
 }
 
-size_t pages_victim(const struct pages *s, int *store)
+/* Does the page go before those that are used further away? */
+static int goes_first(const struct play *p, const struct played *page)
 {
-	size_t best = NO_PAGE;
-	uint64_t far = 0;
+	return p->step < p->until && page->next >= p->later && !worth(page);
+}
+
+static int is_better(const struct play *p, const struct played *page,
+		     const struct played *best)
+{
+	int first = goes_first(p, page), best_first = goes_first(p, best);
+
+	if (first != best_first)
+		return first;
+	return page->next > best->next ||
+	       (page->next == best->next && worth(page) < worth(best));
+}
+
+size_t play_victim(const struct pages *s, const struct play *p, int *store)
+{
+	const struct played *best = NULL;
 
 	for (size_t i = 0; i < s->npage; i++) {
-		const struct page *p = &s->page[i];
-		unsigned how = 0;
-		uint64_t next;
-		int keep;
+		const struct played *page = &p->page[i];
 
-		if (!p->in || used_now(s, p))
+		if (!page->in || used_now(p, page))
 			continue;
-		next = next_use(s, p, s->ahead, &how);
-		keep = worth(p, next, how);
-		if (best == NO_PAGE || next > far ||
-		    (next == far && keep < *store)) {
-			best = i;
-			far = next;
-			*store = keep;
-		}
+		if (!best || is_better(p, page, best))
+			best = page;
 	}
-	return best;
+	*store = worth(best);
+	return (size_t)(best - p->page);
+}
+
+void play_put_out(const struct pages *s, struct play *p, size_t page,
+		  int store)
+{
+	p->page[page].in = p->page[page].changed = 0;
+	p->in_use -= s->page[page].bytes;
+	if (store)
+		p->written += s->page[page].bytes;
+}
+
+void play_bring_in(const struct pages *s, struct play *p)
+{
+	size_t bytes = s->page[p->want].bytes;
+
+	p->page[p->want].in = 1;
+	p->in_use += bytes;
+	if (!(p->want_how & PAGE_NEW))
+		p->read += bytes;
+	p->want = NO_PAGE;
+}
+
+void play_begin(const struct pages *s, struct play *p)
+{
+	p->step = p->until = 0;
+	p->next = 0;
+	p->want = NO_PAGE;
+	p->in_use = 0;
+	for (size_t i = 0; i < s->npage; i++) {
+		const struct page *page = &s->page[i];
+		struct played *to = &p->page[i];
+
+		to->last = 0;
+		to->next = page->nuse ? s->at[page->first].step : NEVER;
+		to->how = page->nuse ? s->at[page->first].how : 0;
+		if (to->in)
+			p->in_use += page->bytes;
+	}
 }
 
 /* Marks this step's uses, so that none of them is given up for another. */
-static void enter_step(struct pages *s)
+static void enter_step(const struct pages *s, struct play *p)
 {
-	size_t step = (size_t)(s->ahead % s->nstep);
-
-	for (size_t i = s->start[step]; i < s->start[step + 1]; i++)
-		s->page[s->use[i].page].last = s->ahead + 1;
-}
-
-static void leave_step(struct pages *s)
-{
-	size_t step = (size_t)(s->ahead % s->nstep);
+	size_t step = (size_t)(p->step % s->nstep);
 
 	for (size_t i = s->start[step]; i < s->start[step + 1]; i++) {
-		struct page *p = &s->page[s->use[i].page];
+		struct played *page = &p->page[s->use[i].page];
 
-		if (!(s->use[i].how & PAGE_LAST))
-			continue;
-		p->in = p->changed = 0;
-		s->in_use -= p->bytes;
+		page->last = p->step + 1;
+		page->next = next_use(s, &s->page[s->use[i].page], p->step,
+				      &page->how);
 	}
-	s->ahead++;
-	s->next = 0;
 }
 
-/* How far the play may be ahead of what has been done. */
-static int may_go_on(const struct pages *s)
+static void leave_step(const struct pages *s, struct play *p)
 {
-	if (!s->nstep || s->paused)
-		return 0;
-	return s->repeat ? s->ahead < s->done + s->nstep :
-			   s->ahead < s->nstep;
+	size_t step = (size_t)(p->step % s->nstep);
+
+	for (size_t i = s->start[step]; i < s->start[step + 1]; i++)
+		if (s->use[i].how & PAGE_LAST)
+			play_put_out(s, p, s->use[i].page, 0);
+	p->step++;
+	p->next = 0;
 }
 
-int pages_find_want(struct pages *s)
+int play_find_want(const struct pages *s, struct play *p, uint64_t until)
 {
-	while (s->want == NO_PAGE && may_go_on(s)) {
-		size_t step = (size_t)(s->ahead % s->nstep);
-		size_t i = s->start[step] + s->next;
-		struct page *p;
+	while (p->want == NO_PAGE && p->step < until) {
+		size_t step = (size_t)(p->step % s->nstep);
+		size_t i = s->start[step] + p->next;
+		struct played *page;
 
-		if (!s->next)
-			enter_step(s);
+		if (!p->next)
+			enter_step(s, p);
 		if (i == s->start[step + 1]) {
-			leave_step(s);
+			leave_step(s, p);
 			continue;
 		}
-		s->next++;
-		p = &s->page[s->use[i].page];
-		if (!p->in) {
-			s->want = s->use[i].page;
-			s->want_how = s->use[i].how;
+		p->next++;
+		page = &p->page[s->use[i].page];
+		if (!page->in) {
+			p->want = s->use[i].page;
+			p->want_how = s->use[i].how;
 		}
-		p->changed |= (s->use[i].how & (PAGE_WRITE | PAGE_NEW)) != 0;
+		page->changed |= (s->use[i].how & (PAGE_WRITE | PAGE_NEW)) !=
+				 0;
 	}
-	return s->want != NO_PAGE;
+	return p->want != NO_PAGE;
+}
+
+int play_is_full(const struct pages *s, const struct play *p)
+{
+	return p->in_use + s->page[p->want].bytes > s->capacity;
 }
 
 uint64_t pages_until(const struct pages *s, size_t page)

@@ -15,11 +15,6 @@ struct page {
 	int dirty;              /* differs from what is stored */
 	int err;
 	int drop;               /* give its memory back at once */
-
-	int in;                 /* virtually in memory */
-	int changed;            /* virtually dirty */
-	uint64_t last;          /* step of `ahead`'s past that used it last,
-				 * plus one; 0: none */
 	size_t first, nuse;     /* its uses in `at` */
 };
 
@@ -29,10 +24,34 @@ struct at {
 	unsigned how;
 };
 
+/* A page in a play. */
+struct played {
+	int in;                 /* in memory */
+	int changed;            /* differs from what is stored */
+	unsigned how;           /* it is used next */
+	uint64_t next;          /* step of its next use, or NEVER */
+	uint64_t last;          /* step that used it last, plus one; 0: none */
+};
+
+/* The plan, as if each move were made at once. */
+struct play {
+	struct played *page;    /* (npage) */
+	uint64_t step;
+	size_t next;            /* the step's use to look at */
+	size_t want;            /* page to bring in, or NO_PAGE */
+	unsigned want_how;
+	size_t in_use;          /* bytes */
+	uint64_t read, written; /* bytes, so far */
+
+	/* Before step `until`, pages that need no store and whose next use is
+	 * not before `later` make room first. */
+	uint64_t until, later;
+};
+
 struct pages {
 	struct page *page;
 	size_t npage, capacity;
-	size_t used, in_use;            /* bytes: taken, virtually */
+	size_t used;                    /* bytes taken */
 
 	struct page_use *use;
 	size_t *start;
@@ -40,20 +59,38 @@ struct pages {
 	size_t nstep;
 	int repeat, paused, open;
 
-	uint64_t done, ahead;
-	size_t next;                    /* the use of `ahead` to look at */
-	size_t want;                    /* page to bring in, or NO_PAGE */
-	unsigned want_how;
+	uint64_t done;
+	struct play ahead;              /* what is handed out */
+	struct play trial[2];
+	size_t out;                     /* page to give up, or NO_PAGE */
+	int out_store;                  /* its bytes are to be kept */
+	int tried;                      /* for what is wanted */
 	size_t moving;                  /* loads and stores under way */
 	uint64_t loads;
 };
 
-/* ---- pages_ahead.c: playing ahead ---- */
+/* ---- pages_ahead.c: a play ---- */
 
-/* To the next page that is to be brought in, s->want; 0: there is none now. */
-int pages_find_want(struct pages *s);
+/* From the plan's step 0 on; its pages' in and changed are set. */
+void play_begin(const struct pages *s, struct play *p);
 
-/* The page to give up for it; *store: its bytes are to be kept. */
-size_t pages_victim(const struct pages *s, int *store);
+/* To the next page before step `until` that is to be brought in, p->want; 0:
+ * there is none. */
+int play_find_want(const struct pages *s, struct play *p, uint64_t until);
+
+/* Must a page make room for it? */
+int play_is_full(const struct pages *s, const struct play *p);
+
+/* The page that makes room; *store: its bytes are to be kept. */
+size_t play_victim(const struct pages *s, const struct play *p, int *store);
+void play_put_out(const struct pages *s, struct play *p, size_t page,
+		  int store);
+void play_bring_in(const struct pages *s, struct play *p);
+
+/* ---- pages_trial.c ---- */
+
+/* Page `out` is to make room in s->ahead, and would be stored: sets its until
+ * and later if pages that are clean do better. */
+void pages_try(struct pages *s, size_t out);
 
 #endif

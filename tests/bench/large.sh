@@ -15,6 +15,10 @@
 # much of the base. It fails if a loss is not finite or does not fall. Writes
 # the tables of docs/performance.md, between their marks (PAGE: another file).
 #
+# ROWS: files ROWS.bases and ROWS.steps, where rows stay from one run to the
+# next, so that a table can be made row by row; a row that is run again takes
+# the place of the old one.
+#
 # DIR (default: TMPDIR, or /tmp) needs room for the largest base: 4, 7, 17 and
 # 34 GB; an hour for 65b. All of it is removed at the end, also after Ctrl-C.
 set -eu
@@ -37,6 +41,20 @@ trap 'clean; exit 130' INT TERM HUP
 
 say() {
 	printf '%s\n' "$*" >&2
+}
+# Of rows with the same first fields the last, in order.
+latest() { # FIELDS FILE
+	awk -F '|' -v n="$1" '{ k = ""; for (i = 1; i <= n; i++) k = k "|" $i }
+		!(k in at) { at[k] = ++rows }
+		{ row[at[k]] = $0 }
+		END { for (i = 1; i <= rows; i++) print row[i] }' "$2"
+}
+keep_rows() {
+	[ -n "${ROWS-}" ] || return 0
+	latest 1 "$tmp/bases" > "$ROWS.bases"
+	latest 3 "$tmp/steps" > "$ROWS.steps"
+	cp "$ROWS.bases" "$tmp/bases"
+	cp "$ROWS.steps" "$tmp/steps"
 }
 calc() { # EXPRESSION
 	awk "BEGIN { printf \"%.6g\\n\", $(tr '\n' ' ' <<< "$1") }"
@@ -236,8 +254,10 @@ tables() {
 	echo
 }
 
-: > "$tmp/bases"
-: > "$tmp/steps"
+for kind in bases steps; do
+	: > "$tmp/$kind"
+	[ ! -e "${ROWS:-.}.$kind" ] || cp "$ROWS.$kind" "$tmp/$kind"
+done
 for length in $lengths; do
 	batch "$length" > "$tmp/$length.jsonl"
 done
@@ -245,9 +265,11 @@ for shape in $shapes; do
 	choose "$shape"
 	mapfile -t disk < <(disk_rates)
 	quantise "$shape"
+	keep_rows
 	for length in $lengths; do
 		for budget in $budgets; do
 			row "$shape" "$budget" "$length"
+			keep_rows
 		done
 	done
 	rm "$tmp/base.st"

@@ -29,12 +29,19 @@ train() {
 	"$BIN/peft-step" $(options) --agent "$S" --page-memory 400K "$@"
 }
 
+# Sets pid to the program's own, so that it is the program that is killed.
+train_behind() {
+	"$BIN/peft-step" $(options) --agent "$S" --page-memory 400K "$@" \
+		2> "$T/said" 3>&- &
+	pid=$!
+}
+
 serve() {
 	"$BIN/page-agent" --socket "$S" "$@" > "$BATS_TEST_TMPDIR/log" \
 		2> "$BATS_TEST_TMPDIR/err" 3>&- &
 	agent=$!
 	for try in $(seq 100); do
-		[ -S "$S" ] && return
+		status . > /dev/null 2>&1 && return
 		sleep 0.1
 	done
 	cat "$BATS_TEST_TMPDIR/err"
@@ -72,26 +79,36 @@ status() {
 	status -e '.evictions > 0 and .used <= .memory'
 }
 
+# Where it is killed before the run has opened the base with it, there is no
+# agent, which a run that was told to use one says.
 @test "the agent is killed: the run goes on alone, to the same bytes" {
-	local pid n=${WEFT_KILLS:-5}
+	local pid ended alone=0 n=${WEFT_KILLS:-5}
 	for i in $(seq "$n"); do
 		serve -m 64M
-		train -n 12 -o "$T/out" "$T/base.st" &
-		pid=$!
+		train_behind -n 12 -o "$T/out" "$T/base.st"
 		sleep "0.$((i * 37 % 90 + 10))"
 		kill -9 "$agent"
-		wait "$pid"
-		cmp "$T/out" "$T/whole"
-		rm "$T/out"
+		wait "$agent" || true
+		ended=0
+		wait "$pid" || ended=$?
+		if [ "$ended" = 0 ]; then
+			cmp "$T/out" "$T/whole"
+			rm "$T/out"
+			alone=$((alone + 1))
+			continue
+		fi
+		cat "$T/said"
+		[ "$ended" = 69 ] && grep -q 'agent' "$T/said"
+		[ ! -e "$T/out" ]
 	done
+	[ "$alone" -gt 0 ]
 }
 
 @test "a client is killed: its pages return" {
 	local pid n=${WEFT_KILLS:-5}
 	serve -m 64M --clients 20
 	for i in $(seq "$n"); do
-		train -n 4000 -o "$T/out" "$T/base.st" &
-		pid=$!
+		train_behind -n 4000 -o "$T/out" "$T/base.st"
 		sleep "0.$((i * 37 % 90 + 10))"
 		kill -9 "$pid"
 		wait "$pid" || true
@@ -101,9 +118,23 @@ status() {
 		status -e '.clients == 1' && break
 		sleep 0.1
 	done
+	status -e '.clients == 1'
 	train -n 12 -o "$T/out" "$T/base.st"
 	cmp "$T/out" "$T/whole"
 	kill -0 "$agent"
+}
+
+@test "an agent with as many clients as it takes says so" {
+	local pid
+	serve -m 64M --clients 1
+	train_behind -n 4000 -o "$T/out" "$T/base.st"
+	for try in $(seq 100); do
+		status . > /dev/null 2>&1 || break
+		sleep 0.1
+	done
+	run -69 train -n 2 -o "$T/two" "$T/base.st"
+	[[ $output == *"as many clients as it takes"* ]]
+	kill -9 "$pid"
 }
 
 @test "nonsense on the socket is survived" {

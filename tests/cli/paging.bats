@@ -45,11 +45,20 @@ least() { # BASE ...
 	done
 }
 
-@test "pages are read again and again, and spilled" {
+# What layers carry stays, and weights, which need no store, go instead; states
+# of the optimizer are written.
+@test "pages are read again and again, and spilled where they must" {
 	least "$T/base.st"
 	train --page-memory "${least}K" --log-times --log "$T/times" \
 		-o "$T/out" "$T/base.st"
-	jq -se '.[-1] | .page_loads > 100 and .page_written_bytes > 0' "$T/times"
+	jq -se '.[-1] | .page_loads > 100 and .page_written_bytes == 0' \
+		"$T/times"
+	rm "$T/times"
+	train --page-memory "${least}K" --page-optimizer --log-times \
+		--log "$T/times" -o "$T/out" "$T/base.st"
+	jq -se '.[-1] | .page_loads > 100 and .page_written_bytes > 0' \
+		"$T/times"
+	cmp "$T/out" "$T/base.out"
 }
 
 @test "a base on a pipe is spooled; a directory too" {
@@ -193,4 +202,33 @@ damaged() {
 		-o "$T/out" "$T/base.st"
 	cmp "$T/out" "$T/base.out"
 	cmp "$T/log" "$T/base.log"
+}
+
+# The tokens' numbers are those of two models in memory.
+@test "merge-adapter --verify within -m says the same, and the least it takes" {
+	local failed=0 kb=100 least options
+	for options in "" "--dtype bf16 --requantise" "-A $T/nf4.out"; do
+		"$BIN/merge-adapter" -A "$T/nf4.out" $options --verify 200 \
+			-o "$T/merged" "$T/nf4.st" 2> "$T/one"
+		until "$BIN/merge-adapter" -m "${kb}K" -A "$T/nf4.out" \
+			$options --verify 200 -o "$T/two.st" "$T/nf4.st" \
+			2> "$T/two"; do
+			grep -q 'there are [0-9]*' "$T/two"
+			failed=$((failed + 1)) kb=$((kb + kb / 40 + 10))
+			[ "$failed" -lt 300 ]
+		done
+		cmp "$T/merged" "$T/two.st"
+		diff "$T/one" "$T/two"
+		cat "$T/nf4.st" | "$BIN/merge-adapter" -m "${kb}K" $options \
+			-A "$T/nf4.out" --verify 200 > "$T/two.st"
+		cmp "$T/merged" "$T/two.st"
+	done
+	[ "$failed" -gt 3 ]
+	TMPDIR=/dev/shm run -73 "$BIN/merge-adapter" -m "${kb}K" \
+		-A "$T/nf4.out" --verify 200 -o "$T/three" "$T/nf4.st"
+	[ ! -e "$T/three" ]
+	run -71 "$BIN/merge-adapter" -m 20K -A "$T/nf4.out" -o "$T/three" \
+		"$T/nf4.st"
+	[[ $output == *" takes 1 MiB, there are 0"* ]]
+	[ ! -e "$T/three" ]
 }

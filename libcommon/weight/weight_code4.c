@@ -122,13 +122,13 @@ static const float *groups(const struct weight *w, int part, int node,
 /* A node's numbers for n units of nn rows, turned: rows of whole groups that
  * follow each other are decoded at once. */
 static void turned(const struct weight *w, int part, int node, float *dst,
-		   size_t row, size_t nn, size_t k, size_t nk)
+		   size_t n0, size_t nn, size_t k, size_t nk)
 {
 	float room[UNITS * DOT_COLUMNS + 2];
 	size_t some = nk == w->cols ? nn : 1, each = w->group / UNIT;
 
 	for (size_t j = 0; j < nn; j += some) {
-		size_t unit = ((row + j) * w->cols + k) / UNIT;
+		size_t unit = ((n0 + j) * w->cols + k) / UNIT;
 		size_t first = unit / each, left = each - unit % each;
 		size_t n = size_ceil(unit + some * nk / UNIT, each) - first;
 		const float *s = groups(w, part, node, room, first, n);

@@ -62,14 +62,46 @@ typedef pack_code4_fn pack_code4_nt_fn, pack_code4_nn_fn;
 pack_code4_fn pack_code4_nt_c, pack_code4_nn_c, pack_code4_nt_avx2,
 	pack_code4_nn_avx2, pack_code4_nt_avx512, pack_code4_nn_avx512;
 
-/* As dot_f32, of the block of _nt. scale has DOT_COLUMNS columns more than nn,
- * of any numbers. */
+/*
+ * As dot_f32, of the block of _nt, for whole numbers and GGUF's blocks too. s
+ * is in scale and p in plus, which is laid out as scale is; both have
+ * DOT_COLUMNS columns more than nn, of any numbers. Each operation is rounded.
+ * 32 codes lie together, gap bytes before the next 32 of the row.
+ */
 enum { DOT_COLUMNS = 48 };
 
+enum code4_form {
+	/* Codes i and i + 1 share a byte, the first in its high half. */
+	CODE4_PAIRS,            /* book[c] s */
+	CODE4_PAIRS_LESS,       /* (book[c] - p) s */
+
+	/* Of 32, i and i + 16 do, the first in its low half. */
+	CODE4_HALVES,           /* book[c] s */
+	CODE4_HALVES_PLUS,      /* book[c] s + p */
+};
+
+struct dot_code4 {
+	struct pack_code4 from;
+	enum code4_form form;
+	size_t gap;
+	const float *plus;      /* NULL: the form has none */
+};
+
 typedef void dot_code4_fn(float *y, const float *x,
-			  const struct pack_code4 *from, size_t nk, size_t nn,
+			  const struct dot_code4 *d, size_t nk, size_t nn,
 			  int first);
 dot_code4_fn dot_code4_c, dot_code4_avx2, dot_code4_avx512;
+
+static inline int has_plus(enum code4_form form)
+{
+	return form == CODE4_PAIRS_LESS || form == CODE4_HALVES_PLUS;
+}
+
+/* Where the 32 codes begin, in bytes from the row's first, that k is of. */
+static inline size_t dot_code4_at(const struct dot_code4 *d, size_t k)
+{
+	return k / 32 * (16 + d->gap);
+}
 
 /* As they lie: nunit units, each of one scale and unit codes, which is a
  * multiple of 32 here. */

@@ -52,7 +52,34 @@ void decode_dyn8_c(float *dst, const uint8_t *code, const float *book,
 		dst[i] = book[code[i]] * by + offset;
 }
 
-void dot_code4_c(float *y, const float *x, const struct pack_code4 *f,
+static unsigned code_of(const struct dot_code4 *d, size_t k, size_t j)
+{
+	const uint8_t *at = d->from.code + j * d->from.stride +
+			    dot_code4_at(d, k);
+	size_t i = k % 32;
+
+	if (d->form >= CODE4_HALVES)
+		return i < 16 ? at[i] & 15u : at[i - 16] >> 4;
+	return i % 2 ? at[i / 2] & 15u : at[i / 2] >> 4;
+}
+
+static float dot_value(const struct dot_code4 *d, size_t k, size_t j)
+{
+	const struct pack_code4 *f = &d->from;
+	size_t at = k / f->unit * f->scale_stride + j;
+	float v = f->book[code_of(d, k, j)], s = f->scale[at];
+
+	switch (d->form) {
+	case CODE4_PAIRS_LESS:
+		return (v - d->plus[at]) * s;
+	case CODE4_HALVES_PLUS:
+		return v * s + d->plus[at];
+	default:
+		return v * s;
+	}
+}
+
+void dot_code4_c(float *y, const float *x, const struct dot_code4 *d,
 		 size_t nk, size_t nn, int first)
 {
 	for (size_t j = 0; j < nn; j++)
@@ -61,9 +88,7 @@ void dot_code4_c(float *y, const float *x, const struct pack_code4 *f,
 			float sum = 0;
 
 			for (size_t k = k0; k < end; k++)
-				sum = fmaf(x[k], value(f, j, k,
-					f->scale[k / f->unit * f->scale_stride +
-						 j]), sum);
+				sum = fmaf(x[k], dot_value(d, k, j), sum);
 			y[j] = first && !k0 ? sum : y[j] + sum;
 		}
 }

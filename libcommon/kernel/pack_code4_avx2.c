@@ -44,25 +44,43 @@ INLINE void look_up(__m256 v[4], const struct planes *p, __m256i code)
 	v[3] = _mm256_castsi256_ps(_mm256_unpackhi_epi16(h01, h23));
 }
 
+/* What makes values of a unit's codes, see struct dot_code4. */
+struct made {
+	enum code4_form form;
+	__m256 scale, plus;
+};
+
+INLINE __m256 value(const struct made *m, __m256 v)
+{
+	if (m->form == CODE4_PAIRS_LESS)
+		return _mm256_mul_ps(_mm256_sub_ps(v, m->plus), m->scale);
+	v = _mm256_mul_ps(v, m->scale);
+	return m->form == CODE4_HALVES_PLUS ? _mm256_add_ps(v, m->plus) : v;
+}
+
 /* 8 columns, 32 k; dst is the first k's. */
 INLINE void columns(float *dst, const struct planes *p,
-		    const uint8_t *const row[8], size_t at, __m256 scale)
+		    const uint8_t *const row[8], size_t at,
+		    const struct made *m)
 {
 	const __m256i nibble = _mm256_set1_epi8(15);
+	const int pairs = m->form < CODE4_HALVES;
 	__m256i t[4];
-	__m256 even[4], odd[4];
+	__m256 high[4], low[4];
 
 	bytes8(t, row, at);
-	for (int b = 0; b < 4; b++, dst += 8 * GEMM_NR) {
-		__m256i high = _mm256_srli_epi16(t[b], 4);
+	for (int b = 0; b < 4; b++) {
+		__m256i up = _mm256_srli_epi16(t[b], 4);
 
-		look_up(even, p, _mm256_and_si256(high, nibble));
-		look_up(odd, p, _mm256_and_si256(t[b], nibble));
+		look_up(high, p, _mm256_and_si256(up, nibble));
+		look_up(low, p, _mm256_and_si256(t[b], nibble));
 		for (int v = 0; v < 4; v++) {
-			_mm256_store_ps(dst + 2 * v * GEMM_NR,
-					_mm256_mul_ps(even[v], scale));
-			_mm256_store_ps(dst + (2 * v + 1) * GEMM_NR,
-					_mm256_mul_ps(odd[v], scale));
+			int i = 4 * b + v, k = pairs ? 2 * i : 16 + i;
+			int other = pairs ? k + 1 : i;
+
+			_mm256_store_ps(dst + k * GEMM_NR, value(m, high[v]));
+			_mm256_store_ps(dst + other * GEMM_NR,
+					value(m, low[v]));
 		}
 	}
 }
@@ -74,8 +92,9 @@ INLINE void panel_nt(float *dst, const struct planes *p,
 {
 	for (size_t k = 0; k < nk; k += 32) {
 		const float *s = f->scale + k / f->unit * f->scale_stride + j;
+		const struct made m = { .scale = _mm256_loadu_ps(s) };
 
-		columns(dst + k * GEMM_NR, p, row, k / 2, _mm256_loadu_ps(s));
+		columns(dst + k * GEMM_NR, p, row, k / 2, &m);
 	}
 }
 
@@ -113,10 +132,12 @@ INLINE void dot_panel(__m256 sum[3], const float *x, const float *w)
 
 /* Columns of one panel: decoded 32 k at a time, which stay in the first cache.
  * y has room for all of them. */
-static void dot_columns(float *y, const float *x, const struct pack_code4 *f,
-			const struct planes *p, const uint8_t *const *row,
-			size_t nk, int first)
+INLINE void dot_columns(float *y, const float *x, const struct dot_code4 *d,
+			enum code4_form form, const struct planes *p,
+			const uint8_t *const *row, size_t nk, int first)
 {
+	const struct pack_code4 *f = &d->from;
+	struct made m = { .form = form };
 	_Alignas(64) float w[32 * GEMM_NR];
 
 	for (size_t k0 = 0; k0 < nk; k0 += GEMM_KC, first = 0) {
@@ -125,15 +146,17 @@ static void dot_columns(float *y, const float *x, const struct pack_code4 *f,
 				  _mm256_setzero_ps() };
 
 		for (size_t k = k0; k < end; k += 32) {
-			const float *s = f->scale +
-					 k / f->unit * f->scale_stride;
+			size_t s = k / f->unit * f->scale_stride;
+			size_t at = dot_code4_at(d, k);
 
-			for (size_t i = 0; i < 3; i++) {
+			for (size_t i = 0; i < 3; i++, s += 8) {
 				for (int r = 0; k % 128 == 0 && r < 8; r++)
-					soon((uintptr_t)row[8 * i + r] + k / 2 +
+					soon((uintptr_t)row[8 * i + r] + at +
 					     GEMM_NR * f->stride, 0);
-				columns(w + 8 * i, p, row + 8 * i, k / 2,
-					_mm256_loadu_ps(s + 8 * i));
+				m.scale = _mm256_loadu_ps(f->scale + s);
+				if (has_plus(form))
+					m.plus = _mm256_loadu_ps(d->plus + s);
+				columns(w + 8 * i, p, row + 8 * i, at, &m);
 			}
 			dot_panel(sum, x + k, w);
 		}
@@ -144,11 +167,31 @@ static void dot_columns(float *y, const float *x, const struct pack_code4 *f,
 	}
 }
 
-void dot_code4_avx2(float *y, const float *x, const struct pack_code4 *from,
+static void dot_as(float *y, const float *x, const struct dot_code4 *d,
+		   const struct planes *p, const uint8_t *const *row,
+		   size_t nk, int first)
+{
+	switch (d->form) {
+	case CODE4_PAIRS:
+		dot_columns(y, x, d, CODE4_PAIRS, p, row, nk, first);
+		break;
+	case CODE4_PAIRS_LESS:
+		dot_columns(y, x, d, CODE4_PAIRS_LESS, p, row, nk, first);
+		break;
+	case CODE4_HALVES:
+		dot_columns(y, x, d, CODE4_HALVES, p, row, nk, first);
+		break;
+	case CODE4_HALVES_PLUS:
+		dot_columns(y, x, d, CODE4_HALVES_PLUS, p, row, nk, first);
+		break;
+	}
+}
+
+void dot_code4_avx2(float *y, const float *x, const struct dot_code4 *from,
 		    size_t nk, size_t nn, int first)
 {
-	struct pack_code4 f = *from;
-	const struct planes p = planes_of(f.book);
+	struct dot_code4 d = *from;
+	const struct planes p = planes_of(d.from.book);
 	const uint8_t *row[GEMM_NR];
 	float part[GEMM_NR] = { 0 };
 
@@ -156,10 +199,13 @@ void dot_code4_avx2(float *y, const float *x, const struct pack_code4 *from,
 		size_t n = nn - j < GEMM_NR ? nn - j : GEMM_NR;
 
 		for (size_t r = 0; r < GEMM_NR; r++)
-			row[r] = f.code + (r < n ? j + r : j) * f.stride;
-		f.scale = from->scale + j;
+			row[r] = d.from.code +
+				 (r < n ? j + r : j) * d.from.stride;
+		d.from.scale = from->from.scale + j;
+		if (d.plus)
+			d.plus = from->plus + j;
 		memcpy(part, y + j, n * sizeof(*y));
-		dot_columns(part, x, &f, &p, row, nk, first);
+		dot_as(part, x, &d, &p, row, nk, first);
 		memcpy(y + j, part, n * sizeof(*y));
 	}
 }

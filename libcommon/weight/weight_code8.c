@@ -15,14 +15,11 @@ enum {
 	DEEP = 16,              /* of so many k */
 };
 
-/* Parts of a weight. */
-enum { CODES, BLOCK, SCALE, ZERO };
-
 static const struct gguf_codes ints = { NULL, CODE8_LESS, UNIT };
 
 static const struct gguf_codes *codes_of(const struct weight *w)
 {
-	const struct gguf_block *b = w->part[BLOCK];
+	const struct gguf_block *b = w->part[PART_BLOCK];
 
 	return b ? b->codes : &ints;
 }
@@ -47,7 +44,7 @@ struct place {
 
 static struct place place_of(const struct weight *w, size_t row, size_t k)
 {
-	const struct gguf_block *b = w->part[BLOCK];
+	const struct gguf_block *b = w->part[PART_BLOCK];
 	size_t units = (b ? b->count : w->group) / UNIT;
 	struct place p = { .unit = (row * w->cols + k) / UNIT, .units = units,
 			   .row_units = w->cols / UNIT };
@@ -94,11 +91,11 @@ static void unpack_ints(const struct weight *w, const struct unpacked *to,
 {
 	const struct storage *s = &w->tensor->node[0];
 	float room[2][SCALES + 1];
-	const float *scale = groups(w, SCALE, s->scale, room[0], p, n);
-	const float *zero = groups(w, ZERO, s->zero, room[1], p, n);
+	const float *scale = groups(w, PART_SCALE, s->scale, room[0], p, n);
+	const float *zero = groups(w, PART_ZERO, s->zero, room[1], p, n);
 	size_t left = p->units - p->rest;
 
-	kernels()->unpack_codes(to->code, (const uint8_t *)w->part[CODES] +
+	kernels()->unpack_codes(to->code, (const uint8_t *)w->part[PART_CODES] +
 				p->unit * (UNIT / 8) * (size_t)s->bits,
 				s->bits, n);
 	for (size_t u = 0; u < n; u++, left--) {
@@ -117,14 +114,14 @@ static void unpack_ints(const struct weight *w, const struct unpacked *to,
 static void soon(const struct weight *w, const struct place *p, size_t n,
 		 size_t ahead)
 {
-	const struct gguf_block *b = w->part[BLOCK];
+	const struct gguf_block *b = w->part[PART_BLOCK];
 	size_t unit = UNIT / 8 * (size_t)w->tensor->node[0].bits;
 	size_t at = b ? p->whole * b->bytes : p->unit * unit;
 	size_t bytes = b ? n * b->bytes : n * unit;
 
 	if (b && p->units > 1)
 		bytes = (n + p->rest + 7) / 8 * b->bytes;
-	at += (size_t)(uintptr_t)w->part[CODES] + ahead * p->row_bytes;
+	at += (size_t)(uintptr_t)w->part[PART_CODES] + ahead * p->row_bytes;
 	for (size_t i = 0; i < bytes + 63; i += 64)
 		__builtin_prefetch((const void *)(uintptr_t)(at + i));
 }
@@ -133,11 +130,11 @@ static void soon(const struct weight *w, const struct place *p, size_t n,
 static void unpack(const struct weight *w, const struct unpacked *to,
 		   const struct place *p, size_t n, size_t ahead)
 {
-	const struct gguf_block *b = w->part[BLOCK];
+	const struct gguf_block *b = w->part[PART_BLOCK];
 
 	soon(w, p, n, ahead);
 	if (b)
-		b->codes->unpack(to, w->part[CODES], p->unit, n);
+		b->codes->unpack(to, w->part[PART_CODES], p->unit, n);
 	else
 		unpack_ints(w, to, p, n);
 }
@@ -216,7 +213,7 @@ static int fits(const struct weight *w)
 	const struct storage *s = &w->tensor->node[0];
 
 	return w->cols % UNIT == 0 &&
-	       (w->part[BLOCK] || (s->block % UNIT == 0 && s->shift < 0));
+	       (w->part[PART_BLOCK] || (s->block % UNIT == 0 && s->shift < 0));
 }
 
 static void pack(const void *weight, float *dst, size_t k0, size_t k1,
@@ -273,14 +270,15 @@ static int bind(struct weight *w)
 	const struct storage *s = &t->node[0];
 
 	w->group = s->block;
-	w->part[CODES] = t->part[s->part].data;
+	w->part[PART_CODES] = t->part[s->part].data;
 	if (s->kind == STORE_GGUF)
-		w->part[BLOCK] = gguf_block_named(s->format);
+		w->part[PART_BLOCK] = gguf_block_named(s->format);
 	if (is_f32(t, s->scale))
-		w->part[SCALE] = t->part[t->node[s->scale].part].data;
+		w->part[PART_SCALE] = t->part[t->node[s->scale].part].data;
 	if (is_f32(t, s->zero))
-		w->part[ZERO] = t->part[t->node[s->zero].part].data;
-	w->dot = fits(w) ? dot : NULL;
+		w->part[PART_ZERO] = t->part[t->node[s->zero].part].data;
+	w->dot = !fits(w) ? NULL : weight_code4_fits(w) ? weight_code4_dot :
+							  dot;
 	return 0;
 }
 

@@ -231,12 +231,12 @@ static void dot(const void *weight, float *y, const float *x, size_t n0,
 		size_t nn = size_min(n1 - n0, DOT_COLUMNS);
 
 		for (size_t k = 0; k < w->cols; k += DOT_K) {
-			struct pack_code4 from = codes_of(w, &s);
+			struct dot_code4 d = { .from = codes_of(w, &s) };
 			size_t nk = size_min(w->cols - k, DOT_K);
 
-			from_nt(w, &from, &s, scale, DOT_COLUMNS, k, nk, n0,
+			from_nt(w, &d.from, &s, scale, DOT_COLUMNS, k, nk, n0,
 				nn);
-			kernels()->dot_code4(y, x + k, &from, nk, nn,
+			kernels()->dot_code4(y, x + k, &d, nk, nn,
 					     first && !k);
 		}
 	}

@@ -77,11 +77,14 @@ INLINE void dot_step(__m512 sum[DOT_VECTORS], const float *x,
 		for (int b = 0; b < 4; b++)
 			t[b][g] = turned[b];
 	}
+	if (m->form < CODE4_HALVES) {
 #pragma GCC unroll 4
-	for (int b = 0; m->form < CODE4_HALVES && b < 4; b++)
-		dot_pairs(sum, x + 8 * b, m, t[b]);
+		for (int b = 0; b < 4; b++)
+			dot_pairs(sum, x + 8 * b, m, t[b]);
+		return;
+	}
 #pragma GCC unroll 8
-	for (int b = 0; m->form >= CODE4_HALVES && b < 8; b++)
+	for (int b = 0; b < 8; b++)
 		dot_halves(sum, x + 4 * b, m, t[b % 4], b < 4 ? 0 : 4);
 }
 

@@ -24,8 +24,8 @@ int inputs_collect_all(struct collection *c, char *const *operands,
 int inputs_grow(struct collection *c,
 		const struct collected *adapter) MUST_CHECK;
 
-/* Has the agent gone that the base's pages came from? Then all is as before, but
- * whoever asked for it should hear of it: INPUTS_ALONE, with the program's
+/* Has the agent gone that the base's pages came from? Then all is as before,
+ * but whoever asked for it should hear of it: INPUTS_ALONE, with the program's
  * name. */
 int inputs_alone(const struct collection *c);
 #define INPUTS_ALONE "%s: warning: the agent is gone; the run went on alone\n"

@@ -42,6 +42,12 @@ MAN     = $(patsubst tools/%.c,$(O)/man/%.1,$(wildcard tools/*.c))
 
 all: $(TOOL)
 
+# A line for each file; V=1: the commands. As many jobs as processors, unless
+# the caller has said -j.
+Q       = $(if $(V),,@)
+say     = $(if $(V)$(findstring s,$(firstword -$(MAKEFLAGS))),,$(info $(1) $@))
+JOBS    = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
+
 # The last word of a file's name picks the instructions it may use.
 ISA_avx2       = -mavx2 -mfma -mf16c
 ISA_avx512     = $(ISA_avx2) -mavx512f -mavx512bw -mavx512vl -mavx512dq
@@ -58,45 +64,45 @@ endif
 
 $(O)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL) $(call opt,$<) $(call isa,$<) -c -o $@ $<
+	$(call say,CC)$(Q)$(CC) $(ALL) $(call opt,$<) $(call isa,$<) -c -o $@ $<
 
 # One test has a stand-in of CUDA's runtime.
 $(O)/tests/unit/device_cuda.o: INC += -Itests/fake_cuda
 
 $(O)/gen/%.o: $(O)/gen/%.c
-	$(CC) $(ALL) -c -o $@ $<
+	$(call say,CC)$(Q)$(CC) $(ALL) -c -o $@ $<
 
 # Families and chat templates are data; the build embeds them as text.
 $(O)/gen/builtin_families.c: $(wildcard formats/families/*.arch)
 	@mkdir -p $(@D)
-	sh formats/embed.sh family formats/families/*.arch > $@
+	$(Q)sh formats/embed.sh family formats/families/*.arch > $@
 $(O)/gen/builtin_templates.c: $(wildcard formats/templates/*.chat)
 	@mkdir -p $(@D)
-	sh formats/embed.sh template formats/templates/*.chat > $@
+	$(Q)sh formats/embed.sh template formats/templates/*.chat > $@
 
 # ar knows its members by name alone, so the archive is made anew.
 $(O)/lib.a: $(LIB)
-	rm -f $@ && $(AR) rcs $@ $^
+	$(call say,AR)$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 $(O)/bin/%: $(O)/tools/%.o $(O)/lib.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -o $@ $< $(O)/lib.a $(LDLIBS) $(LIBS)
+	$(call say,LD)$(Q)$(CC) $(CFLAGS) -o $@ $< $(O)/lib.a $(LDLIBS) $(LIBS)
 
 $(O)/unit/%: $(O)/tests/unit/%.o $(O)/lib.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -o $@ $< $(O)/lib.a $(LDLIBS) -lcmocka $(LIBS)
+	$(call say,LD)$(Q)$(CC) $(CFLAGS) -o $@ $< $(O)/lib.a $(LDLIBS) -lcmocka $(LIBS)
 
 $(O)/bench/%: $(O)/tests/bench/%.o $(O)/lib.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -o $@ $< $(O)/lib.a $(LDLIBS) $(LIBS)
+	$(call say,LD)$(Q)$(CC) $(CFLAGS) -o $@ $< $(O)/lib.a $(LDLIBS) $(LIBS)
 
 $(O)/fuzz/%: $(O)/tests/fuzz/%.o $(O)/lib.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(FUZZ_LINK) -o $@ $< $(O)/lib.a $(LDLIBS) $(LIBS)
+	$(call say,LD)$(Q)$(CC) $(CFLAGS) $(FUZZ_LINK) -o $@ $< $(O)/lib.a $(LDLIBS) $(LIBS)
 
 $(O)/man/%.1: $(O)/bin/%
 	@mkdir -p $(@D)
-	$< --man > $@
+	$(Q)$< --man > $@
 
 # The generator of large bases is tested too.
 tests: $(TOOL) $(UNIT) $(FUZZ) $(O)/bench/large
@@ -108,11 +114,11 @@ deps-check:
 	@sh pipelines/deps.sh build check
 
 check: deps-check
-	@$(MAKE) --no-print-directory tests
+	@$(MAKE) --no-print-directory $(JOBS) tests
 	@O=$(O) bash tests/run.sh
 # What takes long: whole matrices of cases, fuzzing, sanitizers.
 check-long: deps-check
-	@$(MAKE) --no-print-directory tests
+	@$(MAKE) --no-print-directory $(JOBS) tests
 	@O=$(O) bash tests/run.sh long
 # docs/parity.md, from what the golden tests find.
 parity: tests
@@ -142,7 +148,7 @@ check-tsan:
 
 demo:
 	@sh pipelines/deps.sh build demo
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory $(JOBS) all
 	@$(MAKE) --no-print-directory -f pipelines/demo.mk \
 		OUT=demo MODEL='$(MODEL)' BIN=$(O)/bin
 

@@ -136,7 +136,7 @@ check-asan:
 check-valgrind: tests
 	@O=$(O) bash tests/valgrind.sh
 # AVX-512 kernels by emulation, for machines without it.
-EMU_TESTS = attention attention_bits gemm gemm_bf16 nf4 same_bits weight
+EMU_TESTS = attention attention_bits dots gemm gemm_bf16 nf4 same_bits weight
 check-emu:
 	@$(MAKE) --no-print-directory O=$(O)-emu EMU512=1 \
 		$(EMU_TESTS:%=$(O)-emu/unit/%)

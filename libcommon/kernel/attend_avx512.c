@@ -249,9 +249,15 @@ void attend_avx512(const struct attention *a, const struct attention_task *k,
 	for (size_t at = attention_first(a, t.first) / TILE * TILE; at < end;
 	     at += TILE) {
 		size_t n = size_min(end - at, TILE);
+		struct ahead ahead = {
+			{ values + at * a->vstride,
+			  at + n < end ? keys + (at + TILE) * a->kstride :
+					 NULL },
+			{ a->vstride, a->kstride },
+		};
 
-		tile_transpose(t.keys, TILE, keys + at * a->kstride,
-			       a->kstride, n, d);
+		tile_turn(t.keys, TILE, keys + at * a->kstride, a->kstride, n,
+			  d, ahead);
 		take_values(&t, values + at * a->vstride, n);
 		for (size_t r = 0; r < t.rows; r += BLOCK_ROWS)
 			meet(&t, r, at);

@@ -182,10 +182,27 @@ INLINE void turn(float *dst, size_t wide, const float *x, size_t stride,
 		_mm512_storeu_ps(dst + 3 * wide, _mm512_shuffle_ps(b, d, 0xee));
 }
 
+/* What is read next, of two matrices: a row for each that is turned. */
+struct ahead {
+	const float *at[2];     /* NULL: nothing */
+	size_t stride[2];
+};
+
+INLINE void ask(const struct ahead *a, size_t row, size_t d)
+{
+#pragma GCC unroll 2
+	for (int i = 0; i < 2; i++)
+		for (size_t j = 0; a->at[i] && j < d; j += VECTOR)
+			_mm_prefetch((const char *)((uintptr_t)a->at[i] +
+				     (row * a->stride[i] + j) * sizeof(float)),
+				     _MM_HINT_T1);
+}
+
 /* dst (d, wide) = the transpose of x (n, d); the columns from n on are zeros.
- * wide is a multiple of 16. */
-static inline void tile_transpose(float *dst, size_t wide, const float *x,
-				  size_t stride, size_t n, size_t d)
+ * wide is a multiple of 16. Few at a time, as memory gives them, the rows
+ * ahead are asked for. */
+INLINE void tile_turn(float *dst, size_t wide, const float *x, size_t stride,
+		      size_t n, size_t d, struct ahead ahead)
 {
 	size_t n16 = n & ~(size_t)(VECTOR - 1), d4 = d & ~(size_t)3;
 
@@ -193,12 +210,23 @@ static inline void tile_transpose(float *dst, size_t wide, const float *x,
 		const float *row = x + i * stride;
 		size_t left = i < n ? n - i : 0;
 
-		for (size_t j = 0; i < n16 && j < d4; j += 4)
+		for (size_t j = 0; i < n16 && j < d4; j += 4) {
+			if (j / 4 < VECTOR)
+				ask(&ahead, i + j / 4, d);
 			turn(dst + j * wide + i, wide, row + j, stride, 16, 15);
+		}
 		for (size_t j = i < n16 ? d4 : 0; j < d; j += 4)
 			turn(dst + j * wide + i, wide, row + j, stride, left,
 			     mask16(d - j));
 	}
+}
+
+static inline void tile_transpose(float *dst, size_t wide, const float *x,
+				  size_t stride, size_t n, size_t d)
+{
+	struct ahead none = { { NULL, NULL }, { 0, 0 } };
+
+	tile_turn(dst, wide, x, stride, n, d, none);
 }
 
 /* The lanes of [first, first + 16) in [low, high). */

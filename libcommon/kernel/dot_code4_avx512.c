@@ -59,6 +59,20 @@ INLINE void dot_halves(__m512 sum[DOT_VECTORS], const float *x,
 	dot_k(sum, x + 3, m, t, shift + 24);
 }
 
+/* Asks for what the next columns will read, a share of it for 8 k: so many
+ * streams, rows apart, would be too many for the processor to foresee, and
+ * more at once would wait for each other. */
+INLINE void next_columns(const struct dot_code4 *d, const uint8_t *row,
+			 size_t k)
+{
+	size_t bytes = DOT_COLUMNS / 4 * (16 + d->gap);
+	uintptr_t at = (uintptr_t)row + DOT_COLUMNS * d->from.stride +
+		       k / 8 * bytes;
+
+	for (size_t b = 0; b < bytes; b += 64)
+		_mm_prefetch((const char *)(at + b), _MM_HINT_T1);
+}
+
 /* One row of x times 32 k of 48 columns, from k on. */
 INLINE void dot_step(__m512 sum[DOT_VECTORS], const float *x,
 		     const struct dot_code4 *d, struct made *m,
@@ -79,26 +93,18 @@ INLINE void dot_step(__m512 sum[DOT_VECTORS], const float *x,
 	}
 	if (m->form < CODE4_HALVES) {
 #pragma GCC unroll 4
-		for (int b = 0; b < 4; b++)
+		for (int b = 0; b < 4; b++) {
+			next_columns(d, row[0], k + 8 * (size_t)b);
 			dot_pairs(sum, x + 8 * b, m, t[b]);
+		}
 		return;
 	}
 #pragma GCC unroll 8
-	for (int b = 0; b < 8; b++)
+	for (int b = 0; b < 8; b++) {
+		if (b % 2 == 0)
+			next_columns(d, row[0], k + 4 * (size_t)b);
 		dot_halves(sum, x + 4 * b, m, t[b % 4], b < 4 ? 0 : 4);
-}
-
-/* Asks for what the next columns will read, a share of it for 64 k: so many
- * streams, rows apart, would be too many for the processor to foresee. */
-INLINE void next_columns(const struct dot_code4 *d, const uint8_t *row,
-			 size_t k)
-{
-	size_t bytes = 2 * (16 + d->gap) * DOT_COLUMNS;
-	uintptr_t at = (uintptr_t)row + DOT_COLUMNS * d->from.stride +
-		       k / 64 * bytes;
-
-	for (size_t b = 0; b < bytes; b += 64)
-		_mm_prefetch((const char *)(at + b), _MM_HINT_T1);
+	}
 }
 
 /* y has room for all of the columns. */
@@ -116,11 +122,8 @@ INLINE void dot_columns(float *y, const float *x, const struct dot_code4 *d,
 
 		for (int g = 0; g < DOT_VECTORS; g++)
 			sum[g] = _mm512_setzero_ps();
-		for (; k < end; k += 32) {
-			if (k % 64 == 0)
-				next_columns(d, row[0], k);
+		for (; k < end; k += 32)
 			dot_step(sum, x, d, &m, row, k);
-		}
 		for (int g = 0; g < DOT_VECTORS; g++)
 			_mm512_storeu_ps(y + 16 * g, first ? sum[g] :
 				_mm512_add_ps(_mm512_loadu_ps(y + 16 * g),

@@ -35,7 +35,8 @@ dot_f32_fn dot_f32_c, dot_f32_avx2;
 typedef void dot_half_fn(float *y, const float *x, const uint16_t *src,
 			 size_t stride, size_t nk, size_t nn, int first);
 typedef dot_half_fn dot_bf16_fn, dot_f16_fn;
-dot_half_fn dot_bf16_c, dot_f16_c, dot_bf16_avx2, dot_f16_avx2;
+dot_half_fn dot_bf16_c, dot_f16_c, dot_bf16_avx2, dot_f16_avx2,
+	dot_bf16_avx512;
 
 /*
  * Codes of 4 bits, the first of two in the high nibble; rows begin at a byte.
@@ -147,6 +148,11 @@ typedef void dot_code8_fn(float *y, const float *x,
 			  const struct pack_code8 *from, size_t nk, size_t nn,
 			  int first);
 dot_code8_fn dot_code8_c, dot_code8_avx2, dot_code8_avx512;
+
+/* dst (cols, rows), its rows stride floats apart, = src (rows, cols) turned. */
+typedef void transpose_fn(float *dst, size_t stride, const float *src,
+			  size_t rows, size_t cols);
+transpose_fn transpose_c, transpose_avx512;
 
 /* As they lie: n codes, a multiple of 32, whose first is a unit's first. */
 typedef void decode_code8_fn(float *dst, const struct pack_code8 *from,

@@ -56,6 +56,38 @@ INLINE void dwords16(__m512i t[4], const uint8_t *const *row, size_t at)
 	t[3] = _mm512_unpackhi_epi64(h01, h23);
 }
 
+/* Turns 16 x 16 dwords. */
+INLINE void square16(__m512i t[16])
+{
+	__m512i b[4][4];
+
+#pragma GCC unroll 4
+	for (int q = 0; q < 4; q++) {
+		const __m512i *r = t + 4 * q;
+		__m512i l01 = _mm512_unpacklo_epi32(r[0], r[1]);
+		__m512i h01 = _mm512_unpackhi_epi32(r[0], r[1]);
+		__m512i l23 = _mm512_unpacklo_epi32(r[2], r[3]);
+		__m512i h23 = _mm512_unpackhi_epi32(r[2], r[3]);
+
+		b[q][0] = _mm512_unpacklo_epi64(l01, l23);
+		b[q][1] = _mm512_unpackhi_epi64(l01, l23);
+		b[q][2] = _mm512_unpacklo_epi64(h01, h23);
+		b[q][3] = _mm512_unpackhi_epi64(h01, h23);
+	}
+#pragma GCC unroll 4
+	for (int i = 0; i < 4; i++) {
+		__m512i e0 = _mm512_shuffle_i32x4(b[0][i], b[1][i], 0x88);
+		__m512i o0 = _mm512_shuffle_i32x4(b[0][i], b[1][i], 0xdd);
+		__m512i e1 = _mm512_shuffle_i32x4(b[2][i], b[3][i], 0x88);
+		__m512i o1 = _mm512_shuffle_i32x4(b[2][i], b[3][i], 0xdd);
+
+		t[i] = _mm512_shuffle_i32x4(e0, e1, 0x88);
+		t[i + 4] = _mm512_shuffle_i32x4(o0, o1, 0x88);
+		t[i + 8] = _mm512_shuffle_i32x4(e0, e1, 0xdd);
+		t[i + 12] = _mm512_shuffle_i32x4(o0, o1, 0xdd);
+	}
+}
+
 INLINE __m512 two_scales(const float *low, const float *high)
 {
 	return _mm512_insertf32x8(_mm512_castps256_ps512(_mm256_loadu_ps(low)),

@@ -70,3 +70,11 @@ PACK_NN(pack_f16_nn_c, uint16_t, f32_from_f16)
 DOT(dot_f32_c, float, f32_from_f32)
 DOT(dot_bf16_c, uint16_t, f32_from_bf16)
 DOT(dot_f16_c, uint16_t, f32_from_f16)
+
+void transpose_c(float *dst, size_t stride, const float *src, size_t rows,
+		 size_t cols)
+{
+	for (size_t j = 0; j < cols; j++)
+		for (size_t i = 0; i < rows; i++)
+			dst[j * stride + i] = src[i * cols + j];
+}

@@ -79,6 +79,7 @@
 	K(silu_gate)               \
 	K(silu_gate_backward)      \
 	K(sum_squares)             \
+	K(transpose)               \
 	K(unpack_codes)            \
 	K(unpack_iq4_nl)           \
 	K(unpack_q2_k)             \
@@ -165,6 +166,7 @@
 	K(cross_entropy_backward)  \
 	K(decode_code4)            \
 	K(decode_dyn8)             \
+	K(dot_bf16)                \
 	K(dot_code4)               \
 	K(dot_code8)               \
 	K(dropout)                 \
@@ -180,6 +182,7 @@
 	K(rmsnorm_backward)        \
 	K(silu_gate)               \
 	K(silu_gate_backward)      \
+	K(transpose)               \
 	K(vexp)
 	/* the end */
 

@@ -10,8 +10,9 @@ enum {
 	WIDE = GEMM_KC,         /* columns that are packed at once */
 	DOT_K = 16 * GEMM_KC,   /* k whose scales are laid out for a dot */
 	FEW = 32,               /* scales that do not repay a call */
-	RUN = 512,              /* scales of whole rows at once; a row's DOT_K
+	RUN = 1536,             /* scales of whole rows at once; a row's DOT_K
 				 * have fewer */
+	TURNED = 16,            /* rows are best turned by so many */
 };
 
 /*
@@ -129,15 +130,15 @@ static void turned_scales(const struct scales *s, float *dst, size_t stride,
 	size_t most = size_max(RUN / size_max(n, 1), 1), some;
 	float run[RUN];
 
+	if (most > TURNED)
+		most -= most % TURNED;
 	for (size_t j = 0; j < rows; j += some, first += some * units) {
 		some = size_min(rows - j, most);
 		for (size_t i = 0; n < units && i < some; i++)
 			some_scales(s, run + i * n, first + i * units, n);
 		if (n == units)
 			some_scales(s, run, first, some * n);
-		for (size_t u = 0; u < n; u++)
-			for (size_t i = 0; i < some; i++)
-				dst[u * stride + j + i] = run[i * n + u];
+		kernels()->transpose(dst + j, stride, run, some, n);
 	}
 }
 

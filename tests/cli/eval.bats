@@ -97,3 +97,18 @@ setup_file() {
 	refuses 64 '--chat' generate -p x --system y "$T/base.st"
 	refuses 65 'tokenizer' generate -p x "$T/base.st"
 }
+
+@test "generate draws the same on any threads, by any kernels" {
+	[ -f "${WEFT_MODEL-/none}" ] || skip 'generate needs WEFT_MODEL'
+	"$BIN/st-import" "$WEFT_MODEL" | "$BIN/quantize-nf4" -o "$T/real.st"
+	for base in "$WEFT_MODEL" "$T/real.st"; do
+		draw() {
+			"$BIN/generate" -n 12 --ids --temperature 1 \
+				-p 'The sea is' "$@" "$base"
+		}
+		draw -j 2 > "$T/two"
+		[ "$(wc -w < "$T/two")" -eq 12 ]
+		draw -j 1 | cmp - "$T/two"
+		KERNELS=avx2 draw -j 2 | cmp - "$T/two"
+	done
+}

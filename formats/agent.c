@@ -13,6 +13,9 @@ static void on_late(uv_timer_t *timer)
 	agent_drop(timer->data);
 }
 
+/* Who is told that there are too many, at a time. */
+enum { EXCESS = 16 };
+
 static int welcome(struct agent *a, int fd)
 {
 	struct agent_client *c = calloc(1, sizeof(*c));
@@ -30,7 +33,11 @@ static int welcome(struct agent *a, int fd)
 	c->open_handles = 2;
 	c->after = a->client;
 	a->client = c;
-	a->nclient++;
+	c->excess = a->nclient == a->options.clients;
+	if (c->excess)
+		a->nexcess++;
+	else
+		a->nclient++;
 	(void)uv_timer_stop(&a->idle);
 	(void)uv_timer_start(&c->timer, on_late,
 			     (uint64_t)(a->options.handshake * 1000), 0);
@@ -47,8 +54,7 @@ static void on_visit(uv_poll_t *poll, int broken, int events)
 	(void)events;
 	if (fd < 0)
 		return;
-	if (!wire_is_ours(fd) || a->nclient == a->options.clients ||
-	    welcome(a, fd)) {
+	if (!wire_is_ours(fd) || a->nexcess == EXCESS || welcome(a, fd)) {
 		a->refused++;
 		close(fd);
 	}

@@ -47,7 +47,10 @@ void agent_drop(struct agent_client *c)
 	while (*at != c)
 		at = &(*at)->after;
 	*at = c->after;
-	a->nclient--;
+	if (c->excess)
+		a->nexcess--;
+	else
+		a->nclient--;
 	uv_close((uv_handle_t *)&c->poll, on_closed);
 	uv_close((uv_handle_t *)&c->timer, on_closed);
 	agent_left(a);
@@ -273,6 +276,14 @@ static void obey(struct agent_client *c, const struct msg_value *v, int file)
 	const struct msg_value *what = msg_find(v, "do");
 	int err;
 
+	if (c->excess) {
+		if (file >= 0)
+			close(file);
+		send_error(c, err_set(E_UNAVAIL, "the agent has as many "
+				      "clients as it takes"));
+		agent_drop(c);
+		return;
+	}
 	if (msg_is(what, "hello")) {
 		hello(c, v);
 		return;

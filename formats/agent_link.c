@@ -63,11 +63,7 @@ static int greet(struct agent_link *l)
 	request(l, "hello", 1);
 	msg_put_text(&l->out, "v");
 	msg_put_u64(&l->out, WIRE_VERSION);
-	err = ask(l, &m, -1, &l->arena);
-	if (err && l->fd < 0)
-		return err_set(err, "the agent has turned this program away: "
-			       "it has as many clients as it takes, or ends");
-	TRY(err);
+	TRY(ask(l, &m, -1, &l->arena));
 	err = msg_size(msg_find(msg_root(m), "block"), &l->block) ||
 	      l->block < 4096 || l->block & (l->block - 1) || l->arena < 0;
 	msg_free(m);
@@ -106,16 +102,18 @@ static int make(struct agent_link **to, const char *socket)
 int agent_link_open(struct agent_link **to, const char *socket, int file,
 		    size_t *pages)
 {
-	int err = make(to, socket);
+	int err = make(to, socket), there = !err;
 
 	if (!err)
 		err = greet(*to);
 	if (!err)
 		err = open_base(*to, file, pages);
-	if (err) {
-		agent_link_close(*to);
-		*to = NULL;
-	}
+	if (!err)
+		return 0;
+	if (there && (*to)->fd < 0)
+		err = 0;
+	agent_link_close(*to);
+	*to = NULL;
 	return err;
 }
 
@@ -130,6 +128,16 @@ void agent_link_close(struct agent_link *l)
 	pthread_mutex_destroy(&l->lock);
 	msg_release(&l->out);
 	free(l);
+}
+
+int agent_link_gone(struct agent_link *l)
+{
+	int gone;
+
+	pthread_mutex_lock(&l->lock);
+	gone = l->fd < 0;
+	pthread_mutex_unlock(&l->lock);
+	return gone;
 }
 
 /* ---- pages ---- */

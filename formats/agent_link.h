@@ -14,11 +14,15 @@
 
 struct agent_link;
 
-/* file: the base; it stays the caller's. *pages: how many the agent found.
- * E_UNAVAIL, E_DATA. */
+/* file: the base; it stays the caller's. *pages: how many the agent found. *l
+ * NULL: there was an agent, but it has died, or does so now. E_UNAVAIL, E_DATA.
+ */
 int agent_link_open(struct agent_link **l, const char *socket, int file,
 		    size_t *pages) MUST_CHECK;
 void agent_link_close(struct agent_link *l);    /* NULL is fine */
+
+/* Has it been found gone? */
+int agent_link_gone(struct agent_link *l);
 
 /* The page's bytes, to be read only, at these addresses. E_NOMEM: the agent has
  * no room for them; E_UNAVAIL; else why they cannot be loaded. */

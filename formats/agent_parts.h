@@ -65,6 +65,7 @@ struct agent_client {
 	uv_poll_t poll;
 	uv_timer_t timer;       /* of the handshake */
 	int open_handles, gone, greeted;
+	int excess;             /* one too many: it will be told */
 	struct agent_wait wait;
 	struct agent_space *space[AGENT_SPACES];
 	uint32_t *pins[AGENT_SPACES]; /* (pages) of this client */
@@ -78,7 +79,7 @@ struct agent {
 	struct agent_arena arena;
 	struct agent_space *space;
 	struct agent_client *client;
-	size_t nclient;
+	size_t nclient, nexcess;
 	uint64_t clock;
 	uint64_t hits, loads, evictions, refused;
 	uv_loop_t loop;

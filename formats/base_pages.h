@@ -41,8 +41,13 @@ int base_pages_in_files(const struct base_pages *b);
 
 /* From now on a pager has the pages from the agent at this socket, which other
  * programs share; what it cannot give, and all when it is gone, is read as
- * before. E_UNAVAIL; E_DATA: the base is not one tensor stream in a file. */
+ * before: an agent that has died already, leaving its socket, is one that is
+ * gone. E_UNAVAIL: no agent, or it will not; E_DATA: the base is not one tensor
+ * stream in a file. */
 int base_pages_share(struct base_pages *b, const char *socket) MUST_CHECK;
+
+/* Is the agent of base_pages_share() gone? 0 also where b is NULL. */
+int base_pages_alone(const struct base_pages *b);
 
 /* Bytes of all pages. */
 uint64_t base_pages_bytes(const struct base_pages *b);

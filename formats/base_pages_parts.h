@@ -48,6 +48,7 @@ struct base_pages {
 	struct pager_backing backing;
 	struct page_owner owner;
 	struct agent_link *link;
+	int alone;              /* there was an agent */
 	char *shared;           /* (npage) the agent's memory is there */
 	size_t packed, raw;     /* bytes of the largest stored chunk */
 	int direct;             /* read past the page cache */

@@ -57,6 +57,9 @@ int base_pages_share(struct base_pages *b, const char *socket)
 	if (!b->shared)
 		return err_set(E_NOMEM, "out of memory");
 	TRY(agent_link_open(&b->link, socket, b->file[0].fd, &n));
+	b->alone = !b->link;
+	if (b->alone)
+		return 0;
 	if (n != b->npage)
 		return err_set(E_UNAVAIL, "the agent sees %zu pages, not %zu",
 			       n, b->npage);
@@ -65,6 +68,11 @@ int base_pages_share(struct base_pages *b, const char *socket)
 	for (size_t i = 0; i < b->npage; i++)
 		b->out[i].npiece = 1;
 	return 0;
+}
+
+int base_pages_alone(const struct base_pages *b)
+{
+	return b && (b->alone || (b->link && agent_link_gone(b->link)));
 }
 
 void base_pages_unshare(struct base_pages *b)

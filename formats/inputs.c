@@ -48,6 +48,11 @@ int inputs_collect(struct collection *c, char *const *operands,
 				  agent);
 }
 
+int inputs_alone(const struct collection *c)
+{
+	return base_pages_alone(c->base.pages);
+}
+
 int inputs_one_model(const struct collection *c,
 		     const struct collected **adapter)
 {

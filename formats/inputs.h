@@ -24,6 +24,12 @@ int inputs_collect_all(struct collection *c, char *const *operands,
 int inputs_grow(struct collection *c,
 		const struct collected *adapter) MUST_CHECK;
 
+/* Has the agent gone that the base's pages came from? Then all is as before,
+ * but whoever asked for it should hear of it: INPUTS_ALONE, with the program's
+ * name. */
+int inputs_alone(const struct collection *c);
+#define INPUTS_ALONE "%s: warning: the agent is gone; the run went on alone\n"
+
 /* There is a base, and one adapter at most: *adapter, or NULL. E_DATA. */
 int inputs_one_model(const struct collection *c,
 		     const struct collected **adapter) MUST_CHECK;

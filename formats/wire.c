@@ -82,7 +82,7 @@ static int make_way(const char *path)
 		return 0;
 	if (!S_ISSOCK(st.st_mode))
 		return err_set(E_CREATE, "%s: there is something else", path);
-	if (!wire_connect(&fd, path)) {
+	if (!wire_connect(&fd, path) && fd >= 0) {
 		close(fd);
 		return err_set(E_UNAVAIL, "%s: an agent is there already",
 			       path);
@@ -115,16 +115,26 @@ int wire_listen(int *fd, const char *path)
 	return err;
 }
 
+/* A file that is no socket is refused in the same way. */
+static int is_left(const char *path)
+{
+	struct stat st;
+
+	return (errno == ECONNREFUSED || errno == ECONNRESET) &&
+	       !stat(path, &st) && S_ISSOCK(st.st_mode);
+}
+
 int wire_connect(int *fd, const char *path)
 {
 	struct sockaddr_un a;
-	int err;
+	int err = 0;
 
 	TRY(address(&a, path));
 	*fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (*fd >= 0 && !connect(*fd, (struct sockaddr *)&a, sizeof(a)))
 		return 0;
-	err = err_errno(E_UNAVAIL, "no agent at %s", path);
+	if (*fd < 0 || !is_left(path))
+		err = err_errno(E_UNAVAIL, "no agent at %s", path);
 	if (*fd >= 0)
 		close(*fd);
 	*fd = -1;

@@ -20,7 +20,9 @@ int wire_default(char *buf, size_t room) MUST_CHECK;
  * our own that nobody else may write to; a socket that nobody listens at is
  * replaced. Not blocking. E_CREATE, E_UNAVAIL. */
 int wire_listen(int *fd, const char *path) MUST_CHECK;
-int wire_connect(int *fd, const char *path) MUST_CHECK; /* E_UNAVAIL */
+
+/* *fd -1: nobody listens any more at the socket that is there. E_UNAVAIL. */
+int wire_connect(int *fd, const char *path) MUST_CHECK;
 
 /* Is the peer this user? */
 int wire_is_ours(int fd);

@@ -321,6 +321,8 @@ static int run(char **operands)
 	model_release(&s.model);
 	base_text_free(s.text);
 	named_release(&s.named);
+	if (inputs_alone(&s.in))
+		fprintf(stderr, INPUTS_ALONE, program.name);
 	collection_release(&s.in);
 	pool_free(s.pool);
 	return err;

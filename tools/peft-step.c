@@ -137,13 +137,6 @@ static int open_adapter(struct work *w)
 	return adapter_set_init(&w->set, base, choice.seed);
 }
 
-static int open_program(struct work *w)
-{
-	TRY(program_open(&w->program, &w->in.in.base.tensors, NULL));
-	program_compute(w->program, compute);
-	return program_adapt(w->program, &w->set);
-}
-
 /* ---- output ---- */
 
 static int write_tensor(void *out, const struct tensor *t)
@@ -322,7 +315,9 @@ static int start(struct work *w)
 	TRY(pool_new(&w->pool, opt_common.threads ? opt_common.threads :
 						    os_cpus()));
 	TRY(open_adapter(w));
-	TRY(open_program(w));
+	TRY(program_open(&w->program, &w->in.in.base.tensors, NULL));
+	program_compute(w->program, compute);
+	TRY(program_adapt(w->program, &w->set));
 	TRY(trainer_new(&w->trainer, w->program, &w->set, w->pool, &w->in.data,
 			w->in.eval.n ? &w->in.eval : NULL, &how, &calls));
 	if (w->in.state)
@@ -395,6 +390,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "%s: %s\n", program.name, err_text());
 	else if (w.trainer)
 		say_warmup(&w);
+	if (inputs_alone(&w.in.in))
+		fprintf(stderr, INPUTS_ALONE, program.name);
 	release(&w);
 	return err;
 }

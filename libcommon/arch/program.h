@@ -190,7 +190,7 @@ int program_failed(const struct program *p);
  */
 struct program_carry {
 	size_t slot;
-	int load, save;         /* before the visit, after it */
+	int load, save;         /* it reads what is there, leaves something */
 	int piece;              /* the program's */
 };
 
@@ -201,9 +201,11 @@ size_t program_slot_cols(const struct program *p, size_t slot);
 size_t program_carries(const struct program *p, size_t visit,
 		       const struct program_carry **at);
 
-/* Where the program has or wants what is carried; n rows. */
-struct mat program_carried(const struct program *p,
-			   const struct program_carry *c, size_t n);
+/* Where the visit at hand finds what is carried, or leaves it: floats of as
+ * many rows as the part has. What it only loads, it does not change, unless no
+ * later visit loads it. */
+void program_carry_at(struct program *p, const struct program_carry *c,
+		      float *at);
 
 /* The forward or the backward of a visit; of the last segment, the forward
  * gives what program_forward() does, and the loss comes between them (dlast:
@@ -213,10 +215,16 @@ struct mat program_visit(struct program *p, size_t visit,
 void program_visit_back(struct program *p, size_t visit,
 			const struct program_pass *pass, struct mat dlast);
 
-/* Floats a row of all slots together, of a plan that is not made yet; *most:
- * of those that one visit carries. SIZE_MAX: too large. */
-size_t program_slots_cost(const struct program *p, const struct pool *pool,
-			  const struct program_need *need, size_t *most);
+/* The slots of a plan that is not made yet, in floats a row. */
+struct program_slots_cost {
+	size_t n;               /* slots */
+	size_t all;             /* of all; SIZE_MAX: too large */
+	size_t most;            /* of those that one visit carries */
+};
+
+struct program_slots_cost program_slots_cost(const struct program *p,
+					     const struct pool *pool,
+					     const struct program_need *need);
 
 /* Output of block i of the last forward with keep_states set, for tests and
  * st-check --arch. */

@@ -48,7 +48,8 @@ struct piece {
 	size_t cols;
 	size_t first, last;
 	int same;               /* whose memory it is; NONE: its own */
-	int outside;            /* the caller's memory */
+	int outside;            /* the caller's memory ... */
+	float *at;              /* ... of what is carried; else dlast's */
 	size_t offset;
 };
 

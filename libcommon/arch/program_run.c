@@ -14,9 +14,9 @@ struct mat program_mat(const struct program *p, int piece, size_t rows)
 	if (piece == NONE)
 		return (struct mat){ 0 };
 	at = &p->plan->piece[piece];
-	return mat_of(at->outside ? p->dlast
-				  : (float *)(p->pieces + at->offset),
-		      rows, at->cols);
+	if (at->outside)
+		return mat_of(at->at ? at->at : p->dlast, rows, at->cols);
+	return mat_of((float *)(p->pieces + at->offset), rows, at->cols);
 }
 
 static struct op_call call_of(const struct program *p,

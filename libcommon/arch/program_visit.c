@@ -3,8 +3,8 @@
  *
  * The plan's calls, down and up, fall into visits in order. A piece that calls
  * of several visits touch is cut: each visit has a piece of its own for it,
- * which is filled from a slot before and put back after. So between visits
- * nothing is in the plan's memory, and another part of the step can use it.
+ * which is the caller's memory. So between visits nothing is in the plan's, and
+ * another part of the step can use it.
  */
 #include "arch/program_parts.h"
 #include "base/size.h"
@@ -197,7 +197,7 @@ static int own_piece(struct cutter *k, size_t visit, int piece)
 		return k->own[piece];
 	plan->piece[plan->npiece] = (struct piece){
 		.cols = plan->piece[piece].cols, .same = NONE,
-		.first = SIZE_MAX,
+		.outside = 1,
 	};
 	plan->carry[plan->ncarry++] = (struct program_carry){
 		.slot = k->slot[piece], .load = k->first[piece] != visit,
@@ -215,20 +215,14 @@ static void cut_call(struct cutter *k, size_t visit, size_t call)
 	for (size_t i = 0; i < PLACES; i++) {
 		int *at = place(&plan->call[call], i), piece = *at;
 		struct program_carry *c;
-		struct piece *own;
 
 		if (piece == NONE || k->first[piece] == k->last[piece])
 			continue;
 		*at = own_piece(k, visit, piece);
-		own = &plan->piece[*at];
 		c = carry_of(plan, v, *at);
 		if (k->last[piece] != visit &&
 		    (!c->load || writes(&plan->call[call], i)))
 			c->save = 1;
-		if (own->first == SIZE_MAX)
-			own->first = c->load ? v->first : call;
-		/* What is saved outlives the last call. */
-		own->last = c->save ? v->last : size_max(own->last, call);
 	}
 }
 
@@ -326,10 +320,10 @@ size_t program_carries(const struct program *p, size_t visit,
 	return p->plan->visit[visit].ncarry;
 }
 
-struct mat program_carried(const struct program *p,
-			   const struct program_carry *c, size_t n)
+void program_carry_at(struct program *p, const struct program_carry *c,
+		      float *at)
 {
-	return program_mat(p, c->piece, n);
+	p->plan->piece[c->piece].at = at;
 }
 
 static size_t visit_cols(const struct plan *plan, const struct visit *v)
@@ -341,21 +335,24 @@ static size_t visit_cols(const struct plan *plan, const struct visit *v)
 	return sum;
 }
 
-size_t program_slots_cost(const struct program *p, const struct pool *pool,
-			  const struct program_need *need, size_t *most)
+struct program_slots_cost program_slots_cost(const struct program *p,
+					     const struct pool *pool,
+					     const struct program_need *need)
 {
+	struct program_slots_cost c = { 0 };
 	struct plan *plan;
-	size_t sum = 0;
 
-	*most = 0;
-	if (plan_new(&plan, p, pool, need))
-		return SIZE_MAX;
+	if (plan_new(&plan, p, pool, need)) {
+		c.all = SIZE_MAX;
+		return c;
+	}
+	c.n = plan->nslot;
 	for (size_t i = 0; i < plan->nslot; i++)
-		sum += plan->slot_cols[i];
+		c.all += plan->slot_cols[i];
 	for (size_t i = 0; i < plan->nvisit; i++)
-		*most = size_max(*most, visit_cols(plan, &plan->visit[i]));
+		c.most = size_max(c.most, visit_cols(plan, &plan->visit[i]));
 	plan_free(plan);
-	return sum;
+	return c;
 }
 
 /* ---- a visit ---- */

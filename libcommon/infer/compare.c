@@ -182,28 +182,49 @@ static int check_vocabularies(struct job *j)
 	return 0;
 }
 
-/* What a program takes beside its pages. */
-static uint64_t beside_pages(const struct job *j, const struct program *p,
+/* What a program will take beside its weights. */
+static uint64_t to_come(const struct job *j, const struct program *p,
 			     const struct program_need *need)
 {
-	uint64_t pages = infer_pages_bytes(p);
 	struct bytes_plan bytes;
 
 	program_cost(p, j->pool, need, &bytes);
 	return bytes.by[BYTES_ACTIVATIONS] + bytes.by[BYTES_WORKSPACE] +
-	       ROWS * program_vocab(p) * sizeof(float) +
-	       (bytes.by[BYTES_WEIGHTS] > pages ?
-		bytes.by[BYTES_WEIGHTS] - pages : 0);
+	       ROWS * program_vocab(p) * sizeof(float);
+}
+
+/* Bytes that are in use, without the pages, where these may not all stay. */
+static int used_beside(uint64_t *used, const struct job *j, uint64_t room)
+{
+	uint64_t pages = infer_pages_bytes(j->program[0]) +
+			 infer_pages_bytes(j->program[1]);
+
+	os_memory_trim();
+	*used = os_memory_used();
+	if (*used + pages <= room)
+		return 0;
+	for (int m = 0; m < 2; m++) {
+		const struct page_owner *o = program_base(
+						     j->program[m])->pages;
+
+		if (o)
+			TRY(o->ready(o->ctx));
+	}
+	*used = os_memory_used();
+	return 0;
 }
 
 /* Each has half of what is left. */
 static int begin_pages(struct job *j, const struct program_need *need,
 		       uint64_t memory)
 {
-	uint64_t all = beside_pages(j, j->program[0], need) +
-		       beside_pages(j, j->program[1], need);
-	uint64_t most = memory ? memory : os_memory_free();
+	uint64_t all = to_come(j, j->program[0], need) +
+		       to_come(j, j->program[1], need);
+	uint64_t most = memory ? memory : os_memory_free(), used = 0;
 
+	if (memory)
+		TRY(used_beside(&used, j, all < memory ? memory - all : 0));
+	all += used;
 	if (memory && all > memory)
 		return err_set(E_NOMEM, "two models side by side take %llu MiB "
 			       "without their pages, there are %llu",

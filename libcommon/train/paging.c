@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/os.h"
 #include "base/size.h"
 
 /* ---- what it takes ---- */
@@ -32,9 +33,9 @@ uint64_t paging_spill_bytes(const struct program *p, const struct pool *pool,
 			    const struct program_need *need,
 			    const struct paging_options *o)
 {
-	size_t most, all = program_slots_cost(p, pool, need, &most);
+	struct program_slots_cost c = program_slots_cost(p, pool, need);
 	uint64_t sum = (uint64_t)parts_of(o, need->tokens) *
-		       slot_bytes(all, need->tokens);
+		       (slot_bytes(c.all, need->tokens) + c.n * SPACE_PAGE);
 
 	for (size_t i = 0; o->state && i < program_segments(p); i++)
 		sum += state_page(o->state[i]);
@@ -76,8 +77,8 @@ uint64_t paging_least(const struct program *p, const struct pool *pool,
 		      const struct paging_options *o)
 {
 	struct sum s = { .o = o, .seen = calloc(o->nbase + 1, 1) };
+	struct program_slots_cost c = program_slots_cost(p, pool, need);
 	uint64_t least = 0;
-	size_t most;
 
 	if (!s.seen)
 		return UINT64_MAX;
@@ -90,8 +91,7 @@ uint64_t paging_least(const struct program *p, const struct pool *pool,
 		least = s.bytes > least ? s.bytes : least;
 	}
 	free(s.seen);
-	(void)program_slots_cost(p, pool, need, &most);
-	return least + 2 * slot_bytes(most, need->tokens) + 8 * SPACE_PAGE +
+	return least + 2 * slot_bytes(c.most, need->tokens) + 8 * SPACE_PAGE +
 	       least_states(p, o);
 }
 
@@ -250,6 +250,9 @@ static int make(struct paging *g, const struct paging_options *o)
 	memcpy(g->page, o->base, o->nbase * sizeof(*g->page));
 	TRY(make_segments(g));
 	TRY(make_room(g));
+	/* What never goes may be in huge pages. */
+	if (pager_page_bytes(g->page, g->npage) <= o->capacity)
+		os_pages_huge(g->space.at, g->space.bytes);
 	return pager_new(&g->pager, g->page, g->npage, o->capacity);
 }
 

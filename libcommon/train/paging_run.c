@@ -1,8 +1,6 @@
 /* paging_run - the parts of a step, their plan, and the visits */
 #include "train/paging_parts.h"
 
-#include <string.h>
-
 /* ---- parts ---- */
 
 void paging_clear(struct paging *g)
@@ -153,22 +151,14 @@ struct run {
 	const struct paging_calls *calls;
 };
 
-static void carry(struct paging *g, size_t visit, size_t part, int save)
+static void carry(struct paging *g, size_t visit, size_t part)
 {
 	const struct program_carry *c;
 	size_t carries = program_carries(g->program, visit, &c);
-	size_t rows = g->part[part].batch.n;
 
-	for (size_t i = 0; i < carries; i++) {
-		struct mat m = program_carried(g->program, &c[i], rows);
-		void *page = g->page[paging_slot(g, part, c[i].slot)].at;
-		size_t bytes = rows * m.cols * sizeof(float);
-
-		if (save && c[i].save)
-			memcpy(page, m.at, bytes);
-		else if (!save && c[i].load)
-			memcpy(m.at, page, bytes);
-	}
+	for (size_t i = 0; i < carries; i++)
+		program_carry_at(g->program, &c[i], g->page[
+				 paging_slot(g, part, c[i].slot)].at);
 }
 
 static int compute(const struct run *r, size_t visit, size_t part)
@@ -202,10 +192,8 @@ static int visit_part(const struct run *r, size_t visit, size_t part)
 	int err;
 
 	TRY(pager_begin(g->pager));
-	carry(g, visit, part, 0);
+	carry(g, visit, part);
 	err = compute(r, visit, part);
-	if (!err)
-		carry(g, visit, part, 1);
 	pager_end(g->pager);
 	return err;
 }

@@ -10,10 +10,10 @@
 /* What all parts of a step carry between visits. */
 static uint64_t carried_bytes(const struct trainer *t)
 {
-	size_t most, floats = program_slots_cost(t->program, t->pool,
-						 &t->plan.need, &most);
+	struct program_slots_cost c = program_slots_cost(t->program, t->pool,
+							 &t->plan.need);
 
-	return (uint64_t)((double)floats * sizeof(float) *
+	return (uint64_t)((double)c.all * sizeof(float) *
 			  t->plan.tokens_per_step);
 }
 

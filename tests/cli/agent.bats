@@ -5,6 +5,7 @@ bats_require_minimum_version 1.5.0
 
 model=tests/golden/A/llama/model
 data=tests/golden/B/data/data.jsonl
+gone='warning: the agent is gone; the run went on alone'
 
 setup_file() {
 	export T=$BATS_FILE_TMPDIR
@@ -79,29 +80,65 @@ status() {
 	status -e '.evictions > 0 and .used <= .memory'
 }
 
-# Where it is killed before the run has opened the base with it, there is no
-# agent, which a run that was told to use one says.
+# Whenever it dies, also before the run has come to it: its socket is there.
 @test "the agent is killed: the run goes on alone, to the same bytes" {
-	local pid ended alone=0 n=${WEFT_KILLS:-5}
+	local pid warned=0 n=${WEFT_KILLS:-5}
 	for i in $(seq "$n"); do
 		serve -m 64M
 		train_behind -n 12 -o "$T/out" "$T/base.st"
 		sleep "0.$((i * 37 % 90 + 10))"
 		kill -9 "$agent"
 		wait "$agent" || true
-		ended=0
-		wait "$pid" || ended=$?
-		if [ "$ended" = 0 ]; then
-			cmp "$T/out" "$T/whole"
-			rm "$T/out"
-			alone=$((alone + 1))
-			continue
-		fi
-		cat "$T/said"
-		[ "$ended" = 69 ] && grep -q 'agent' "$T/said"
-		[ ! -e "$T/out" ]
+		wait "$pid"
+		cmp "$T/out" "$T/whole"
+		rm "$T/out"
+		[ ! -s "$T/said" ] || grep -q "$gone" "$T/said"
+		[ ! -s "$T/said" ] || warned=$((warned + 1))
 	done
-	[ "$alone" -gt 0 ]
+	[ "$warned" -gt 0 ]
+}
+
+# Takes what a client says, N times answers as an agent does, and ends.
+dying_agent() { # N
+	python3 - "$S" "$1" 3>&- << 'END' &
+import os, socket, sys, tempfile
+l = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+l.bind(sys.argv[1])
+l.listen()
+c, left = l.accept()[0], int(sys.argv[2])
+arena = tempfile.TemporaryFile()
+for answer in (b"\x82\xa5block\xce\x00\x10\x00\x00\xa5quota\x00",
+        b"\x82\xa5pages\xcc%c\xa5space\x00" % int(os.environ["PAGES"])):
+    c.recv(70000)
+    if not left: os._exit(0)
+    socket.send_fds(c, [answer], [arena.fileno()])
+    left -= 1
+c.recv(70000)
+os._exit(0)
+END
+	agent=$!
+	for try in $(seq 100); do
+		[ ! -S "$S" ] || break
+		sleep 0.1
+	done
+}
+
+@test "an agent that dies at a request, or before the first, is missed by none" {
+	local n
+	"$BIN/peft-step" $(options) --page-memory 64M -n 1 --log-times \
+		--log "$T/log" -o "$T/out" "$T/base.st"
+	export PAGES=$(jq .page_loads "$T/log") # each once
+	for n in 0 1 2 left; do
+		[ "$n" = left ] || { rm -f "$S" && dying_agent "$n"; }
+		train -n 12 -o "$T/out" "$T/base.st" 2> "$T/said"
+		cmp "$T/out" "$T/whole"
+		grep -q "$gone" "$T/said"
+		wait "$agent" || true
+	done
+	"$BIN/eval" --agent "$S" -t loss -d "$data" "$T/base.st" \
+		> "$T/shared" 2> "$T/said"
+	grep -q "$gone" "$T/said"
+	"$BIN/eval" -t loss -d "$data" "$T/base.st" | cmp - "$T/shared"
 }
 
 @test "a client is killed: its pages return" {
@@ -202,6 +239,9 @@ END
 	kill "$agent"
 	wait "$agent"
 	[ ! -e "$S" ]
+	run -69 train -n 2 -o "$T/out" "$T/base.st"
+	[[ $output == *"no agent at"* ]]
+	echo text > "$S"
 	run -69 train -n 2 -o "$T/out" "$T/base.st"
 	[[ $output == *"no agent at"* ]]
 	run -65 bash -c "cat '$T/base.st' | $BIN/eval --agent '$S' -t loss -d $data"

@@ -177,6 +177,18 @@ damaged() {
 	"$BIN/generate" -n 4 -p 'The quick brown' "$T/real.st" > "$T/one"
 	"$BIN/generate" -m 150M -n 4 -p 'The quick brown' "$T/real.st" > "$T/two"
 	cmp "$T/one" "$T/two"
+	# Of what is resident, 5 MiB are the program itself.
+	most=$(python3 - "$BIN/merge-adapter" -q -m 250M --verify 64 \
+		-o "$T/two.st" "$T/real.st" "$T/real.out" << 'END'
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+END
+	)
+	[ "$most" -lt $((255 << 10)) ]
+	"$BIN/merge-adapter" -q --verify 64 -o "$T/one.st" "$T/real.st" \
+		"$T/real.out"
+	cmp "$T/one.st" "$T/two.st"
 }
 
 @test "the optimizer's states in pages: the same bytes, for each, clipped or not" {

@@ -3,10 +3,11 @@
 #
 # LoRA r=8 on all linear layers of the real model (WEFT_MODEL, the GGUF file) in
 # NF4, 4 sequences of 256 tokens a step, two threads; then the same with one
-# thing changed. STEPS: how many, the first left out. time: a step's, in those
-# of the plain LoRA above it, by the best steps; MB: the most of anonymous and
-# shared memory that was resident. A row that fails says why, and so does the
-# status.
+# thing changed. STEPS: how many, the first left out. Just before each row the
+# plain LoRA runs again, since machines change their speed by the minute. time:
+# a step's, in those of that LoRA, by the best steps; MB: the most of anonymous
+# and shared memory that was resident. A row that fails says why, and so does
+# the status.
 set -eu
 cd "$(dirname "$0")/../.."
 . tests/bench/lib.sh
@@ -16,23 +17,25 @@ if [ -z "${WEFT_MODEL-}" ]; then
 fi
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
-steps=${STEPS:-4} failed=0 plain=
+steps=${STEPS:-3} failed=0
 random_data $((4 * steps)) 256 > "$tmp/256.jsonl"
 "$bin/st-import" -u -o "$tmp/bf16.st" "$WEFT_MODEL"
 "$bin/quantize-nf4" -u -o "$tmp/nf4.st" "$tmp/bf16.st"
 
+steps_of() { # BASE OPTION ...
+	run_steps "$1" 256 2 -b 4 -g 1 "${@:2}"
+}
 row() { # NAME BASE OPTION ...
-	local name=$1 base=$2 rates
-	shift 2
-	if ! rates=$(run_steps "$base" 256 2 -b 4 -g 1 "$@"); then
+	local name=$1 plain rates
+	shift
+	if ! plain=$(steps_of nf4 -r 8) || ! rates=$(steps_of "$@"); then
 		printf '%-30s %s\n' "$name" "$(tail -n 1 "$tmp/err")"
 		failed=1
 		return
 	fi
-	plain=${plain:-${rates%% *}}
-	echo "$rates" | awk -v name="$name" -v plain="$plain" \
-		'{ printf "%-30s %8.1f %8.1f %6.2f %6d\n", name, $1, $2,
-			plain / $1, $3 }'
+	echo "$rates $plain" | awk -v name="$name" '{ printf \
+		"%-30s %8.1f %8.1f %8.1f %6.2f %6d\n", name, $1, $2, $4,
+		$4 / $1, $3 }'
 }
 
 # Seconds of a program that is run once, under the row that it was for.
@@ -46,7 +49,7 @@ once() { # NAME COMMAND ...
 }
 
 all=q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj
-printf '%-30s %8s %8s %6s %6s\n' 'tokens/s' best median time MB
+printf '%-30s %8s %8s %8s %6s %6s\n' 'tokens/s' best median LoRA time MB
 row lora nf4 -r 8
 row 'lora, bf16' bf16 -r 8
 row 'rslora' nf4 -r 8 --rslora
@@ -91,5 +94,4 @@ EOR
 "$bin/quantize-int" -q -u --recipe "$tmp/recipe.json" "$tmp/bf16.st" |
 	"$bin/quantize-nf4" -q -u --recipe "$tmp/recipe.json" -o "$tmp/recipe.st"
 row recipe recipe --recipe "$tmp/recipe.json"
-row 'lora, again' nf4 -r 8
 exit $failed

@@ -177,15 +177,15 @@ damaged() {
 	"$BIN/generate" -n 4 -p 'The quick brown' "$T/real.st" > "$T/one"
 	"$BIN/generate" -m 150M -n 4 -p 'The quick brown' "$T/real.st" > "$T/two"
 	cmp "$T/one" "$T/two"
-	# Of what is resident, 5 MiB are the program itself.
-	most=$(python3 - "$BIN/merge-adapter" -q -m 250M --verify 64 \
+	# Within 5 %; and 8 MiB are the program itself.
+	most=$(python3 - "$BIN/merge-adapter" -q -j 2 -m 250M --verify 64 \
 		-o "$T/two.st" "$T/real.st" "$T/real.out" << 'END'
 import resource, subprocess, sys
 subprocess.run(sys.argv[1:], check=True)
 print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 END
 	)
-	[ "$most" -lt $((255 << 10)) ]
+	[ "$most" -lt $((270 << 10)) ]
 	"$BIN/merge-adapter" -q --verify 64 -o "$T/one.st" "$T/real.st" \
 		"$T/real.out"
 	cmp "$T/one.st" "$T/two.st"

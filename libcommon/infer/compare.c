@@ -184,7 +184,7 @@ static int check_vocabularies(struct job *j)
 
 /* What a program will take beside its weights. */
 static uint64_t to_come(const struct job *j, const struct program *p,
-			     const struct program_need *need)
+			const struct program_need *need)
 {
 	struct bytes_plan bytes;
 
@@ -204,8 +204,8 @@ static int used_beside(uint64_t *used, const struct job *j, uint64_t room)
 	if (*used + pages <= room)
 		return 0;
 	for (int m = 0; m < 2; m++) {
-		const struct page_owner *o = program_base(
-						     j->program[m])->pages;
+		const struct program *p = j->program[m];
+		const struct page_owner *o = program_base(p)->pages;
 
 		if (o)
 			TRY(o->ready(o->ctx));
@@ -249,14 +249,14 @@ static int prepare(struct job *j, uint64_t memory)
 	TRY(feed_init(&j->feed[0], j->program[0], COMPARE_LENGTH, 1));
 	TRY(feed_init(&j->feed[1], NULL, need.tokens, 1));
 	j->twin = calloc(need.tokens, sizeof(*j->twin));
+	if (!j->twin)
+		return err_set(E_NOMEM, "out of memory");
 	for (int m = 0; m < 2; m++) {
 		size_t vocab = program_vocab(j->program[m]);
 		float *at = aligned_alloc(64, size_align(ROWS * vocab * 4, 64));
 
-		if (!at || !j->twin) {
-			free(at);
+		if (!at)
 			return err_set(E_NOMEM, "out of memory");
-		}
 		j->logits[m] = mat_of(at, ROWS, vocab);
 		TRY(program_plan(j->program[m], j->pool, &need));
 	}

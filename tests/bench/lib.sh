@@ -4,6 +4,23 @@ unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
 bin=${O:-build}/bin
 bench=${O:-build}/bench
 
+# $tmp, a folder that goes when the script ends; which it does here, where there
+# is no real model.
+begin_with_model() { # NAME
+	if [ -z "${WEFT_MODEL-}" ]; then
+		echo "$1: WEFT_MODEL is not set"
+		exit 0
+	fi
+	tmp=$(mktemp -d)
+	trap 'rm -rf "$tmp"' EXIT
+}
+
+# The real model as $tmp/bf16.st and $tmp/nf4.st.
+model_bases() {
+	"$bin/st-import" -u -o "$tmp/bf16.st" "$WEFT_MODEL"
+	"$bin/quantize-nf4" -u -o "$tmp/nf4.st" "$tmp/bf16.st"
+}
+
 # N sequences of LENGTH random tokens, all labelled. VOCAB: of how many.
 random_data() { # N LENGTH
 	awk -v n="$1" -v length_="$2" -v vocab="${VOCAB:-49000}" 'BEGIN {

@@ -11,16 +11,10 @@
 set -eu
 cd "$(dirname "$0")/../.."
 . tests/bench/lib.sh
-if [ -z "${WEFT_MODEL-}" ]; then
-	echo "methods: WEFT_MODEL is not set"
-	exit 0
-fi
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
+begin_with_model methods
 steps=${STEPS:-3} failed=0
 random_data $((4 * steps)) 256 > "$tmp/256.jsonl"
-"$bin/st-import" -u -o "$tmp/bf16.st" "$WEFT_MODEL"
-"$bin/quantize-nf4" -u -o "$tmp/nf4.st" "$tmp/bf16.st"
+model_bases
 
 steps_of() { # BASE OPTION ...
 	run_steps "$1" 256 2 -b 4 -g 1 "${@:2}"

@@ -15,8 +15,7 @@ page=${PAGE:-docs/performance.md}
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 "$bin/st-import" --dtype f32 -u -o "$tmp/f32.st" "$WEFT_MODEL"
-"$bin/st-import" -u -o "$tmp/bf16.st" "$WEFT_MODEL"
-"$bin/quantize-nf4" -u -o "$tmp/nf4.st" "$tmp/bf16.st"
+model_bases
 "$bin/st-export" --to hf "$tmp/hf" < "$tmp/f32.st"
 random_data $((4 * steps)) 256 > "$tmp/random.jsonl"
 awk -v n="$records" -f tests/bench/records.awk > "$tmp/text.jsonl"

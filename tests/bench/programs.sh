@@ -8,13 +8,8 @@
 set -eu
 cd "$(dirname "$0")/../.."
 . tests/bench/lib.sh
-if [ -z "${WEFT_MODEL-}" ]; then
-	echo "programs: WEFT_MODEL is not set"
-	exit 0
-fi
+begin_with_model programs
 turns=${TURNS:-3}
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
 for type in f32 bf16; do
 	"$bin/st-import" --dtype "$type" -u -o "$tmp/$type.st" "$WEFT_MODEL"
 done

@@ -9,19 +9,12 @@ cd "$(dirname "$0")/../.."
 date -u +%F
 grep -m 1 'model name' /proc/cpuinfo | sed 's/.*: //'
 echo "processors: $(nproc)"
-infer() {
-	local tmp
-	if [ -z "${WEFT_MODEL-}" ]; then
-		echo "infer: WEFT_MODEL is not set"
-		return
-	fi
-	tmp=$(mktemp -d)
-	"$bin/st-import" -u -o "$tmp/bf16.st" "$WEFT_MODEL"
-	"$bin/quantize-nf4" -u -o "$tmp/nf4.st" "$tmp/bf16.st"
+infer() ( # in a shell of its own, whose end is not this one's
+	begin_with_model infer
+	model_bases
 	echo "tokens/s: best median"
-	(cd "$tmp" && "$OLDPWD/$bench/infer" nf4.st bf16.st)
-	rm -r "$tmp"
-}
+	cd "$tmp" && "$OLDPWD/$bench/infer" nf4.st bf16.st
+)
 for name in ${*:-kernels elementwise quantise layers programs step \
 	methods infer tokenizer}; do
 	printf '\n== %s\n' "$name"

@@ -9,18 +9,12 @@
 set -eu
 cd "$(dirname "$0")/../.."
 . tests/bench/lib.sh
-if [ -z "${WEFT_MODEL-}" ]; then
-	echo "step: WEFT_MODEL is not set"
-	exit 0
-fi
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
+begin_with_model step
 steps=${STEPS:-6}
 random_data $((4 * steps)) 256 > "$tmp/256.jsonl"
 random_data "$steps" 1024 > "$tmp/1024.jsonl"
 "$bin/st-import" --dtype f32 -u -o "$tmp/f32.st" "$WEFT_MODEL"
-"$bin/st-import" -u -o "$tmp/bf16.st" "$WEFT_MODEL"
-"$bin/quantize-nf4" -u -o "$tmp/nf4.st" "$tmp/bf16.st"
+model_bases
 parameters=$(product_parameters "$tmp/nf4.st")
 
 measure() { # base length threads options ...

@@ -131,7 +131,7 @@ check-asan:
 	@$(MAKE) --no-print-directory O=$(O)-asan CC=$(CC) \
 		CFLAGS='-O1 -g -fsanitize=address,undefined \
 		-fno-sanitize-recover=undefined' HARDEN= tests
-	@O=$(O)-asan ASAN_OPTIONS=allocator_may_return_null=1 \
+	@O=$(O)-asan LIMIT=7200 ASAN_OPTIONS=allocator_may_return_null=1 \
 		bash tests/run.sh
 check-valgrind: tests
 	@O=$(O) bash tests/valgrind.sh
@@ -144,7 +144,7 @@ check-emu:
 check-tsan:
 	@$(MAKE) --no-print-directory O=$(O)-tsan CC=$(CC) \
 		CFLAGS='-O1 -g -fsanitize=thread' HARDEN= tests
-	@O=$(O)-tsan bash tests/run.sh
+	@O=$(O)-tsan LIMIT=7200 bash tests/run.sh
 
 demo:
 	@sh pipelines/deps.sh build demo

@@ -3,7 +3,8 @@
 # (bats). All of them speak TAP; what they said is counted here, and the last
 # line is the sum. A case whose files are missing is skipped by name. "long"
 # runs the campaigns of faults in full: so many orders of what ends when, kills
-# of the agent and of clients, and messages of nonsense.
+# of the agent and of clients, and messages of nonsense. A file that is not done
+# after LIMIT seconds has failed.
 set -u
 cd "$(dirname "$0")/.." || exit 70
 O=${O:-build}
@@ -19,6 +20,7 @@ fi
 log=$O/check.log
 : > "$log"
 passed=0 failed=0 skipped=0
+within="timeout --foreground ${LIMIT:-900}"
 
 count() { # name file status
 	local ok bad skip
@@ -41,6 +43,7 @@ try() { # name command ...
 	shift
 	"$@" > "$out" 2>&1 < /dev/null
 	status=$?
+	[ "$status" -eq 124 ] && echo "not ok $name: not done in time" >> "$out"
 	cat "$out" >> "$log"
 	count "$name" "$out" "$status"
 }
@@ -58,14 +61,15 @@ for f in tests/lint/*.sh; do
 done
 for f in tests/unit/*.c; do
 	name=$(basename "$f" .c)
-	try "tests/unit/$name" "$O/unit/$name"
+	try "tests/unit/$name" $within "$O/unit/$name"
 done
 for f in tests/cli/*.bats tests/golden/*.bats tests/*.bats; do
-	[ -e "$f" ] && try "$f" bats --formatter tap "$f"
+	[ -e "$f" ] && try "$f" $within bats --formatter tap "$f"
 done
 if [ "${1-}" = long ]; then
+	within="timeout --foreground ${LIMIT:-36000}"
 	for f in tests/long/*.bats; do
-		[ -e "$f" ] && try "$f" bats --formatter tap "$f"
+		[ -e "$f" ] && try "$f" $within bats --formatter tap "$f"
 	done
 fi
 echo "$passed passed, $failed failed, $skipped skipped"

@@ -207,7 +207,8 @@ meta() { # STREAM KEY: the JSON of a META record
 	"$BIN/peft-step" -q -r 2 -n 1 -d "$data" < "$T/slow" > "$T/a.st" &
 	pid=$!
 	exec 5> "$T/slow"
-	until grep -q '^SigCgt.*[1-9a-f]$' "/proc/$pid/status"; do
+	# Bit 9 of the signals that it catches, whatever it was told to ignore.
+	until grep -q '^SigCgt.*[2367abef]..$' "/proc/$pid/status"; do
 		kill -0 "$pid"
 	done
 	sleep 0.05

@@ -93,6 +93,11 @@ int data_gate_close(const struct data_gate *g, const struct dataset_stats *s)
 	TRY(judge(s->empty, s->records, g->most_empty, &s->first_empty,
 		  "holds nothing to learn", "max-empty",
 		  "a higher limit leaves them out"));
+	if (s->endless && !s->ended && !data_gate_allows(g, FAULT_NO_STOP))
+		return err_set(E_DATA, "%s: record %zu learns no stop token, "
+			       "nor does any other: all answers are cut at "
+			       "--length before they end", s->first_endless.file,
+			       s->first_endless.number);
 	TRY(judge(s->truncated + s->dropped, s->records, g->most_truncated,
 		  &s->first_truncated, "does not fit into --length",
 		  "max-truncated", "raise either"));

@@ -249,9 +249,10 @@ static size_t turning(const struct family_config *c)
 {
 	double dim = family_member(c, "rope", "dim", 0);
 
-	if (!(dim > 0) && family_has(c, "head_dim"))
-		dim = family_number(c, "head_dim");
-	return (size_t)dim;
+	if (!(dim > 0) && (!family_has(c, "head_dim") ||
+			   family_real(&dim, c, "head_dim")))
+		dim = 0;
+	return dim > 0 && dim < 0x1p31 ? (size_t)dim : 0;
 }
 
 static int add_vector(struct gguf_out *o, const char *name, const float *x,

@@ -137,13 +137,12 @@ int family_configure(struct family_config **c, const struct family *f,
 		     json_t *config) MUST_CHECK;
 void family_config_free(struct family_config *c);
 
-/* The value; aborts by assert when it is not there: callers ask only for names
- * that family_parse() has checked, and the text is NULL for a number. */
-double family_number(const struct family_config *c, const char *name);
+/* Is there a value? */
 int family_has(const struct family_config *c, const char *name);
+/* A value that is there, which it aborts by assert without; NULL: a number. */
 const char *family_text(const struct family_config *c, const char *name);
 
-/* family_number() where the config may say anything. E_DATA: not a number. */
+/* The number. E_DATA: it is none, for config.json may say anything. */
 int family_real(double *x, const struct family_config *c,
 		const char *name) MUST_CHECK;
 

@@ -29,7 +29,8 @@ static int attend_shape(struct op_node *n)
 	if (!(n->number[1] > 0))
 		return err_set(E_DATA, "attend: wants a scale above 0");
 	if (!isnan(n->number[2]) &&
-	    !(n->number[2] >= 1 && n->number[2] <= 2147483648.0))
+	    (!(n->number[2] >= 1 && n->number[2] <= 2147483648.0) ||
+	     floor(n->number[2]) < n->number[2]))
 		return err_set(E_DATA, "attend: a window of %g", n->number[2]);
 	if (!isnan(n->number[3]) && !(n->number[3] > 0))
 		return err_set(E_DATA, "attend: a softcap of %g",

@@ -14,7 +14,8 @@
 
 static size_t heads_of(size_t cols, double dim)
 {
-	return dim >= 1 && cols % (size_t)dim == 0 ? cols / (size_t)dim : 0;
+	return dim >= 1 && dim <= (double)cols && cols % (size_t)dim == 0
+		       ? cols / (size_t)dim : 0;
 }
 
 static int attend_shape(struct op_node *n)

@@ -209,6 +209,8 @@ struct adapter_kind {
 	 * sequences of a batch may come in several. */
 	int by_sequence;
 	int merge_adds;         /* it adds to dst what does not depend on it */
+	int scales;             /* the update, merged and beside the base, is
+				 * in proportion to the adapter's scale */
 
 	/* Keys of the configuration that are this kind's, with a space
 	 * between; NULL: none. */

@@ -317,6 +317,7 @@ const struct adapter_kind adapt_iec = {
 	.merge = iec_merge,
 	.by_sequence = 1,
 	.merge_adds = 1,
+	.scales = 1,
 	.factors = iec_factors,
 	.peft_name = lowrank_peft_name,
 	.release = iec_release,

@@ -282,6 +282,7 @@ const struct adapter_kind adapt_qalora = {
 	.merge = qalora_merge,
 	.by_sequence = 1,
 	.merge_adds = 1,
+	.scales = 1,
 	.merge_groups = qalora_merge_groups,
 	.factors = qalora_factors,
 	.adds = "qalora_group_size qalora_pool",

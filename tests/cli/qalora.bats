@@ -38,6 +38,8 @@ loss() { # STREAM ...
 		merge-adapter --verify 300 -A a$bits.st -o m$bits.st int$bits.st 2> said
 		rms=$(sed 's/.*RMS \([^,]*\),.*/\1/' said)
 		awk -v x="$rms" 'BEGIN { exit !(x < 1e-5) }'
+		share=$(sed 's/.*by \([^ ]*\) of the position.*/\1/' said)
+		awk -v x="$share" 'BEGIN { exit !(x < 1e-4) }'
 		[ "$(codes m$bits.st)" -eq 14 ]
 		size=$(wc -c < m$bits.st)
 		[ "$size" -lt $(($(wc -c < int$bits.st) + 4096)) ]

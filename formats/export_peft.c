@@ -171,9 +171,10 @@ static int take_config(struct work *w, json_t *adapter)
 	json_decref(w->adapter);
 	w->adapter = json_deep_copy(adapter);
 	w->kind = peft_kind_find(name);
-	return w->kind ? 0 : err_set(E_DATA, "PEFT has no adapters of "
-				     "the kind %.40s; merge-adapter can merge "
-				     "it", name);
+	return w->kind ? 0 : err_set(E_DATA, "PEFT has no adapters of the kind "
+				     "%.40s; combine-adapters makes LoRA of "
+				     "it, which is the same, and merge-adapter "
+				     "merges it", name);
 }
 
 static int handle(void *self, const struct item *item)

@@ -41,8 +41,8 @@ static int no_kind(const char *kind)
 
 	return err_set(E_DATA, "llama.cpp has no adapters of the kind %.40s: "
 		       "%s", kind, !k || !k->front ?
-		       "combine-adapters makes LoRA of adalora, qalora and "
-		       "iec, merge-adapter merges any into its base" :
+		       "combine-adapters --lora makes LoRA of adalora, qalora "
+		       "and iec, merge-adapter merges any into its base" :
 		       strcmp(kind, "prompt") ? "--to peft is all it goes to" :
 		       "merge-adapter makes tokens of the base's of it");
 }

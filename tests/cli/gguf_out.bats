@@ -214,10 +214,10 @@ chars() {
 	done
 	for kind in adalora 'qalora --qalora-group-size 32' iec; do
 		lora-init -q --only --method $kind -r 3 -o kind.st "$model"
-		refuses 65 'combine-adapters makes LoRA of' st-export \
+		refuses 65 'combine-adapters --lora makes LoRA of' st-export \
 			--to gguf --base "$model" out.gguf kind.st
-		combine-adapters kind.st | st-export --force --to gguf \
-			--base "$model" out.gguf
+		combine-adapters --lora kind.st | st-export --force --to gguf \
+			--base "$model" made.gguf
 	done
 	for bias in all lora_only; do
 		lora-init -q --only --bias $bias -o bias.st "$model"

@@ -349,6 +349,9 @@ same_as_parts() { # BASE OPTION ...
 			> "$T/m.st"
 		[ "$("$BIN/st-ls" "$T/m.st" | grep -c 'int4/32')" -eq 14 ]
 	done
+	# and LoRA where that is asked for
+	same_as_parts int --lora
+	"$BIN/st-ls" "$T/c.st" | grep 'meta *adapter' | grep -q '"kind": "lora"'
 	# other pools are other factors: LoRA
 	train b.st --method qalora --qalora-pool sum -r 3 "$T/int.st"
 	same_as_parts int

@@ -10,8 +10,8 @@
  *           ranks must agree; has cross terms B_i A_k, and is no sum
  *
  * A module that not all have gets what those give that have it. The result is
- * LoRA, or QA-LoRA where all adapters are, with the same groups and pooling, and
- * LoRA is not asked for.
+ * LoRA, or, where it may be, QA-LoRA if all are, with the same groups and
+ * pooling.
  */
 #ifndef ADAPT_COMBINE_H
 #define ADAPT_COMBINE_H

@@ -43,7 +43,8 @@ static const struct row {
 	{ "qalora", "", ROLE_LINEAR,
 	  { { UNIFORM, 0.3061862178 }, { ZERO, 0 } } },
 	{ "iec", "", ROLE_LINEAR,
-	  { { UNIFORM, 0.0510310363 }, { ZERO, 0 }, { ZERO, 0 }, { ZERO, 0 } } },
+	  { { UNIFORM, 0.0510310363 }, { ZERO, 0 }, { ZERO, 0 },
+	    { ZERO, 0 } } },
 	{ "prompt", "random", ROLE_EMBED, { { UNIFORM, 0.5 } } },
 	{ "prefix", "", ROLE_EMBED, { { NORMAL, 0.02 } } },
 };

@@ -331,8 +331,9 @@ int adapter_set_settle(struct adapter_set *s,
 		       struct adapt_step *at) MUST_CHECK;
 
 /* LoRA+ (Hayou et al. 2024, arXiv:2402.12354): the learning rate of the
- * parameters that are zero at first (B, vectors) is ratio times A's. */
-void adapter_set_ratio(struct adapter_set *s, double ratio);
+ * parameters that are zero at first (B, vectors) is ratio times A's. E_CONFIG:
+ * there are none. */
+int adapter_set_ratio(struct adapter_set *s, double ratio) MUST_CHECK;
 
 /* Are the gradients of a batch, bit for bit, those of its sequences one after
  * the other? */

@@ -112,6 +112,7 @@ static int qalora_shape(struct adapter *a, const struct adapter_options *o)
 	a->keep = a->rank;
 	adapter_param_add(a, "lora_A", a->rank, a->in / q->group);
 	adapter_param_add(a, "lora_B", a->out, a->rank);
+	a->param[B].plus = 1;
 	return 0;
 }
 

@@ -111,12 +111,18 @@ same_tensors() {
 
 # ---- LoRA+, 8 bits ----
 
-@test "LoRA+ moves B, not A, by another rate" {
-	train plain.st -r 4 -n 1 -g 1 "$T/base.st"
-	train plus.st -r 4 -n 1 -g 1 --loraplus-lr-ratio 16 "$T/base.st"
-	run "$BIN/st-diff" "$T/plain.st" "$T/plus.st"
-	[[ $output == *lora_B* ]]
-	! [[ $output == *"lora_A:"* ]]
+@test "LoRA+ moves B, not A, by another rate, of every kind that has one" {
+	local o='-r 4 -n 1 -g 1'
+	for m in lora dora adalora iec 'qalora --qalora-group-size 16'; do
+		train plain.st --method $m $o "$T/base.st"
+		train plus.st --method $m $o --loraplus-lr-ratio 16 \
+			"$T/base.st"
+		run "$BIN/st-diff" "$T/plain.st" "$T/plus.st"
+		[[ $output == *lora_B* ]]
+		! [[ $output == *"lora_A:"* ]]
+	done
+	refuses 78 'give a higher rate' peft-step -q -d "$data" --method prefix \
+		--loraplus-lr-ratio 16 "$T/base.st"
 }
 
 @test "adamw8bit keeps its state in 8 bits, and goes on with it" {

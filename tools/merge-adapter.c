@@ -75,7 +75,7 @@ static int take_adapters(struct work *w)
 	w->merger.dtype = dtypes[dtype];
 	w->merger.all = dtype != 0;
 	w->merger.peft_safe = peft_safe;
-	return verify && w->merger.n ? verify_scale(&w->merger) : 0;
+	return verify && w->merger.n ? verify_allows(&w->merger) : 0;
 }
 
 /* ---- the base ---- */

@@ -73,23 +73,44 @@ static const char *thing(const struct adapter_kind *kind)
 	       kind->name;
 }
 
-int verify_scale(const struct merger *m)
+/* Is another adapter at the module of this parameter of the last? */
+static int is_shared(const struct merger *m, const char *param)
+{
+	size_t n = (size_t)(strrchr(param, '.') - param) + 1;
+
+	for (size_t i = 0; i + 1 < m->n; i++)
+		for (size_t k = 0; k < m->at[i].tensors.n; k++) {
+			const char *name = m->at[i].tensors.at[k].name;
+
+			if (!strncmp(name, param, n) && !strchr(name + n, '.'))
+				return 1;
+		}
+	return 0;
+}
+
+int verify_allows(const struct merger *m)
 {
 	const struct merge_adapter *last = &m->at[m->n - 1];
 
-	for (size_t i = 0; last->scale != 1 && i < last->tensors.n; i++) {
+	for (size_t i = 0; i < last->tensors.n; i++) {
 		const struct tensor *t = &last->tensors.at[i];
 		const struct adapter_kind *kind;
 
-		if (t->role != ROLE_ADAPTER)
+		if (t->role != ROLE_ADAPTER || !strchr(t->name, '.'))
 			continue;
 		kind = kind_of(last->config, t->name);
-		if (!kind || !kind->scales)
+		if (last->scale != 1 && (!kind || !kind->scales))
 			return err_set(E_CONFIG, "%s: beside its base %s has "
 				       "no scale, so one of %g cannot be "
 				       "verified; leave out --verify, or "
 				       "--scale", t->name, thing(kind),
 				       (double)last->scale);
+		if (kind && kind->refresh && is_shared(m, t->name))
+			return err_set(E_CONFIG, "%s: %s depends on its base "
+				       "without the other adapters, and is "
+				       "verified beside the base with them; "
+				       "name it first, or leave out --verify",
+				       t->name, thing(kind));
 	}
 	return 0;
 }

@@ -31,14 +31,15 @@ int verify_was(struct verify *v, const struct tensor *t) MUST_CHECK;
 int verify_after(struct verify *v, struct tensor *t) MUST_CHECK;
 int verify_both(struct verify *v, struct tensor *t) MUST_CHECK;
 
-/* E_CONFIG: the scale of the last adapter cannot be had beside a base: what is
- * trained whole, a bias or DoRA has none. Before the base is read. */
-int verify_scale(const struct merger *m) MUST_CHECK;
+/* Before the base is read. E_CONFIG: the last adapter cannot be had beside a
+ * base that the others are in: its scale, which what is trained whole, a bias
+ * and DoRA have not; or DoRA, where another adapter changes the same weight. */
+int verify_allows(const struct merger *m) MUST_CHECK;
 
 /*
  * Runs tokens of data through both; data without a sample: random tokens, from
  * seed. The last adapter runs beside the base, with a scale that
- * verify_scale() allows. E_NOMEM.
+ * verify_allows(). E_NOMEM.
  */
 int verify_run(struct verify *v, struct merger *m, struct samples *data,
 	       size_t tokens, uint64_t seed, struct pool *pool) MUST_CHECK;

@@ -174,9 +174,26 @@ at_once() { # STATUS WORDS ARGUMENT ...
 		at_once 78 'leave out --verify, or --scale' --scale 0.5 \
 			--verify 9 -A a.st "$qwen"
 		merge-adapter -q --scale 0.5 -A a.st "$qwen" -o m.st
-		merge-adapter -q --verify 9 --scale 0.5 --scale 1 -A a.st \
-			-A a.st "$qwen" -o m.st
 	done
+}
+
+@test "--verify of DoRA beside others: it goes first" {
+	echo '{"input_ids":[9,2,7,5],"labels":[9,2,7,5]}' > ids.jsonl
+	for kind in lora dora; do
+		peft-step -q --method $kind -r 2 -n 3 -g 1 --lr 1e-2 \
+			-d ids.jsonl -o $kind.st "$model"
+	done
+	merge-adapter -q --verify 30 -A dora.st -A lora.st "$model" -o m.st
+	for first in lora dora; do
+		at_once 78 'name it first' --verify 30 -A $first.st \
+			-A dora.st "$model"
+		merge-adapter -q -A $first.st -A dora.st "$model" -o m.st
+	done
+	peft-step -q --method dora -r 2 -n 3 -g 1 --target-modules up_proj \
+		-d ids.jsonl -o up.st "$model"
+	peft-step -q -r 2 -n 3 -g 1 --target-modules q_proj \
+		-d ids.jsonl -o q.st "$model"
+	merge-adapter -q --verify 30 -A q.st -A up.st "$model" -o m.st
 }
 
 @test "bad options: 64" {

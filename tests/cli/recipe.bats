@@ -204,6 +204,11 @@ stored() { st-ls "$1" | sed -n "s/^linear *\([a-z0-9]*\).* \(.*\)\.weight$/\2 \1
 		refuses 78 'not for one rule' $p --recipe r.json base.st
 		recipe '{ "adapter": { "init": "pissa" } }'
 		refuses 78 'without a recipe' $p --recipe r.json base.st
+		for where in '' '"modules": "q_proj", '; do
+			recipe "{ $where \"adapter\": { \"method\": \"prompt\" } }"
+			refuses 78 'at no module; train it alone' $p \
+				--recipe r.json base.st
+		done
 		recipe '{ "adapter": { "method": "lorra" } }'
 		refuses 78 'no such method' $p --recipe r.json base.st
 		recipe '{ "modules": "q_proj(", "adapter": {}, "keep": true }'

@@ -561,6 +561,25 @@ foo(a=1, 2)
 1 ~
 a.
 a[
+missing | last
+(4).content | last
+missing | reverse | list
+{'a': 1} in {'b': 2}
+[1] in {'b': 2}
+(1, [2]) in {'b': 2}
+(1, 2) in {(1, 2): 2}
+{}.get([])
+{(1, [2]): 3}
+[(1, [2])] | unique | list
+missing in {'a': 1}
+('a b' | e).split()
+('a b' | safe).rsplit(' ')
+('a<b,c' | safe).split(',', 1) | join('<')
+('a\nb' | safe).splitlines()
+'ß straße ßa' | title
+('ß day').title()
+'ßtraße' | capitalize
+'ß'.upper()
 """.strip("\n").split("\n")
 
 # Whole templates.

@@ -5,6 +5,7 @@ settings() is used by tests/peers/template.py too.
 """
 import copy
 import datetime
+import functools
 import json
 import os
 
@@ -47,11 +48,16 @@ def settings():
 ENV = settings()
 
 
+@functools.lru_cache
+def compiled(template):
+    return ENV.from_string(template)
+
+
 def render(template, variables):
     """None: refused."""
     try:
         # Deep: jinja2's indent changes a list that it is given by mistake.
-        return ENV.from_string(template).render(**copy.deepcopy(variables))
+        return compiled(template).render(**copy.deepcopy(variables))
     except (jinja2.exceptions.TemplateError, TypeError, ValueError, KeyError,
             ZeroDivisionError, OverflowError, AttributeError, IndexError, SyntaxError):
         return None

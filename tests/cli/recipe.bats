@@ -225,6 +225,8 @@ stored() { st-ls "$1" | sed -n "s/^linear *\([a-z0-9]*\).* \(.*\)\.weight$/\2 \1
 		refuses 78 'rule 2 is for no module' $p --recipe r.json base.st
 		recipe '{ "adapter": {}, "keep": true, "layers": "5" }'
 		refuses 78 'rule 1 is for no module' $p --recipe r.json base.st
+		recipe '{ "adapter": {}, "keep": true, "modules": ["q_proj", "qproj"] }'
+		refuses 78 'no matrix qproj.weight' $p --recipe r.json base.st
 		recipe '{ "adapter": {}, "keep": true },
 			{ "modules": "q_proj", "quantize-nf4": {}, "adapter": {} }'
 		refuses 78 'rule 2 has nothing to say' $p --recipe r.json base.st

@@ -325,7 +325,11 @@ void adapter_set_gathered(const struct adapter_set *s);
 int adapter_set_penalty(struct adapter_set *s, struct pool *pool,
 			double weight, double *value) MUST_CHECK;
 
-/* The kinds' check() and settle(), for those that are in the set. */
+/* The kinds' check() and settle(), for those that are in the set. A run of
+ * ADAPT_ANY_STEPS is long enough for all that a long run is: what is refused
+ * then always is. */
+#define ADAPT_ANY_STEPS ((uint64_t)1 << 40)
+
 int adapter_set_check(const struct adapter_set *s, uint64_t steps) MUST_CHECK;
 int adapter_set_settle(struct adapter_set *s,
 		       struct adapt_step *at) MUST_CHECK;

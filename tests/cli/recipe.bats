@@ -245,6 +245,9 @@ stored() { st-ls "$1" | sed -n "s/^linear *\([a-z0-9]*\).* \(.*\)\.weight$/\2 \1
 		recipe '{ "keep": true, "modules": "embed_tokens",
 			"adapter": { "method": "dora" } }'
 		refuses 78 'embedding' $p --recipe r.json base.st
+		recipe '{ "keep": true, "adapter": { "method": "adalora",
+			"rank": 4, "target-rank": 4 } }'
+		refuses 78 'never falls' $p --recipe r.json base.st
 		refuses 64 '--skip: with --recipe' $p --skip x --recipe mixed.json \
 			base.st
 	done

@@ -202,6 +202,8 @@ same_tensors() {
 		-r 4 --target-rank 4 "$T/base.st"
 	refuses 78 'never falls' peft-step -q -d "$data" -n 9 --method adalora \
 		-r 4 --tinit 5 --tfinal 4 "$T/base.st"
+	refuses 78 'never falls' lora-init --only --method adalora -r 4 \
+		--target-rank 4 "$T/base.st"
 	train half.st $ada --stop-after 6 "$T/base.st"
 	refuses 78 'nothing would be pruned' adalora-prune -b 84 "$T/half.st"
 }

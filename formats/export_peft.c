@@ -154,12 +154,14 @@ static int check_rules(json_t *rules)
 	if (strcmp(kind, other))
 		return err_set(E_DATA, "%.200s is of the kind %.40s, %.200s "
 			       "of %.40s: PEFT has one kind for all; "
-			       "merge-adapter can merge it",
+			       "combine-adapters makes it LoRA, if none is "
+			       "dora, and merge-adapter merges it",
 			       first_module(rule), other, first_module(first),
 			       kind);
 	return err_set(E_DATA, "%.200s has other options than %.200s, and not "
 		       "in rank and alpha alone: PEFT has them once for all; "
-		       "merge-adapter can merge it", first_module(rule),
+		       "combine-adapters makes it LoRA, if none is dora, and "
+		       "merge-adapter merges it", first_module(rule),
 		       first_module(first));
 }
 

@@ -154,7 +154,17 @@ stored() { st-ls "$1" | sed -n "s/^linear *\([a-z0-9]*\).* \(.*\)\.weight$/\2 \1
 	train a.st --recipe mixed.json mixed.st
 	run -65 st-export --to peft none a.st
 	[[ $output == *"model.layers.1.self_attn."*" is of the kind qalora"* ]]
+	[[ $output == *"combine-adapters makes it LoRA"* ]]
 	[ ! -e none ]
+	recipe '{ "modules": "q_proj", "adapter": { "method": "iec" } },
+		{ "modules": "up_proj", "adapter": { "method": "adalora" } },
+		{ "adapter": { "rank": 3, "rslora": true } }'
+	train a.st --recipe r.json base.st
+	run -65 st-export --to peft none a.st
+	combine-adapters a.st | st-export --force --to peft peft
+	merge-adapter -q -A a.st -o m1.st base.st
+	merge-adapter -q -A peft -o m2.st base.st
+	st-diff --tolerance 1e-5 m1.st m2.st
 }
 
 @test "data on the same pipe passes; a config file may name the recipe" {

@@ -290,6 +290,24 @@ at_once() { # STATUS WORDS ARGUMENT ...
 	[ "$status" -eq 78 ]
 }
 
+@test "--verify: a difference, and its share of the position's largest logit" {
+	streams
+	# One position: the share is of base and adapter's logits, whatever
+	# they are merged to.
+	echo '{"input_ids":[7],"labels":[7]}' > ids.jsonl
+	for dtype in f16 bf16; do
+		merge-adapter -q -A "$peft" base.st --verify 1 -d ids.jsonl \
+			--dtype $dtype --log $dtype.log -o out.st
+	done
+	jq -se 'map(.most / .relative) | .[0] > 0.1 and
+		(.[0] / .[1] - 1 | fabs) < 1e-9' f16.log bf16.log
+	jq -se '.[0].most < .[1].most' f16.log bf16.log
+	# Of many it is the largest share.
+	merge-adapter -q -A "$peft" base.st --verify 50 --dtype bf16 \
+		--log many.log -o out.st
+	jq -se '.[0].relative > 0 and .[0].relative < .[0].most' many.log
+}
+
 @test "--verify with data of one's own" {
 	streams
 	echo '{"input_ids":[1,2,3,4,5],"labels":[1,2,3,4,5]}' > ids.jsonl

@@ -294,7 +294,7 @@ at_once() { # STATUS WORDS ARGUMENT ...
 	streams
 	# One position: the share is of base and adapter's logits, whatever
 	# they are merged to.
-	echo '{"input_ids":[7],"labels":[7]}' > ids.jsonl
+	echo '{"input_ids":[7,9],"labels":[7,9]}' > ids.jsonl
 	for dtype in f16 bf16; do
 		merge-adapter -q -A "$peft" base.st --verify 1 -d ids.jsonl \
 			--dtype $dtype --log $dtype.log -o out.st

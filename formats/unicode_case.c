@@ -73,7 +73,8 @@ size_t unicode_to_title(uint32_t c, uint32_t to[4])
 	size_t n;
 
 	to[0] = one;
-	if ((one != c && c != 0xdf) || c < 0x80 || category(c) == UTF8PROC_CATEGORY_LT)
+	if ((one != c && c != 0xdf) || c < 0x80 ||
+	    category(c) == UTF8PROC_CATEGORY_LT)
 		return 1;
 	n = fold(c, to);
 	if (n == 1)

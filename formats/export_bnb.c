@@ -75,7 +75,8 @@ static int check(const struct tensor *t)
 	else if (ok)
 		ok = s->kind == STORE_RAW && s->dtype == DTYPE_F32;
 	return ok ? 0 : err_set(E_DATA, "%s: is stored in a form that "
-				"bitsandbytes does not have", t->name);
+				"bitsandbytes does not have; --to hf --dtype "
+				"bf16 decodes it", t->name);
 }
 
 /* One of the arrays beside a weight. */

@@ -154,12 +154,14 @@ static int check_rules(json_t *rules)
 	if (strcmp(kind, other))
 		return err_set(E_DATA, "%.200s is of the kind %.40s, %.200s "
 			       "of %.40s: PEFT has one kind for all; "
-			       "merge-adapter can merge it",
+			       "combine-adapters makes it LoRA, if none is "
+			       "dora, and merge-adapter merges it",
 			       first_module(rule), other, first_module(first),
 			       kind);
 	return err_set(E_DATA, "%.200s has other options than %.200s, and not "
 		       "in rank and alpha alone: PEFT has them once for all; "
-		       "merge-adapter can merge it", first_module(rule),
+		       "combine-adapters makes it LoRA, if none is dora, and "
+		       "merge-adapter merges it", first_module(rule),
 		       first_module(first));
 }
 
@@ -171,9 +173,10 @@ static int take_config(struct work *w, json_t *adapter)
 	json_decref(w->adapter);
 	w->adapter = json_deep_copy(adapter);
 	w->kind = peft_kind_find(name);
-	return w->kind ? 0 : err_set(E_DATA, "PEFT has no adapters of "
-				     "the kind %.40s; merge-adapter can merge "
-				     "it", name);
+	return w->kind ? 0 : err_set(E_DATA, "PEFT has no adapters of the kind "
+				     "%.40s; combine-adapters makes LoRA of "
+				     "it, which is the same, and merge-adapter "
+				     "merges it", name);
 }
 
 static int handle(void *self, const struct item *item)

@@ -234,6 +234,41 @@ int gather(struct gather *g, const struct opt_list *adapters,
 
 /* ---- the bases ---- */
 
+static int look_through(char *const *path,
+			int (*fn)(void *ctx, const struct tensor *t), void *ctx)
+{
+	struct source *s;
+	struct item item;
+	int err;
+
+	TRY(source_open(&s, path));
+	source_keep_blocks(s);
+	do {
+		err = source_next(s, &item);
+		if (!err && item.kind == ITEM_TENSOR &&
+		    item.stream == STREAM_BASE)
+			err = fn(ctx, item.tensor);
+	} while (!err && item.kind != ITEM_NONE);
+	source_close(s);
+	return err;
+}
+
+int gather_look(const struct gather *g,
+		int (*fn)(void *ctx, const struct tensor *t), void *ctx,
+		int *all)
+{
+	*all = 1;
+	for (size_t i = 0; i < g->nbase; i++) {
+		char *const *path = g->base[i]->path;
+
+		if (can_reopen(*path))
+			TRY(look_through(path, fn, ctx));
+		else
+			*all = 0;
+	}
+	return 0;
+}
+
 static int next_of(struct gather_base *b, struct item *item)
 {
 	if (b->head.kind != ITEM_NONE) {

@@ -30,6 +30,13 @@ struct gather {
 int gather(struct gather *g, const struct opt_list *adapters,
 	   char *const *paths) MUST_CHECK;
 
+/* Shows fn every tensor, without its data, of the bases that can be read twice,
+ * before gather_next() goes through them. *all: that was every base. What fn
+ * returns, E_DATA, E_IO, E_NOMEM. */
+int gather_look(const struct gather *g,
+		int (*fn)(void *ctx, const struct tensor *t), void *ctx,
+		int *all) MUST_CHECK;
+
 /* The next item of the bases' streams, and of which source; ITEM_NONE after
  * the last. E_DATA: an adapter that comes after its base, when others were
  * there before. */

@@ -9,6 +9,7 @@
 #include "formats/base_config.h"
 #include "formats/gguf_rows_out.h"
 #include "formats/peft_config.h"
+#include "formats/peft_kinds.h"
 
 static const char a_end[] = ".weight.lora_a", b_end[] = ".weight.lora_b";
 
@@ -34,6 +35,18 @@ int gguf_adapter_out_begin(struct gguf_adapter_out *w, struct file *file,
 		       family_name(w->family));
 }
 
+static int no_kind(const char *kind)
+{
+	const struct peft_kind *k = peft_kind_find(kind);
+
+	return err_set(E_DATA, "llama.cpp has no adapters of the kind %.40s: "
+		       "%s", kind, !k || !k->front ?
+		       "combine-adapters --lora makes LoRA of adalora, qalora "
+		       "and iec, merge-adapter merges any into its base" :
+		       strcmp(kind, "prompt") ? "--to peft is all it goes to" :
+		       "merge-adapter makes tokens of the base's of it");
+}
+
 static int take_config(struct gguf_adapter_out *w, json_t *adapter)
 {
 	const char *kind = json_text(adapter, "kind", "lora");
@@ -41,9 +54,7 @@ static int take_config(struct gguf_adapter_out *w, json_t *adapter)
 	json_decref(w->adapter);
 	w->adapter = json_incref(adapter);
 	if (strcmp(kind, "lora"))
-		return err_set(E_DATA, "llama.cpp has no adapters of the kind "
-			       "%.40s: combine-adapters makes LoRA of some, "
-			       "merge-adapter merges any into its base", kind);
+		return no_kind(kind);
 	if (json_object_get(adapter, "rules") ||
 	    strcmp(json_text(adapter, "bias", "none"), "none"))
 		return err_set(E_DATA, "the adapter has rules or trained "

@@ -282,6 +282,7 @@ int jinja_in(struct jrun *r, const struct jval *a, const struct jval *b,
 		return jrun_step(r, b->n / 64);
 	}
 	if (b->kind == J_DICT) {
+		TRY(jinja_hashable(r, a));
 		*out = jinja_bool(jinja_find(r, b->dict, a) != NULL);
 		return 0;
 	}

@@ -34,7 +34,7 @@ static int do_last(struct jcall *c, struct jval *out)
 {
 	struct jlist *items;
 
-	if (c->self.kind == J_ITER || c->self.kind == J_UNDEFINED)
+	if (c->self.kind == J_ITER)
 		return jrun_fail(c->r, "'%s' object is not reversible",
 				 jinja_kind(&c->self));
 	TRY(jinja_items(c->r, &c->self, &items));

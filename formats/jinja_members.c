@@ -39,8 +39,10 @@ static int do_values(struct jcall *c, struct jval *out)
 
 static int do_get(struct jcall *c, struct jval *out)
 {
-	struct jval *found = jinja_find(c->r, c->self.dict, &c->arg[0]);
+	struct jval *found;
 
+	TRY(jinja_hashable(c->r, &c->arg[0]));
+	found = jinja_find(c->r, c->self.dict, &c->arg[0]);
 	*out = found ? *found : c->has[1] ? c->arg[1] :
 	       (struct jval){ .kind = J_NONE };
 	return 0;

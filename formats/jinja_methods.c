@@ -67,19 +67,21 @@ static const char *search(const char *at, size_t n, const struct jval *s)
 	return NULL;
 }
 
-static int add_part(struct jrun *r, struct jval *list, const char *from,
-		    const char *to)
+/* A part of s, as safe as s is. */
+static int add_part(struct jrun *r, struct jval *list, const struct jval *s,
+		    const char *from, const char *to)
 {
 	struct jval part = jinja_text(from, (size_t)(to - from));
 
+	part.safe = s->safe;
 	return jinja_append(r, list, &part);
 }
 
 /* At blanks, which are together where they are next to each other. */
-static int split_blanks(struct jrun *r, struct jval s, int64_t most,
+static int split_blanks(struct jrun *r, const struct jval *self, int64_t most,
 			struct jval *out)
 {
-	for (s = jinja_strip(s, NULL, 1, 0); s.n;) {
+	for (struct jval s = jinja_strip(*self, NULL, 1, 0); s.n;) {
 		size_t i = 0, k;
 		uint32_t c;
 
@@ -87,8 +89,8 @@ static int split_blanks(struct jrun *r, struct jval s, int64_t most,
 				   !jinja_is_space(c)))
 			i += k;
 		if (!most--)
-			return add_part(r, out, s.text, s.text + s.n);
-		TRY(add_part(r, out, s.text, s.text + i));
+			return add_part(r, out, self, s.text, s.text + s.n);
+		TRY(add_part(r, out, self, s.text, s.text + i));
 		s = jinja_strip(jinja_text(s.text + i, s.n - i), NULL, 1, 0);
 	}
 	return 0;
@@ -103,15 +105,15 @@ static int do_split(struct jcall *c, struct jval *out)
 	TRY(jinja_whole(c, 1, -1, &most));
 	TRY(jinja_list(c->r, J_LIST, 0, out));
 	if (!c->has[0] || c->arg[0].kind == J_NONE)
-		return split_blanks(c->r, c->self, most, out);
+		return split_blanks(c->r, &c->self, most, out);
 	TRY(want_text(c, 0));
 	if (!c->arg[0].n)
 		return jrun_fail(c->r, "empty separator");
 	while (most-- && (next = search(at, (size_t)(end - at), &c->arg[0]))) {
-		TRY(add_part(c->r, out, at, next));
+		TRY(add_part(c->r, out, &c->self, at, next));
 		at = next + c->arg[0].n;
 	}
-	return add_part(c->r, out, at, end);
+	return add_part(c->r, out, &c->self, at, end);
 }
 
 /* Where s stands last in at, or NULL. */
@@ -140,10 +142,10 @@ static int do_rsplit(struct jcall *c, struct jval *out)
 	TRY(jinja_list(c->r, J_LIST, 0, out));
 	while (most-- && (last = search_last(at, (size_t)(end - at),
 					     &c->arg[0]))) {
-		TRY(add_part(c->r, out, last + c->arg[0].n, end));
+		TRY(add_part(c->r, out, &c->self, last + c->arg[0].n, end));
 		end = last;
 	}
-	TRY(add_part(c->r, out, at, end));
+	TRY(add_part(c->r, out, &c->self, at, end));
 	for (size_t i = 0, n = out->list->n; i < n / 2; i++) {
 		struct jval v = out->list->at[i];
 
@@ -169,11 +171,11 @@ int jinja_lines(struct jrun *r, const struct jval *s, int keep,
 		      c == 0x85 || c == 0x2028 || c == 0x2029))
 			continue;
 		i += c == '\r' && i < s->n && s->text[i] == '\n';
-		TRY(add_part(r, out, s->text + from, s->text +
+		TRY(add_part(r, out, s, s->text + from, s->text +
 			     (keep ? i : end)));
 		from = i;
 	}
-	return from == s->n ? 0 : add_part(r, out, s->text + from,
+	return from == s->n ? 0 : add_part(r, out, s, s->text + from,
 					   s->text + s->n);
 }
 

@@ -108,6 +108,8 @@ int jinja_list(struct jrun *r, enum jkind kind, size_t n,
 int jinja_append(struct jrun *r, struct jval *list,
 		 const struct jval *v) MUST_CHECK;
 int jinja_dict(struct jrun *r, struct jval *out) MUST_CHECK;
+/* Fails of a list or a dict, and of a tuple that holds one. */
+int jinja_hashable(struct jrun *r, const struct jval *v) MUST_CHECK;
 int jinja_put(struct jrun *r, struct jdict *d, const struct jval *key,
 	      const struct jval *v) MUST_CHECK;
 /* NULL: not there. */

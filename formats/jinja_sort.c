@@ -169,9 +169,7 @@ int jinja_do_unique(struct jcall *c, struct jval *out)
 		const struct jval *key = &all[i].key.list->at[0];
 		size_t k = 0;
 
-		if (key->kind == J_LIST || key->kind == J_DICT)
-			return jrun_fail(c->r, "unhashable type: '%s'",
-					 jinja_kind(key));
+		TRY(jinja_hashable(c->r, key));
 		while (k < n && !jinja_equal(c->r, &all[k].key, &all[i].key))
 			k++;
 		TRY(jrun_step(c->r, k / 4));

@@ -74,13 +74,32 @@ struct jval *jinja_find(struct jrun *r, const struct jdict *d,
 	return NULL;
 }
 
+int jinja_hashable(struct jrun *r, const struct jval *v)
+{
+	int err = 0;
+
+	if (v->kind == J_LIST || v->kind == J_DICT)
+		return jrun_fail(r, "unhashable type: '%s'", jinja_kind(v));
+	if (v->kind != J_TUPLE)
+		return 0;
+	if (r->depth >= JINJA_CALLS)
+		return jrun_fail(r, "a value is nested too deeply");
+	r->depth++;
+	for (size_t i = 0; i < v->list->n && !err; i++)
+		err = jinja_hashable(r, &v->list->at[i]);
+	r->depth--;
+	return err ? err : jrun_step(r, v->list->n);
+}
+
 int jinja_put(struct jrun *r, struct jdict *d, const struct jval *key,
 	      const struct jval *v)
 {
 	struct jval *old = jinja_find(r, d, key);
 
-	if (key->kind >= J_LIST && key->kind != J_TUPLE)
-		return jrun_fail(r, "unhashable type: '%s'", jinja_kind(key));
+	TRY(jinja_hashable(r, key));
+	if (key->kind > J_TUPLE)
+		return jrun_fail(r, "a key of type '%s' is not supported",
+				 jinja_kind(key));
 	if (old) {
 		*old = *v;
 		return 0;

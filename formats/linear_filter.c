@@ -43,7 +43,8 @@ static int change(void *ctx, struct source *from, const struct item *item,
 	if (alone)
 		return sink_pass(to, from, item);
 	if (!tensor_is_plain(of) && !storage_is_blocks(of))
-		return err_set(E_DATA, "%s: it is quantised already",
+		return err_set(E_DATA, "%s: it is quantised already; begin "
+			       "with a base that is not",
 			       of->name);
 	TRY(source_load(from));
 	if (storage_is_blocks(of)) {

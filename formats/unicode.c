@@ -70,6 +70,8 @@ int unicode_clean(struct text *out, const char *text, size_t size)
 {
 	size_t i = 0, n, bad;
 
+	if (!size)
+		return text_add(out, "", 0);
 	for (;;) {
 		n = unicode_valid(text + i, size - i);
 		TRY(text_add(out, text + i, n));

@@ -65,14 +65,16 @@ size_t unicode_to_upper(uint32_t c, uint32_t to[4])
 }
 
 /* As upper case, but the digraphs and the Greek letters with an iota have a
- * title case of their own, which is one character. */
+ * title case of their own, which is one character. The sharp s has none in
+ * Unicode, though utf8proc gives the capital one (U+1E9E). */
 size_t unicode_to_title(uint32_t c, uint32_t to[4])
 {
 	uint32_t one = (uint32_t)utf8proc_totitle((utf8proc_int32_t)c);
 	size_t n;
 
 	to[0] = one;
-	if (one != c || c < 0x80 || category(c) == UTF8PROC_CATEGORY_LT)
+	if ((one != c && c != 0xdf) || c < 0x80 ||
+	    category(c) == UTF8PROC_CATEGORY_LT)
 		return 1;
 	n = fold(c, to);
 	if (n == 1)

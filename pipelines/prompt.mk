@@ -5,7 +5,8 @@
 #
 # Lester et al. 2021, arXiv:2104.08691. The prompt begins as the text SAYS. A
 # few thousand numbers move a whole model, so the rate is high (theirs is 0.3,
-# with Adafactor). There is nothing to merge into.
+# with Adafactor). No weight takes it: merge-adapter would make it tokens of the
+# vocabulary, which each text then has to begin with.
 NAME     = prompt
 TOKENS  ?= 20
 SAYS    ?= Answer the question about the story in as few words as possible.

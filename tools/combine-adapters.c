@@ -13,7 +13,7 @@
 
 static struct opt_list weights;
 static size_t rank;
-static int how;
+static int how, lora;
 
 static struct opt own[] = {
 	{ "how", 0, OPT_CHOICE, &how, NULL,
@@ -26,6 +26,9 @@ static struct opt own[] = {
 	{ "rank", 'r', OPT_COUNT, &rank, "N",
 	  "svd: the result's rank; 0: the largest of the inputs'",
 	  .alias = "svd-rank", .flags = OPT_RECORD },
+	{ "lora", 0, OPT_FLAG, &lora, NULL,
+	  "write LoRA, of QA-LoRA too: A with a column for each input",
+	  .flags = OPT_RECORD },
 	{ 0 }
 };
 
@@ -42,10 +45,11 @@ static const struct opt_program program = {
 	"-r. linear adds up the As, and the Bs, each with the root of its "
 	"weight: the rank stays, but the products of one's B and another's A "
 	"are in the result too.\n\n"
-	"Any kind is taken that is a product of two factors: LoRA, AdaLoRA "
-	"(without what was pruned), QA-LoRA, IR-QLoRA's; the result is LoRA. "
-	"Where all are QA-LoRA with the same groups and pooling it is QA-LoRA, "
-	"and still merges into the zeros of its base. A DoRA adapter, a bias, "
+	"Any kind is taken that is a product of two factors: LoRA, AdaLoRA, "
+	"QA-LoRA, IR-QLoRA's; the result is LoRA, also of one alone. Where all "
+	"are QA-LoRA with the same groups and pooling it is QA-LoRA, and still "
+	"merges into the zeros of its base; --lora makes it LoRA, for an "
+	"engine that has no other. A DoRA adapter, a bias, "
 	"or a module that was trained whole, cannot be added up without the "
 	"base: merge-adapter(1) takes several.\n\n"
 	"PISSA, OLORA. What lora-init --init pissa begins is relative to a "
@@ -54,7 +58,9 @@ static const struct opt_program program = {
 	"trained.st first.st.",
 	.examples =
 	"combine-adapters --how svd -r 8 -w 0.7 -w 0.3 a.st b.st > c.st\n"
-	"combine-adapters a.st b.st | merge-adapter base.st - > merged.st",
+	"combine-adapters a.st b.st | merge-adapter base.st - > merged.st\n"
+	"combine-adapters --lora qa.st |\n"
+	"        st-export --to gguf --base model.gguf a.gguf",
 	.see = "peft-step(1), merge-adapter(1), st-export(1)",
 	.own = own,
 	.shared = opt_shared,
@@ -134,7 +140,8 @@ static int write_adapter(struct work *w)
 
 static int run(struct work *w, char *const *operands)
 {
-	struct combine c = { .how = (enum combine_how)how, .rank = rank };
+	struct combine c = { .how = (enum combine_how)how, .rank = rank,
+			     .lora = lora };
 
 	if (rank && c.how != COMBINE_SVD)
 		return err_set(E_USAGE, "--rank: only with --how svd");

@@ -257,8 +257,10 @@ static int make(struct work *w)
 			       "fits them");
 	if (!from && choice.recipe)
 		TRY(recipe_fits(choice.recipe, &w->begin.sites));
-	if (!from)
-		return begin_end(&w->begin, &w->set);
+	if (!from) {
+		TRY(begin_end(&w->begin, &w->set));
+		return adapter_set_check(&w->set, ADAPT_ANY_STEPS);
+	}
 	if (w->old.nadapter != 1)
 		return err_set(E_DATA, "%s: not one adapter but %zu", from,
 			       w->old.nadapter);

@@ -29,6 +29,7 @@ struct work {
 	struct merge_keep keep; /* its models, within -m */
 	struct pool *pool;
 	struct sink *to;
+	int has_head;           /* a base does */
 	struct report report;
 };
 
@@ -74,7 +75,7 @@ static int take_adapters(struct work *w)
 	w->merger.dtype = dtypes[dtype];
 	w->merger.all = dtype != 0;
 	w->merger.peft_safe = peft_safe;
-	return 0;
+	return verify && w->merger.n ? verify_allows(&w->merger) : 0;
 }
 
 /* ---- the base ---- */
@@ -96,15 +97,20 @@ static int merge_again(struct work *w, struct tensor *to,
 	return err;
 }
 
+/* Is it to be quantised again, once an adapter is in it? */
+static int is_again(const struct work *w, const struct tensor *t)
+{
+	return requantise && !tensor_is_plain(t) &&
+	       !merger_keeps_codes(&w->merger, t);
+}
+
 static int put_merged(struct work *w, const struct tensor *from)
 {
 	struct tensor t;
 	int err;
 
 	TRY(merge_fits(from, 1));
-	TRY(requantise && !tensor_is_plain(from) &&
-			    !merger_keeps_codes(&w->merger, from) ?
-		    merge_again(w, &t, from) :
+	TRY(is_again(w, from) ? merge_again(w, &t, from) :
 		    merge_best(&t, from, &w->merger, w->pool));
 	err = sink_tensor(w->to, &t);
 	if (!err && verify)
@@ -175,6 +181,27 @@ static int put_tensor(struct work *w, struct source *from,
 	TRY(put_merged(w, t));
 	return verify ? verify_before(&w->verify, t, &w->merger, w->pool) :
 			0;
+}
+
+/* ---- before the work ---- */
+
+/* A base's tensor: can it be done as it is asked for? */
+static int foresee(void *ctx, const struct tensor *t)
+{
+	struct work *w = ctx;
+
+	if (is_again(w, t) && merger_changes(&w->merger, t->name))
+		TRY(requant_can(t));
+	w->has_head |= t->role == ROLE_HEAD;
+	return merger_foresee(&w->merger, t);
+}
+
+static int look_ahead(struct work *w)
+{
+	int all;
+
+	TRY(gather_look(&w->in, foresee, w, &all));
+	return all ? merger_foreseen(&w->merger, w->has_head) : 0;
 }
 
 /* ---- a prompt ---- */
@@ -284,8 +311,10 @@ static int put_item(struct work *w, struct source *from,
 	case ITEM_END:
 		TRY(prompt_rows_end(&w->prompt));
 		TRY(put_head(w));
-		if (verify)
+		if (verify) {
+			TRY(merger_finish(&w->merger));
 			TRY(check_result(w));
+		}
 		return put_end(w, from, item);
 	default:
 		return sink_pass(w->to, from, item);
@@ -320,6 +349,7 @@ static int run(struct work *w, char *const *operands)
 	if (!w->added)
 		return err_set(E_NOMEM, "out of memory");
 	TRY(take_adapters(w));
+	TRY(look_ahead(w));
 	TRY(run_log_open(&w->report.log, opt_common.log, 0));
 	o.level = opt_common.raw ? 0 : (int)opt_common.level;
 	o.pool = w->pool;

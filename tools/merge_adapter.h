@@ -84,8 +84,9 @@ static const struct opt_program program = {
 	"over the same tokens and compares the logits; when they differ by "
 	"more than the tolerance, nothing is published and the status is 1. "
 	"A prompt's tokens stand before them in the result. By "
-	"default the tolerance is 1e-4 for f32 and merged zeros, 0.01 for f16, "
-	"0.05 for bf16 and 0.5 with --requantise.",
+	"default the tolerance is 1e-4 for f32 and merged zeros, which no "
+	"logit may exceed either, as a share of its position's largest, 0.01 "
+	"for f16, 0.05 for bf16 and 0.5 with --requantise.",
 	.examples =
 	"merge-adapter -A adapter.st base.st -o merged.st\n"
 	"cat base.nf4.st adapter.st | merge-adapter | st-export --to hf out\n"

@@ -102,6 +102,21 @@ static inline int merge_compare(struct verify *v, struct merger *m,
 	return err ? err_at(err, "--verify") : 0;
 }
 
+/* exact: nothing was rounded, so that no logit may be far off either. */
+static inline int merge_agrees(const struct comparison *c, double most,
+			       int exact)
+{
+	if (!(c->rms <= most))
+		return err_set(E_NO, "the merged model differs: relative RMS "
+			       "of the logits %.3g, want at most %.3g",
+			       c->rms, most);
+	if (exact && !(c->relative <= most))
+		return err_set(E_NO, "the merged model differs: a logit by "
+			       "%.3g of its position's largest, want at most "
+			       "%.3g", c->relative, most);
+	return 0;
+}
+
 static inline int merge_check(struct verify *v, struct merge_keep *k,
 			      struct merger *m, struct report *report,
 			      struct pool *pool)
@@ -120,11 +135,7 @@ static inline int merge_check(struct verify *v, struct merge_keep *k,
 			comparison_text(text, c));
 	TRY(comparison_json(&line, c));
 	TRY(report_line(report, line));
-	if (!(c->rms <= most))
-		return err_set(E_NO, "the merged model differs: relative RMS "
-			       "of the logits %.3g, want at most %.3g",
-			       c->rms, most);
-	return 0;
+	return merge_agrees(c, most, !(tolerance > 0) && most <= VERIFY_EXACT);
 }
 
 #endif

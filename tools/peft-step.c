@@ -125,7 +125,7 @@ static int open_adapter(struct work *w)
 					     w->in.adapter->meta, "adapter"),
 				     &w->in.adapter->tensors, &w->sites));
 	TRY(adapter_set_place(&w->set, 1));
-	adapter_set_ratio(&w->set, loraplus);
+	TRY(adapter_set_ratio(&w->set, loraplus));
 	for (size_t i = 0; i < w->set.n; i++) {
 		w->set.at[i].seed = choice.seed;
 		if (opt_given(&program, "dropout") &&

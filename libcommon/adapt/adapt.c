@@ -172,12 +172,20 @@ void adapter_set_gathered(const struct adapter_set *s)
 			s->at[i].kind->gathered(&s->at[i]);
 }
 
-void adapter_set_ratio(struct adapter_set *s, double ratio)
+int adapter_set_ratio(struct adapter_set *s, double ratio)
 {
+	size_t found = 0;
+
 	for (size_t i = 0; i < s->n; i++)
 		for (size_t k = 0; k < s->at[i].nparam; k++)
-			if (s->at[i].param[k].plus)
+			if (s->at[i].param[k].plus) {
 				s->at[i].param[k].lr_ratio = (float)ratio;
+				found++;
+			}
+	if (found || !(ratio < 1 || ratio > 1))
+		return 0;
+	return err_set(E_CONFIG, "LoRA+: what is trained has no B, which would "
+		       "learn faster; give a higher rate to all (--lr)");
 }
 
 /* ---- what is done to all of them ---- */

@@ -209,6 +209,8 @@ struct adapter_kind {
 	 * sequences of a batch may come in several. */
 	int by_sequence;
 	int merge_adds;         /* it adds to dst what does not depend on it */
+	int scales;             /* the update, merged and beside the base, is
+				 * in proportion to the adapter's scale */
 
 	/* Keys of the configuration that are this kind's, with a space
 	 * between; NULL: none. */
@@ -323,14 +325,19 @@ void adapter_set_gathered(const struct adapter_set *s);
 int adapter_set_penalty(struct adapter_set *s, struct pool *pool,
 			double weight, double *value) MUST_CHECK;
 
-/* The kinds' check() and settle(), for those that are in the set. */
+/* The kinds' check() and settle(), for those that are in the set. A run of
+ * ADAPT_ANY_STEPS is long enough for all that a long run is: what is refused
+ * then always is. */
+#define ADAPT_ANY_STEPS ((uint64_t)1 << 40)
+
 int adapter_set_check(const struct adapter_set *s, uint64_t steps) MUST_CHECK;
 int adapter_set_settle(struct adapter_set *s,
 		       struct adapt_step *at) MUST_CHECK;
 
 /* LoRA+ (Hayou et al. 2024, arXiv:2402.12354): the learning rate of the
- * parameters that are zero at first (B, vectors) is ratio times A's. */
-void adapter_set_ratio(struct adapter_set *s, double ratio);
+ * parameters that are zero at first (B, vectors) is ratio times A's. E_CONFIG:
+ * there are none. */
+int adapter_set_ratio(struct adapter_set *s, double ratio) MUST_CHECK;
 
 /* Are the gradients of a batch, bit for bit, those of its sequences one after
  * the other? */

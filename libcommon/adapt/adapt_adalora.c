@@ -315,6 +315,7 @@ const struct adapter_kind adapt_adalora = {
 	.merge = adalora_merge,
 	.by_sequence = 1,
 	.merge_adds = 1,
+	.scales = 1,
 	.factors = adalora_factors,
 	.keys = "target_r tinit tfinal delta_t orth_reg_weight",
 	.peft_name = adalora_peft_name,

@@ -101,5 +101,6 @@ const struct adapter_kind adapt_embed = {
 	.merge = embed_merge,
 	.by_sequence = 1,
 	.merge_adds = 1,
+	.scales = 1,
 	.peft_name = embed_peft_name,
 };

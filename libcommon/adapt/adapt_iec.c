@@ -144,6 +144,8 @@ static int iec_shape(struct adapter *a, const struct adapter_options *o)
 	adapter_param_add(a, "lora_B", a->out, a->rank);
 	adapter_param_add(a, "iec_beta1", 1, 1);
 	adapter_param_add(a, "iec_beta2", 1, 1);
+	for (size_t i = B; i <= BETA2; i++)
+		a->param[i].plus = 1;
 	return 0;
 }
 
@@ -317,6 +319,7 @@ const struct adapter_kind adapt_iec = {
 	.merge = iec_merge,
 	.by_sequence = 1,
 	.merge_adds = 1,
+	.scales = 1,
 	.factors = iec_factors,
 	.peft_name = lowrank_peft_name,
 	.release = iec_release,

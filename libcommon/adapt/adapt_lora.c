@@ -211,6 +211,7 @@ const struct adapter_kind adapt_lora = {
 	.merge = lora_merge,
 	.by_sequence = 1,
 	.merge_adds = 1,
+	.scales = 1,
 	.at_embed = &adapt_embed,
 	.starts = 1,
 	.factors = lora_factors,

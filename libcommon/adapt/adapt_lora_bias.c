@@ -83,6 +83,7 @@ const struct adapter_kind adapt_lora_bias = {
 	.merge_bias = lora_bias_merge_bias,
 	.by_sequence = 1,
 	.merge_adds = 1,
+	.scales = 1,
 	.starts = 1,
 	.peft_name = lora_bias_peft_name,
 };

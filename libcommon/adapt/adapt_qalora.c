@@ -112,6 +112,7 @@ static int qalora_shape(struct adapter *a, const struct adapter_options *o)
 	a->keep = a->rank;
 	adapter_param_add(a, "lora_A", a->rank, a->in / q->group);
 	adapter_param_add(a, "lora_B", a->out, a->rank);
+	a->param[B].plus = 1;
 	return 0;
 }
 
@@ -282,6 +283,7 @@ const struct adapter_kind adapt_qalora = {
 	.merge = qalora_merge,
 	.by_sequence = 1,
 	.merge_adds = 1,
+	.scales = 1,
 	.merge_groups = qalora_merge_groups,
 	.factors = qalora_factors,
 	.adds = "qalora_group_size qalora_pool",

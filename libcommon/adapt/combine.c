@@ -105,7 +105,7 @@ static const struct adapter_kind *common_kind(const struct combine *c,
 	const struct adapter_kind *kind = NULL;
 
 	*options = NULL;
-	for (size_t i = 0; i < c->n; i++)
+	for (size_t i = 0; !c->lora && i < c->n; i++)
 		for (size_t k = 0; k < c->from[i].n; k++) {
 			const struct adapter *a = &c->from[i].at[k];
 			json_t *own = adapter_config_at(c->from[i].config,

@@ -10,7 +10,8 @@
  *           ranks must agree; has cross terms B_i A_k, and is no sum
  *
  * A module that not all have gets what those give that have it. The result is
- * LoRA, or QA-LoRA where all adapters are, with the same groups and pooling.
+ * LoRA, or, where it may be, QA-LoRA if all are, with the same groups and
+ * pooling.
  */
 #ifndef ADAPT_COMBINE_H
 #define ADAPT_COMBINE_H
@@ -26,6 +27,7 @@ struct combine {
 	size_t n;
 	enum combine_how how;
 	size_t rank;            /* of svd; 0: the largest of the inputs' */
+	int lora;               /* the result is LoRA, whatever they are */
 };
 
 /* to: empty; the caller's to release also after a failure. E_CONFIG: adapters

@@ -303,7 +303,7 @@ int merge_tensor(struct tensor *to, const struct tensor *from,
 	return err;
 }
 
-static int no_place(const char *name)
+int merge_no_place(const char *name)
 {
 	const char *dot = strrchr(name, '.');
 
@@ -320,6 +320,7 @@ int merger_finish(const struct merger *m)
 	for (size_t i = 0; i < m->n; i++)
 		for (size_t k = 0; k < m->at[i].tensors.n; k++)
 			if (!m->at[i].used[k])
-				return no_place(m->at[i].tensors.at[k].name);
+				return merge_no_place(
+						m->at[i].tensors.at[k].name);
 	return 0;
 }

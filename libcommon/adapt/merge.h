@@ -73,6 +73,17 @@ int merge_zeros(struct tensor *to, const struct tensor *from,
 int merge_best(struct tensor *to, const struct tensor *from,
 	       struct merger *m, struct pool *pool) MUST_CHECK;
 
+/*
+ * What merging from would be refused for, told by its shape and storage alone:
+ * it need not be loaded. E_DATA: an adapter does not fit; E_CONFIG: its groups
+ * do not; E_NOMEM.
+ */
+int merger_foresee(struct merger *m, const struct tensor *from) MUST_CHECK;
+
+/* After the last tensor that was foreseen. E_DATA: a parameter has no place in
+ * the base, which may get a head that it has not (head: it has one). */
+int merger_foreseen(const struct merger *m, int head) MUST_CHECK;
+
 /* After the last tensor. E_DATA: a parameter had no place in the base. */
 int merger_finish(const struct merger *m) MUST_CHECK;
 

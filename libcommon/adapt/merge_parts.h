@@ -22,4 +22,12 @@ int merge_bias(float *dst, size_t n, struct merger *m,
 int merge_sets(struct adapter_set *set, struct merger *m,
 	       const struct tensor *from) MUST_CHECK;
 
+/* Can merge_zeros() be, with the adapters of merge_sets()? from need not be
+ * loaded. E_CONFIG: groups of other sizes, naming what can be done. */
+int merge_zeros_fit(const struct tensor *from, const struct merger *m,
+		    const struct adapter_set *set) MUST_CHECK;
+
+/* E_DATA: says that the parameter of this name has no place in the base. */
+int merge_no_place(const char *name) MUST_CHECK;
+
 #endif

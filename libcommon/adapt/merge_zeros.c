@@ -191,15 +191,19 @@ static void run(void *ctx, size_t task, size_t lane)
 		j->bad[task] |= !isfinite(zero[k]);
 }
 
-/* Do all adapters' groups go into from's? */
-static int check_groups(const struct job *j)
+int merge_zeros_fit(const struct tensor *from, const struct merger *m,
+		    const struct adapter_set *set)
 {
-	for (size_t i = 0; i < j->m->n; i++) {
-		const struct adapter *a = j->set[i].at;
+	size_t cols = tensor_cols(from), block = from->node[0].block;
 
-		if (!j->set[i].n)
-			continue;
-		if (a->kind->merge_groups(a, 1, j->block, j->scratch, 0, 0))
+	if (cols % block)
+		return err_set(E_CONFIG, "%s: groups of %zu do not divide rows "
+			       "of %zu; --dtype merges into dense weights",
+			       from->name, block, cols);
+	for (size_t i = 0; i < m->n; i++) {
+		const struct adapter *a = set[i].at;
+
+		if (set[i].n && a->kind->merge_groups(a, 1, block, NULL, 0, 0))
 			return err_at(E_CONFIG, "%s", a->module);
 	}
 	return 0;
@@ -209,7 +213,6 @@ static int fill(struct job *j, struct pool *pool)
 {
 	size_t ntask = size_ceil(j->rows, ROWS), bad = 0;
 
-	TRY(check_groups(j));
 	pool_run(pool, ntask, run, j);
 	for (size_t i = 0; i < ntask; i++)
 		bad += j->bad[i] != 0;
@@ -222,11 +225,8 @@ static int merge(struct job *j, struct tensor *to, struct pool *pool)
 	size_t cols = tensor_cols(j->from);
 	int err;
 
+	TRY(merge_zeros_fit(j->from, j->m, j->set));
 	j->block = to->node[0].block;
-	if (cols % j->block)
-		return err_set(E_CONFIG, "%s: groups of %zu do not divide rows "
-			       "of %zu; --dtype merges into dense weights",
-			       to->name, j->block, cols);
 	j->rows = j->from->count / cols;
 	j->groups = cols / j->block;
 	j->zero = to->part[to->node[to->node[0].zero].part].data;

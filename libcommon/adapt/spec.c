@@ -206,6 +206,19 @@ static int check_listed(const struct adapter_sites *sites, json_t *config,
 	return 0;
 }
 
+/* Is there a module for each name? */
+static int check_targets(const struct adapter_sites *sites, json_t *config)
+{
+	json_t *rule;
+	size_t i;
+
+	if (json_is_array(json_object_get(config, "target_modules")))
+		TRY(check_listed(sites, config, "target_modules"));
+	json_array_foreach(json_object_get(config, "rules"), i, rule)
+		TRY(check_targets(sites, rule));
+	return 0;
+}
+
 /* Is there a module for each pattern? */
 static int check_used(const struct adapter_set *s, json_t *config,
 		      const char *key)
@@ -240,6 +253,7 @@ int adapter_set_make(struct adapter_set *s, json_t *config,
 		whole += !spec_is_target(&s->at[i]);
 	TRY(check_listed(sites, config, adapt_full.list));
 	TRY(check_listed(sites, config, adapt_tokens.list));
+	TRY(check_targets(sites, config));
 	if (s->n == whole && !(whole && !json_array_size(json_object_get(
 						config, "target_modules"))))
 		return err_set(E_CONFIG, "no module of the base matches "

@@ -84,8 +84,8 @@ json_t *adapter_config_at(json_t *config, const char *module);
  * the sites, without memory for parameters. s->config describes it, with
  * target_modules as a list that names exactly these modules, and with rules
  * only where kinds or options differ in more than ranks and alphas. E_CONFIG: a
- * key's value, a pattern, no module matches, a module to save that is not
- * there.
+ * key's value, a pattern, no module matches, a name in a list that no module
+ * has.
  */
 int adapter_set_make(struct adapter_set *s, json_t *config,
 		     const struct adapter_sites *sites) MUST_CHECK;

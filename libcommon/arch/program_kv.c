@@ -5,10 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* For each attend, keys and then values: (sequences, tokens, cols). */
+/* For each attend, keys and then values: of each sequence, tiles as
+ * kernel/attention.h has them. */
 struct kv_cache {
 	size_t sequences, tokens, ncache;
-	size_t *cols;                   /* (ncache) */
+	size_t *cols, *dim;             /* (ncache) of a token, of a head */
 	float **at;                     /* (ncache) */
 	size_t *len;                    /* (sequences) */
 	struct op_rope_table table[PROGRAM_TABLES];
@@ -16,19 +17,25 @@ struct kv_cache {
 	const struct program_pass *pass;
 };
 
+static const struct op_node *attend_of(const struct program *p, size_t cache)
+{
+	size_t i = 0;
+
+	while (p->node[i].op.op != &op_attend || p->node[i].op.cache != cache)
+		i++;
+	return &p->node[i].op;
+}
+
 static size_t cols_of(const struct program *p, size_t cache)
 {
-	for (size_t i = 0; i < p->nnode; i++)
-		if (p->node[i].op.op == &op_attend &&
-		    p->node[i].op.cache == cache)
-			return p->node[i].op.in_cols[1];
-	return 0;
+	return attend_of(p, cache)->in_cols[1];
 }
 
 /* 1: too large for the machine. */
 static int floats_of(size_t *n, size_t sequences, size_t tokens, size_t cols)
 {
-	return size_mul(n, sequences, tokens) || size_mul(n, *n, cols) ||
+	return size_mul(n, sequences, size_align(tokens, ATTENTION_TILE)) ||
+	       size_mul(n, *n, cols) ||
 	       size_mul(n, *n, 2) || *n > SIZE_MAX / 64;
 }
 
@@ -47,6 +54,7 @@ static int total_of(size_t *total, const struct program *p, size_t sequences,
 		arena_plan(total, n * sizeof(float));
 	}
 	arena_plan(total, angles_bytes(p, tokens));
+	arena_plan(total, p->ncache * sizeof(size_t));
 	arena_plan(total, p->ncache * sizeof(size_t));
 	arena_plan(total, p->ncache * sizeof(float *));
 	arena_plan(total, sequences * sizeof(size_t));
@@ -83,12 +91,16 @@ int kv_cache_new(struct kv_cache **to, const struct program *p,
 	kv->tokens = tokens;
 	kv->ncache = p->ncache;
 	kv->cols = arena_get(&kv->arena, p->ncache * sizeof(*kv->cols));
+	kv->dim = arena_get(&kv->arena, p->ncache * sizeof(*kv->dim));
 	kv->at = arena_get(&kv->arena, p->ncache * sizeof(*kv->at));
 	kv->len = arena_get(&kv->arena, sequences * sizeof(*kv->len));
 	for (size_t i = 0; i < p->ncache; i++) {
 		kv->cols[i] = cols_of(p, i);
-		kv->at[i] = arena_get(&kv->arena, 2 * sequences * tokens *
-					kv->cols[i] * sizeof(float));
+		kv->dim[i] = (size_t)attend_of(p, i)->number[0];
+		kv->at[i] = arena_get(&kv->arena, 2 * sequences *
+				      attention_past_floats(tokens,
+							    kv->cols[i]) *
+				      sizeof(float));
 	}
 	angles_fill(p, kv->table,
 		    arena_get(&kv->arena, angles_bytes(p, tokens)), tokens);
@@ -117,7 +129,8 @@ void kv_cache_truncate(struct kv_cache *kv, size_t sequence, size_t len)
 
 static float *keys_of(const struct kv_cache *kv, size_t cache, size_t sequence)
 {
-	return kv->at[cache] + sequence * kv->tokens * kv->cols[cache];
+	return kv->at[cache] + sequence * attention_past_floats(
+					kv->tokens, kv->cols[cache]);
 }
 
 static float *values_of(const struct kv_cache *kv, size_t cache,
@@ -130,7 +143,8 @@ void kv_cache_fork(struct kv_cache *kv, size_t to, size_t from, size_t len)
 {
 	assert(len <= kv->len[from] && to != from);
 	for (size_t i = 0; i < kv->ncache; i++) {
-		size_t bytes = len * kv->cols[i] * sizeof(float);
+		size_t bytes = attention_past_floats(len, kv->cols[i]) *
+			       sizeof(float);
 
 		memcpy(keys_of(kv, i, to), keys_of(kv, i, from), bytes);
 		memcpy(values_of(kv, i, to), values_of(kv, i, from), bytes);
@@ -173,12 +187,6 @@ void kv_end(struct kv_cache *kv, const struct program_pass *pass)
 		kv->len[pass->slot[i]] += added(pass->batch, i);
 }
 
-static void append(float *to, struct mat from, size_t first, size_t last)
-{
-	for (size_t t = first; t < last; t++, to += from.cols)
-		memcpy(to, mat_row(from, t), from.cols * sizeof(*to));
-}
-
 void kv_append(void *ctx, size_t cache, struct mat k, struct mat v,
 	       struct attention_past *past)
 {
@@ -189,11 +197,13 @@ void kv_append(void *ctx, size_t cache, struct mat k, struct mat v,
 		size_t slot = kv->pass->slot[i], len = kv->len[slot];
 		float *keys = keys_of(kv, cache, slot);
 		float *values = values_of(kv, cache, slot);
+		struct attention_rows rows = {
+			mat_row(k, b->start[i]), mat_row(v, b->start[i]),
+			k.stride, v.stride, added(b, i)
+		};
 
-		append(keys + len * k.cols, k, b->start[i], b->start[i + 1]);
-		append(values + len * v.cols, v, b->start[i],
-		       b->start[i + 1]);
-		past[i] = (struct attention_past){ keys, values,
-						   len + added(b, i) };
+		attention_past_put(keys, values, len, k.cols, kv->dim[cache],
+				   &rows);
+		past[i] = (struct attention_past){ keys, values, len + rows.n };
 	}
 }

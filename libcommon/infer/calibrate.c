@@ -123,7 +123,8 @@ static int add_watcher(struct work *w, const struct program_module *m)
 	one->work = w;
 	one->from = tensor_set_find(w->base, name);
 	if (!one->from || !tensor_is_plain(one->from))
-		return err_set(E_DATA, "%s: it is quantised already", name);
+		return err_set(E_DATA, "%s: it is quantised already; begin "
+			       "with a base that is not", name);
 	w->set.at[w->set.n] = (struct adapter){
 		.kind = &watcher, .module = strdup(m->name),
 		.out = m->weight->rows, .in = m->weight->cols, .own = one,

@@ -16,7 +16,7 @@ enum { ROWS = 32 };
 
 /* What one position adds. */
 struct row_sums {
-	double most, square, scale, kl;
+	double most, largest, square, scale, kl;
 	int agree;
 };
 
@@ -72,6 +72,7 @@ static void compare_row(void *ctx, size_t i, size_t lane)
 
 		/* NaN stays to be seen: it compares false. */
 		s.most = fabs(d) <= s.most ? s.most : fabs(d);
+		s.largest = fmax(s.largest, fabs((double)a[k]));
 		s.square += d * d;
 		s.scale += from_mean * from_mean;
 		s.kl += (double)math_exp((float)logp) *
@@ -84,7 +85,9 @@ static void add_rows(struct job *j, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		const struct row_sums *s = &j->row[i];
+		double share = s->most > 0 ? s->most / s->largest : 0;
 
+		j->sum.relative = fmax(j->sum.relative, share);
 		j->sum.most = s->most <= j->sum.most ? j->sum.most : s->most;
 		j->sum.rms += s->square;
 		j->sum.agree += s->agree;
@@ -289,17 +292,18 @@ const char *comparison_text(char text[COMPARISON_TEXT],
 			    const struct comparison *c)
 {
 	snprintf(text, COMPARISON_TEXT, "%zu tokens: logits differ by %.3g at "
-		 "most, relative RMS %.3g, divergence %.3g nats, same best "
-		 "token at %.1f %%", c->tokens, c->most, c->rms, c->kl,
-		 100 * c->agree);
+		 "most, by %.3g of the position's largest, relative RMS %.3g, "
+		 "divergence %.3g nats, same best token at %.1f %%", c->tokens,
+		 c->most, c->relative, c->rms, c->kl, 100 * c->agree);
 	return text;
 }
 
 int comparison_json(json_t **line, const struct comparison *c)
 {
-	*line = json_pack("{s:I, s:f, s:f, s:f, s:f}", "verify_tokens",
-			  (json_int_t)c->tokens, "most", c->most, "rms",
-			  c->rms, "kl", c->kl, "agree", c->agree);
+	*line = json_pack("{s:I, s:f, s:f, s:f, s:f, s:f}", "verify_tokens",
+			  (json_int_t)c->tokens, "most", c->most, "relative",
+			  c->relative, "rms", c->rms, "kl", c->kl, "agree",
+			  c->agree);
 	return *line ? 0 : err_set(E_NOMEM, "out of memory");
 }
 

@@ -12,6 +12,8 @@
 struct comparison {
 	size_t tokens;          /* of the data */
 	double most;            /* largest difference of two logits */
+	double relative;        /* largest of a position's, over the largest
+				 * magnitude of its logits in the first */
 	double rms;             /* root mean square of the differences, over
 				 * that of the first one's logits less the mean
 				 * of their position */
@@ -49,7 +51,8 @@ enum { COMPARISON_TEXT = 256 };
 const char *comparison_text(char text[COMPARISON_TEXT],
 			    const struct comparison *c);
 
-/* {"verify_tokens", "most", "rms", "kl", "agree"}; a new reference. E_NOMEM. */
+/* {"verify_tokens", "most", "relative", "rms", "kl", "agree"}; a new reference.
+ * E_NOMEM. */
 int comparison_json(json_t **line, const struct comparison *c) MUST_CHECK;
 
 /* Sequences of random tokens, tokens in all. E_NOMEM. */

@@ -1,5 +1,6 @@
 #include "infer/verify.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "infer/model.h"
@@ -48,14 +49,68 @@ int verify_both(struct verify *v, struct tensor *t)
 	return verify_after(v, t);
 }
 
-static int scale_adapters(struct adapter_set *s, float scale)
+/* The kind that a parameter of the adapter is of; NULL: it is a bias. */
+static const struct adapter_kind *kind_of(json_t *config, const char *param)
 {
-	for (size_t i = 0; scale != 1 && i < s->n; i++) {
-		if (!s->at[i].kind->merge_adds)
-			return err_set(E_CONFIG, "%s was trained whole: with "
-				       "a scale of %g it cannot be verified",
-				       s->at[i].module, (double)scale);
-		s->at[i].scale *= scale;
+	const char *dot = strrchr(param, '.');
+	const struct adapter_kind *kind;
+	char module[TENSOR_NAME];
+
+	if (!dot || !strcmp(dot + 1, adapt_bias.mark))
+		return NULL;
+	kind = adapter_kind_marked(dot + 1);
+	if (kind)
+		return kind;
+	snprintf(module, sizeof(module), "%.*s", (int)(dot - param), param);
+	return adapter_kind_find(json_text(adapter_config_at(config, module),
+					   "kind", "lora"));
+}
+
+/* What has no scale. */
+static const char *thing(const struct adapter_kind *kind)
+{
+	return !kind ? "a bias" : kind->list ? "what was trained whole" :
+	       kind->name;
+}
+
+/* Is another adapter at the module of this parameter of the last? */
+static int is_shared(const struct merger *m, const char *param)
+{
+	size_t n = (size_t)(strrchr(param, '.') - param) + 1;
+
+	for (size_t i = 0; i + 1 < m->n; i++)
+		for (size_t k = 0; k < m->at[i].tensors.n; k++) {
+			const char *name = m->at[i].tensors.at[k].name;
+
+			if (!strncmp(name, param, n) && !strchr(name + n, '.'))
+				return 1;
+		}
+	return 0;
+}
+
+int verify_allows(const struct merger *m)
+{
+	const struct merge_adapter *last = &m->at[m->n - 1];
+
+	for (size_t i = 0; i < last->tensors.n; i++) {
+		const struct tensor *t = &last->tensors.at[i];
+		const struct adapter_kind *kind;
+
+		if (t->role != ROLE_ADAPTER || !strchr(t->name, '.'))
+			continue;
+		kind = kind_of(last->config, t->name);
+		if (last->scale != 1 && (!kind || !kind->scales))
+			return err_set(E_CONFIG, "%s: beside its base %s has "
+				       "no scale, so one of %g cannot be "
+				       "verified; leave out --verify, or "
+				       "--scale", t->name, thing(kind),
+				       (double)last->scale);
+		if (kind && kind->refresh && is_shared(m, t->name))
+			return err_set(E_CONFIG, "%s: %s depends on its base "
+				       "without the other adapters, and is "
+				       "verified beside the base with them; "
+				       "name it first, or leave out --verify",
+				       t->name, thing(kind));
 	}
 	return 0;
 }
@@ -80,8 +135,8 @@ int verify_run(struct verify *v, struct merger *m, struct samples *data,
 	int err = model_open(&beside, &v->before, &last->tensors,
 			     last->config);
 
-	if (!err)
-		err = scale_adapters(beside.adapters, last->scale);
+	for (size_t i = 0; !err && i < beside.adapters->n; i++)
+		beside.adapters->at[i].scale *= last->scale;
 	if (!err)
 		err = model_open(&merged, &v->after, NULL, NULL);
 	if (!err)
@@ -120,7 +175,8 @@ static int is_rounded(int *is, const struct verify *v, const struct tensor *t)
 int verify_tolerance(double *most, const struct verify *v, int requantised)
 {
 	static const double by_type[DTYPE_COUNT] = {
-		[DTYPE_F32] = 1e-4, [DTYPE_F16] = 1e-2, [DTYPE_BF16] = 5e-2,
+		[DTYPE_F32] = VERIFY_EXACT,
+		[DTYPE_F16] = 1e-2, [DTYPE_BF16] = 5e-2,
 	};
 
 	*most = requantised ? 0.5 : by_type[DTYPE_F32];

@@ -31,16 +31,25 @@ int verify_was(struct verify *v, const struct tensor *t) MUST_CHECK;
 int verify_after(struct verify *v, struct tensor *t) MUST_CHECK;
 int verify_both(struct verify *v, struct tensor *t) MUST_CHECK;
 
+/* Before the base is read. E_CONFIG: the last adapter cannot be had beside a
+ * base that the others are in: its scale, which what is trained whole, a bias
+ * and DoRA have not; or DoRA, where another adapter changes the same weight. */
+int verify_allows(const struct merger *m) MUST_CHECK;
+
 /*
  * Runs tokens of data through both; data without a sample: random tokens, from
- * seed. The last adapter runs beside the base. E_CONFIG: a scale that cannot be
- * had beside the base; E_NOMEM.
+ * seed. The last adapter runs beside the base, with a scale that
+ * verify_allows(). E_NOMEM.
  */
 int verify_run(struct verify *v, struct merger *m, struct samples *data,
 	       size_t tokens, uint64_t seed, struct pool *pool) MUST_CHECK;
 
 /* *most: the largest result.rms that storing the merged weights in their types,
- * or quantised, explains. E_DATA, E_IO, E_NOMEM. */
+ * or quantised, explains; VERIFY_EXACT where nothing is rounded to 16 bits or
+ * codes. E_DATA, E_IO, E_NOMEM. */
+#define VERIFY_EXACT 1e-4
+
+
 int verify_tolerance(double *most, const struct verify *v,
 		     int requantised) MUST_CHECK;
 

@@ -7,20 +7,21 @@
 #include <math.h>
 #include <string.h>
 
-static float dot(const float *x, const float *y, size_t d)
+/* x's elements lie together, y's by apart. */
+static float dot(const float *x, const float *y, size_t by, size_t d)
 {
 	float s = 0;
 
 	for (size_t i = 0; i < d; i++)
-		s = fmaf(x[i], y[i], s);
+		s = fmaf(x[i], y[i * by], s);
 	return s;
 }
 
 /* The score, and with softcap the tanh in it. */
 static float score(const struct attention *a, const float *q, const float *k,
-		   float *t)
+		   size_t by, float *t)
 {
-	float s = dot(q, k, a->head_dim) * a->scale;
+	float s = dot(q, k, by, a->head_dim) * a->scale;
 
 	if (!a->softcap)
 		return s;
@@ -56,9 +57,10 @@ static void take_tile(struct row *r, float *s, size_t n, size_t first,
 			r->o[i] = fmaf(s[j], v[i], r->o[i]);
 }
 
-/* Query q at position at; k and v are its head's in the first key. */
-static float attend_row(const struct attention *a, float *out, const float *q,
-			const float *k, const float *v, size_t at)
+/* Query q at position at. */
+static float attend_row(const struct attention *a,
+			const struct attention_task *k, float *out,
+			const float *q, size_t at)
 {
 	struct row r = { -INFINITY, 0, out };
 	float s[ATTENTION_TILE], t, sum;
@@ -66,12 +68,15 @@ static float attend_row(const struct attention *a, float *out, const float *q,
 
 	memset(out, 0, a->head_dim * sizeof(*out));
 	for (size_t j = attention_first(a, at); j <= at; j = next) {
-		next = (j / ATTENTION_TILE + 1) * ATTENTION_TILE;
-		next = size_min(next, at + 1);
+		size_t tile = j / ATTENTION_TILE * ATTENTION_TILE;
+		struct attention_tile x = attention_tile(a, k, tile);
+
+		next = size_min(tile + ATTENTION_TILE, at + 1);
 		for (size_t i = j; i < next; i++)
-			s[i - j] = score(a, q, k + i * a->kstride, &t);
-		take_tile(&r, s, next - j, j, v + j * a->vstride, a->vstride,
-			  a->head_dim);
+			s[i - j] = score(a, q, x.k + (i - tile) * x.key,
+					 x.element, &t);
+		take_tile(&r, s, next - j, j, x.v + (j - tile) * x.value,
+			  x.value, a->head_dim);
 	}
 	r.l = 1 / (sum = r.l);
 	for (size_t i = 0; i < a->head_dim; i++)
@@ -83,27 +88,17 @@ void attend_c(const struct attention *a, const struct attention_task *t,
 	      float *scratch)
 {
 	size_t group = a->heads / a->kv_heads, d = a->head_dim;
-	size_t start = a->start[t->seq], past = 0;
-	const float *k = a->k + start * a->kstride;
-	const float *v = a->v + start * a->vstride;
+	size_t start = a->start[t->seq] + t->first, at = attention_at(a, t);
 
 	(void)scratch;
-	if (a->past) {
-		k = a->past[t->seq].k;
-		v = a->past[t->seq].v;
-		past = a->past[t->seq].len - (a->start[t->seq + 1] - start);
-	}
-	k += t->kv_head * d;
-	v += t->kv_head * d;
-	for (size_t i = t->first; i < t->first + t->count; i++)
+	for (size_t i = 0; i < t->count; i++)
 		for (size_t g = 0; g < group; g++) {
 			size_t head = t->kv_head * group + g;
 			size_t row = start + i;
 
 			a->lse[row * a->heads + head] = attend_row(
-				a, a->out + row * a->ostride + head * d,
-				a->q + row * a->qstride + head * d, k, v,
-				past + i);
+				a, t, a->out + row * a->ostride + head * d,
+				a->q + row * a->qstride + head * d, at + i);
 		}
 }
 
@@ -128,8 +123,8 @@ static void pair_backward(const struct attention *a, const struct pair *r,
 {
 	float t = 0, p, ds;
 
-	p = math_exp(score(a, r->q, k, &t) - r->lse);
-	ds = p * (dot(r->dout, v, a->head_dim) - r->delta);
+	p = math_exp(score(a, r->q, k, 1, &t) - r->lse);
+	ds = p * (dot(r->dout, v, 1, a->head_dim) - r->delta);
 	if (a->softcap)
 		ds *= fmaf(-t, t, 1);
 	ds *= a->scale;

@@ -11,7 +11,8 @@ struct task {
 	const struct attention *a;
 	size_t group, rows, d, wide;
 	size_t first;           /* position of the first query */
-	float *keys;            /* (d, TILE), transposed */
+	float *turned;          /* (d, TILE) */
+	const float *keys;      /* (d, TILE): turned, or where they are */
 	const float *values;    /* (TILE, wide): a copy, or where they are */
 	size_t vstride;
 	float *copy;            /* (TILE, wide) */
@@ -183,8 +184,8 @@ static struct task task_begin(const struct attention *a,
 	struct task t = { .a = a, .group = group, .rows = rows,
 			  .d = a->head_dim, .wide = wide };
 
-	t.keys = scratch;
-	t.copy = t.keys + wide * TILE;
+	t.turned = scratch;
+	t.copy = t.turned + wide * TILE;
 	t.s = t.copy + wide * TILE;
 	t.q = t.s + BLOCK_ROWS * TILE;
 	t.o = t.q + room * wide;
@@ -199,14 +200,20 @@ static struct task task_begin(const struct attention *a,
 	return t;
 }
 
-/* The few rows of a cached step do not repay a copy. */
-static void take_values(struct task *t, const float *v, size_t n)
+/* Keys that are kept turned stay where they are, and values whose few rows, a
+ * cached step's, do not repay a copy. */
+static void take_tile(struct task *t, struct attention_tile x, size_t n)
 {
-	t->values = v;
-	t->vstride = t->a->vstride;
+	t->keys = x.k;
+	if (x.element == 1) {
+		tile_transpose(t->turned, TILE, x.k, x.key, n, t->d);
+		t->keys = t->turned;
+	}
+	t->values = x.v;
+	t->vstride = x.value;
 	if (t->rows <= 4 * BLOCK_ROWS && t->d == t->wide)
 		return;
-	tile_copy(t->copy, t->wide, v, t->a->vstride, n, t->d);
+	tile_copy(t->copy, t->wide, x.v, x.value, n, t->d);
 	t->values = t->copy;
 	t->vstride = t->wide;
 }
@@ -218,18 +225,8 @@ void attend_avx2(const struct attention *a, const struct attention_task *k,
 	size_t row = a->start[k->seq] + k->first, end;
 	size_t head = k->kv_head * t.group, d = t.d;
 	const float *q = a->q + row * a->qstride + head * d;
-	const float *keys = a->k + a->start[k->seq] * a->kstride;
-	const float *values = a->v + a->start[k->seq] * a->vstride;
 
-	t.first = k->first;
-	if (a->past) {
-		keys = a->past[k->seq].k;
-		values = a->past[k->seq].v;
-		t.first += a->past[k->seq].len -
-			   (a->start[k->seq + 1] - a->start[k->seq]);
-	}
-	keys += k->kv_head * d;
-	values += k->kv_head * d;
+	t.first = attention_at(a, k);
 	for (size_t i = 0; i < k->count; i++)
 		tile_copy(t.q + i * t.group * t.wide, t.wide,
 			  q + i * a->qstride, d, t.group, d);
@@ -238,9 +235,7 @@ void attend_avx2(const struct attention *a, const struct attention_task *k,
 	     at += TILE) {
 		size_t n = size_min(end - at, TILE);
 
-		tile_transpose(t.keys, TILE, keys + at * a->kstride,
-			       a->kstride, n, d);
-		take_values(&t, values + at * a->vstride, n);
+		take_tile(&t, attention_tile(a, k, at), n);
 		for (size_t r = 0; r < t.rows; r += BLOCK_ROWS)
 			meet(&t, r, at);
 	}

@@ -14,7 +14,8 @@ struct task {
 	const struct attention *a;
 	size_t group, rows, d, wide;
 	size_t first;           /* position of the first query */
-	float *keys;            /* (d, TILE), transposed */
+	float *turned;          /* (d, TILE) */
+	const float *keys;      /* (d, TILE): turned, or where they are */
 	const float *values;    /* (TILE, wide): a copy, or where they are */
 	size_t vstride;
 	float *copy;            /* (TILE, wide) */
@@ -195,8 +196,8 @@ static struct task task_begin(const struct attention *a,
 	struct task t = { .a = a, .group = group, .rows = rows,
 			  .d = a->head_dim, .wide = wide };
 
-	t.keys = scratch;
-	t.copy = t.keys + wide * TILE;
+	t.turned = scratch;
+	t.copy = t.turned + wide * TILE;
 	t.s = t.copy + wide * TILE;
 	t.q = t.s + BLOCK_ROWS * TILE;
 	t.o = t.q + room * wide;
@@ -211,14 +212,24 @@ static struct task task_begin(const struct attention *a,
 	return t;
 }
 
-/* The few rows of a cached step do not repay a copy. */
-static void take_values(struct task *t, const float *v, size_t n)
+/* Keys that are kept turned stay where they are, and values whose few rows, a
+ * cached step's, do not repay a copy. */
+static void take_tile(struct task *t, struct attention_tile x, size_t n,
+		      int more)
 {
-	t->values = v;
-	t->vstride = t->a->vstride;
+	struct ahead ahead = { { x.v, more ? x.k + TILE * x.key : NULL },
+			       { x.value, x.key } };
+
+	t->keys = x.k;
+	if (x.element == 1) {
+		tile_turn(t->turned, TILE, x.k, x.key, n, t->d, ahead);
+		t->keys = t->turned;
+	}
+	t->values = x.v;
+	t->vstride = x.value;
 	if (t->rows <= 4 * BLOCK_ROWS && t->d == t->wide)
 		return;
-	tile_copy(t->copy, t->wide, v, t->a->vstride, n, t->d);
+	tile_copy(t->copy, t->wide, x.v, x.value, n, t->d);
 	t->values = t->copy;
 	t->vstride = t->wide;
 }
@@ -230,18 +241,8 @@ void attend_avx512(const struct attention *a, const struct attention_task *k,
 	size_t row = a->start[k->seq] + k->first, end;
 	size_t head = k->kv_head * t.group, d = t.d;
 	const float *q = a->q + row * a->qstride + head * d;
-	const float *keys = a->k + a->start[k->seq] * a->kstride;
-	const float *values = a->v + a->start[k->seq] * a->vstride;
 
-	t.first = k->first;
-	if (a->past) {
-		keys = a->past[k->seq].k;
-		values = a->past[k->seq].v;
-		t.first += a->past[k->seq].len -
-			   (a->start[k->seq + 1] - a->start[k->seq]);
-	}
-	keys += k->kv_head * d;
-	values += k->kv_head * d;
+	t.first = attention_at(a, k);
 	for (size_t i = 0; i < k->count; i++)
 		tile_copy(t.q + i * t.group * t.wide, t.wide,
 			  q + i * a->qstride, d, t.group, d);
@@ -249,16 +250,8 @@ void attend_avx512(const struct attention *a, const struct attention_task *k,
 	for (size_t at = attention_first(a, t.first) / TILE * TILE; at < end;
 	     at += TILE) {
 		size_t n = size_min(end - at, TILE);
-		struct ahead ahead = {
-			{ values + at * a->vstride,
-			  at + n < end ? keys + (at + TILE) * a->kstride :
-					 NULL },
-			{ a->vstride, a->kstride },
-		};
 
-		tile_turn(t.keys, TILE, keys + at * a->kstride, a->kstride, n,
-			  d, ahead);
-		take_values(&t, values + at * a->vstride, n);
+		take_tile(&t, attention_tile(a, k, at), n, at + n < end);
 		for (size_t r = 0; r < t.rows; r += BLOCK_ROWS)
 			meet(&t, r, at);
 	}

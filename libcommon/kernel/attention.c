@@ -39,6 +39,70 @@ size_t attention_space(const struct pool *pool, size_t heads, size_t kv_heads,
 	       (train ? 2 * share : 0);
 }
 
+size_t attention_past_floats(size_t tokens, size_t cols)
+{
+	return size_align(tokens, ATTENTION_TILE) * cols;
+}
+
+/* Rows that lie in one tile. */
+static void put_tile(float *k, float *v, size_t at, size_t cols,
+		     size_t head_dim, const struct attention_rows *r)
+{
+	size_t together = r->kstride == cols ? r->n : 1;
+
+	for (size_t i = 0; i < r->n; i += together)
+		kernels()->transpose(k + at + i, ATTENTION_TILE,
+				     r->k + i * r->kstride, together, cols);
+	for (size_t i = 0; i < r->n; i++)
+		for (size_t j = 0; j < cols; j += head_dim)
+			memcpy(v + j * ATTENTION_TILE + (at + i) * head_dim,
+			       r->v + i * r->vstride + j,
+			       head_dim * sizeof(*v));
+}
+
+void attention_past_put(float *k, float *v, size_t at, size_t cols,
+			size_t head_dim, const struct attention_rows *rows)
+{
+	struct attention_rows r = *rows;
+
+	for (size_t left = rows->n; left; left -= r.n, at += r.n) {
+		size_t tile = at / ATTENTION_TILE * ATTENTION_TILE;
+
+		r.n = size_min(left, tile + ATTENTION_TILE - at);
+		put_tile(k + tile * cols, v + tile * cols, at - tile, cols,
+			 head_dim, &r);
+		r.k += r.n * r.kstride;
+		r.v += r.n * r.vstride;
+	}
+}
+
+struct attention_tile attention_tile(const struct attention *a,
+				     const struct attention_task *t, size_t at)
+{
+	size_t d = a->head_dim, head = t->kv_head * d;
+	size_t row = a->start[t->seq] + at;
+
+	if (a->past) {
+		const struct attention_past *past = &a->past[t->seq];
+		size_t first = (at * a->kv_heads + t->kv_head *
+				ATTENTION_TILE) * d;
+
+		return (struct attention_tile){ past->k + first,
+						past->v + first,
+						1, ATTENTION_TILE, d };
+	}
+	return (struct attention_tile){ a->k + row * a->kstride + head,
+					a->v + row * a->vstride + head,
+					a->kstride, 1, a->vstride };
+}
+
+size_t attention_at(const struct attention *a, const struct attention_task *t)
+{
+	size_t count = a->start[t->seq + 1] - a->start[t->seq];
+
+	return t->first + (a->past ? a->past[t->seq].len - count : 0);
+}
+
 struct job {
 	const struct attention *a;
 	const struct attention_grad *g;

@@ -32,12 +32,31 @@
 
 enum { ATTENTION_TILE = 64 };   /* part of the definition */
 
-/* Keys and values of a sequence that lie apart from its queries: len rows,
- * the last of which belong to the queries of the call. */
+/*
+ * Keys and values of a sequence that lie apart from its queries, kept in tiles
+ * as the products want them:
+ *   k     in   (tiles, kv_heads, head_dim, ATTENTION_TILE)  turned
+ *   v     in   (tiles, kv_heads, ATTENTION_TILE, head_dim)
+ * of len tokens, the last of which belong to the queries of the call. What the
+ * last tile has behind them is finite.
+ */
 struct attention_past {
 	const float *k, *v;
 	size_t len;
 };
+
+/* Floats of k, and of v, with room for so many tokens of cols = kv_heads x
+ * head_dim elements. */
+size_t attention_past_floats(size_t tokens, size_t cols);
+
+/* Rows of n tokens, (n, cols) with these strides, are put into the tiles k and
+ * v from token at on. */
+struct attention_rows {
+	const float *k, *v;
+	size_t kstride, vstride, n;
+};
+void attention_past_put(float *k, float *v, size_t at, size_t cols,
+			size_t head_dim, const struct attention_rows *rows);
 
 /*
  *   q     in   (n, heads, head_dim)     n = start[nseq]
@@ -46,8 +65,8 @@ struct attention_past {
  *   lse   out  (n, heads)
  *
  * Strides are floats from a token to the next; heads of a token lie together.
- * With past, sequence i's keys and values are past[i], with the strides
- * kstride and vstride, and k and v are not read. start[0] is 0.
+ * With past, sequence i's keys and values are past[i], and k and v are not
+ * read. start[0] is 0.
  */
 struct attention {
 	size_t heads, kv_heads; /* heads is a multiple of kv_heads */
@@ -115,6 +134,20 @@ typedef void attend_backward_fn(const struct attention *a,
 				float *scratch);
 attend_backward_fn attend_backward_c, attend_backward_avx2,
 	attend_backward_avx512;
+
+/* A key head's keys and values of a tile, and floats from a key to the next,
+ * from an element of a key to the next, and from a value to the next. */
+struct attention_tile {
+	const float *k, *v;
+	size_t key, element, value;
+};
+
+/* The tile that starts at key at of the sequence. */
+struct attention_tile attention_tile(const struct attention *a,
+				     const struct attention_task *t, size_t at);
+
+/* The task's first query, counted from the sequence's first key. */
+size_t attention_at(const struct attention *a, const struct attention_task *t);
 
 /* The keys that query i of a sequence (counted from its first key) sees:
  * [attention_first(), i]. */

@@ -95,7 +95,6 @@ static void attend_forward(const struct op_call *c)
 		r->cache(r->cache_ctx, c->node->cache, c->in[1], c->in[2],
 			 r->past);
 		a.past = r->past;
-		a.kstride = a.vstride = c->in[1].cols;
 	}
 	attention_forward(r->pool, r->space, &a);
 }

@@ -10,29 +10,33 @@
 
 enum { CHUNK = 1 << 15 };
 
-static int cannot(const struct tensor *base)
+static int can_nf4(const struct storage *s)
 {
-	return err_set(E_CONFIG, "%s: stored as %s of a form that cannot be "
-		       "made again here; without --requantise it becomes dense",
-		       base->name,
-		       storage_kind_name(base->node[0].kind));
+	int scale = s[0].scale;
+
+	return s[0].shift < 0 && scale >= 0 &&
+	       (s[scale].kind == STORE_RAW || s[scale].kind == STORE_DYN8) &&
+	       quant_nf4_block_ok(s[0].block);
 }
 
-/* As base was quantised. */
+static int can_int(const struct storage *s)
+{
+	int scale = s[0].scale, zero = s[0].zero;
+
+	return s[0].shift < 0 && scale >= 0 && zero >= 0 &&
+	       quant_int_bits_ok((size_t)s[0].bits) &&
+	       s[scale].kind == STORE_RAW &&
+	       (s[zero].kind == STORE_RAW || s[zero].kind == STORE_CONST);
+}
+
 static int nf4_again(struct tensor *to, const struct tensor *base,
 		     const struct tensor *merged, enum quant_rule rule,
 		     struct pool *pool)
 {
 	const struct storage *s = base->node;
-	int scale = s[0].scale;
-	struct quant_nf4 q;
+	struct quant_nf4 q = { s[0].block, s[s[0].scale].kind == STORE_DYN8,
+			       rule };
 
-	if (s[0].shift >= 0 || scale < 0 ||
-	    (s[scale].kind != STORE_RAW && s[scale].kind != STORE_DYN8) ||
-	    !quant_nf4_block_ok(s[0].block))
-		return cannot(base);
-	q = (struct quant_nf4){ s[0].block, s[scale].kind == STORE_DYN8,
-				rule };
 	return quant_nf4(to, merged, &q, pool);
 }
 
@@ -40,44 +44,45 @@ static int int_again(struct tensor *to, const struct tensor *base,
 		     const struct tensor *merged, enum quant_rule rule,
 		     struct pool *pool)
 {
-	const struct storage *s = base->node;
-	int scale = s[0].scale, zero = s[0].zero;
-	struct quant_int q;
-
-	(void)rule;
-	if (s[0].shift >= 0 || scale < 0 || zero < 0 ||
-	    !quant_int_bits_ok((size_t)s[0].bits) ||
-	    s[scale].kind != STORE_RAW ||
-	    (s[zero].kind != STORE_RAW && s[zero].kind != STORE_CONST))
-		return cannot(base);
-	q = (struct quant_int){
-		.grid = { s[0].bits, s[zero].kind == STORE_CONST ? GRID_MIDDLE :
-			  dtype_is_float(s[zero].dtype) ? GRID_REAL :
-							  GRID_WHOLE,
-			  s[scale].dtype, NULL },
+	const struct storage *s = base->node, *zero = s + s[0].zero;
+	struct quant_int q = {
+		.grid = { s[0].bits, zero->kind == STORE_CONST ? GRID_MIDDLE :
+			  dtype_is_float(zero->dtype) ? GRID_REAL : GRID_WHOLE,
+			  s[s[0].scale].dtype, NULL },
 		.group = s[0].block,
 	};
+
+	(void)rule;
 	return quant_int(to, merged, &q, pool);
 }
 
-static const struct {
+static const struct way {
 	enum storage_kind kind;
+	int (*can)(const struct storage *s);
 	int (*again)(struct tensor *to, const struct tensor *base,
 		     const struct tensor *merged, enum quant_rule rule,
 		     struct pool *pool);
-} storages[] = {
-	{ STORE_NF4, nf4_again },
-	{ STORE_INT, int_again },
+} ways[] = {
+	{ STORE_NF4, can_nf4, nf4_again },
+	{ STORE_INT, can_int, int_again },
 };
 
-static int quantise_again(struct tensor *to, const struct tensor *base,
-			  const struct tensor *merged, enum quant_rule rule,
-			  struct pool *pool)
+/* NULL: there is none. */
+static const struct way *way_of(const struct tensor *base)
 {
-	for (size_t i = 0; i < NELEM(storages); i++)
-		if (storages[i].kind == base->node[0].kind)
-			return storages[i].again(to, base, merged, rule, pool);
-	return cannot(base);
+	for (size_t i = 0; i < NELEM(ways); i++)
+		if (ways[i].kind == base->node[0].kind &&
+		    ways[i].can(base->node))
+			return &ways[i];
+	return NULL;
+}
+
+int requant_can(const struct tensor *base)
+{
+	return way_of(base) ? 0 :
+	       err_set(E_CONFIG, "%s: stored as %s of a form that cannot be "
+		       "made again here; without --requantise it becomes dense",
+		       base->name, storage_kind_name(base->node[0].kind));
 }
 
 struct sums {
@@ -145,7 +150,8 @@ int requant(struct tensor *to, const struct tensor *base,
 
 	if (storage_check(base))
 		return err_at(E_DATA, "%s", base->name);
-	TRY(quantise_again(to, base, merged, rule, pool));
+	TRY(requant_can(base));
+	TRY(way_of(base)->again(to, base, merged, rule, pool));
 	to->dtype = base->dtype;
 	to->node[0].dtype = base->node[0].dtype;
 	err = compare(&j, report, pool);

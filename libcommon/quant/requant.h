@@ -19,11 +19,15 @@ struct requant_report {
 	double error;           /* |Q - M| */
 };
 
+/* Can a weight be stored again as base, which need not be loaded? E_CONFIG: it
+ * cannot be made here. */
+int requant_can(const struct tensor *base) MUST_CHECK;
+
 /*
  * to: new, merged's values in the storage of base. base: NF4 or int; merged:
  * plain f32 of its shape; both loaded. An int range that was stretched, or that
- * GPTQ found, becomes that of the values. E_CONFIG: a storage that cannot be
- * made here; as quant_nf4() and quant_int() else.
+ * GPTQ found, becomes that of the values. E_CONFIG: as requant_can(); as
+ * quant_nf4() and quant_int() else.
  */
 int requant(struct tensor *to, const struct tensor *base,
 	    const struct tensor *merged, enum quant_rule rule,

@@ -46,7 +46,12 @@ struct reading {
 static int take_adapter(void *ctx)
 {
 	struct reading *r = ctx;
+	const struct adapter_kind *kind = adapter_kind_find(choice.method);
 
+	if (kind && kind->front)
+		return err_set(E_CONFIG, "--method %s stands before the text "
+			       "and at no module; train it alone, without a "
+			       "recipe's adapters", choice.method);
 	if (strcmp(adapter_init_name(choice.init), "default") &&
 	    strcmp(adapter_init_name(choice.init), "gaussian"))
 		return err_set(E_CONFIG, "init: %s changes the base, for all "

@@ -176,8 +176,11 @@ int recipe_plan(const struct recipe *r, struct adapter_sites *sites)
 
 	for (size_t i = 0; !err && i < sites->n; i++)
 		err = quantised(r, &sites->at[i]);
-	if (!err && !adapters(&config, r)) /* it may be about storage alone */
+	if (!err && !adapters(&config, r)) { /* it may be of storage alone */
 		err = adapter_set_make(&set, config, sites);
+		if (!err)
+			err = adapter_set_check(&set, ADAPT_ANY_STEPS);
+	}
 	adapter_set_release(&set);
 	json_decref(config);
 	return err ? err_at(err, "the recipe") : 0;

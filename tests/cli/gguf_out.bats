@@ -209,6 +209,15 @@ chars() {
 			-o soft.st "$model"
 		refuses 65 'llama.cpp has no adapters of the kind' st-export \
 			--to gguf --base "$model" out.gguf soft.st
+		[[ $stderr == *"$([ $kind = prompt ] && echo merge-adapter ||
+			echo --to peft)"* ]]
+	done
+	for kind in adalora 'qalora --qalora-group-size 32' iec; do
+		lora-init -q --only --method $kind -r 3 -o kind.st "$model"
+		refuses 65 'combine-adapters --lora makes LoRA of' st-export \
+			--to gguf --base "$model" out.gguf kind.st
+		combine-adapters --lora kind.st | st-export --force --to gguf \
+			--base "$model" made.gguf
 	done
 	for bias in all lora_only; do
 		lora-init -q --only --bias $bias -o bias.st "$model"

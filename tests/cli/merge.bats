@@ -118,6 +118,84 @@ streams() {
 	[ ! -e out.st ]
 }
 
+# Refused at once: one line, and no weight was met before it.
+at_once() { # STATUS WORDS ARGUMENT ...
+	local want=$1 words=$2
+	shift 2
+	run merge-adapter --log log.jsonl -o none.st "$@"
+	echo "$output"
+	[ "$status" -eq "$want" ]
+	[ "${#lines[@]}" -eq 1 ]
+	[[ $output == merge-adapter:*"$words"* ]]
+	[ ! -s log.jsonl ]
+	[ ! -e none.st ]
+}
+
+@test "what does not go together is refused before a weight is read" {
+	# The first weights can be stored again, the last ones not.
+	printf '{ "rules": [ { "layers": "0", "quantize-int": {} },
+		{ "quantize-nf4": { "icq": true } } ] }' > r.json
+	quantize-int -q --recipe r.json "$model" |
+		quantize-nf4 -q --recipe r.json -o mixed.st
+	lora-init --only -r 2 -o lora.st mixed.st
+	at_once 78 'layers.1.self_attn.q_proj.weight: stored as nf4 of a form' \
+		--requantise -A lora.st mixed.st
+	at_once 78 'without --requantise' --requantise -A lora.st mixed.st
+	# Groups that do not go into the base's, in its last layer alone.
+	printf '{ "rules": [ { "layers": "0", "quantize-int": { "group": 16 } },
+		{ "quantize-int": { "group": 32 } } ] }' > r.json
+	quantize-int -q --recipe r.json -o groups.st "$model"
+	lora-init --only --method qalora -r 2 --qalora-group-size 16 \
+		-o qalora.st "$model"
+	at_once 78 '--dtype merges into dense weights' -A qalora.st groups.st
+	merge-adapter -q --dtype f32 --verify 9 -A qalora.st -o m.st groups.st
+	# A bias where the base has none; another model's.
+	lora-init --only --method lora_bias -r 2 -o bias.st "$model"
+	lora-init --only --method lora_bias -r 2 -o tied.st \
+		"$golden/A/llama3_tied/model"
+	for more in "" "--verify 9" "--requantise"; do
+		at_once 65 'has no bias there' $more -A bias.st "$model"
+		at_once 65 'has no bias there' $more -A tied.st \
+			"$golden/A/llama3_tied/model"
+		at_once 65 'want 64x2' $more -A lora.st \
+			"$golden/A/llama3_tied/model"
+	done
+	# By pipe it is known at the end, and --verify says the same.
+	run bash -c 'st-import "$1" | merge-adapter --verify 9 -A bias.st \
+		-o none.st' - "$model"
+	[ "$status" -eq 65 ]
+	[[ $output == *"has no bias there"* ]]
+}
+
+@test "--verify with a scale that only a merge can have" {
+	qwen=$golden/A/qwen2/model
+	for kind in "--method dora" "--modules-to-save lm_head" "--bias all"; do
+		lora-init --only -r 2 $kind -o a.st "$qwen"
+		at_once 78 'leave out --verify, or --scale' --scale 0.5 \
+			--verify 9 -A a.st "$qwen"
+		merge-adapter -q --scale 0.5 -A a.st "$qwen" -o m.st
+	done
+}
+
+@test "--verify of DoRA beside others: it goes first" {
+	echo '{"input_ids":[9,2,7,5],"labels":[9,2,7,5]}' > ids.jsonl
+	for kind in lora dora; do
+		peft-step -q --method $kind -r 2 -n 3 -g 1 --lr 1e-2 \
+			-d ids.jsonl -o $kind.st "$model"
+	done
+	merge-adapter -q --verify 30 -A dora.st -A lora.st "$model" -o m.st
+	for first in lora dora; do
+		at_once 78 'name it first' --verify 30 -A $first.st \
+			-A dora.st "$model"
+		merge-adapter -q -A $first.st -A dora.st "$model" -o m.st
+	done
+	peft-step -q --method dora -r 2 -n 3 -g 1 --target-modules up_proj \
+		-d ids.jsonl -o up.st "$model"
+	peft-step -q -r 2 -n 3 -g 1 --target-modules q_proj \
+		-d ids.jsonl -o q.st "$model"
+	merge-adapter -q --verify 30 -A q.st -A up.st "$model" -o m.st
+}
+
 @test "bad options: 64" {
 	streams
 	for options in "--scale x" "--scale 1 --scale 2" "--dtype f64" \
@@ -210,6 +288,24 @@ streams() {
 	merge-adapter -A embed.st "$tied" --verify 64 -o out.st
 	run merge-adapter -A embed.st --scale 0.5 "$tied" --verify 64 -o two.st
 	[ "$status" -eq 78 ]
+}
+
+@test "--verify: a difference, and its share of the position's largest logit" {
+	streams
+	# One position: the share is of base and adapter's logits, whatever
+	# they are merged to.
+	echo '{"input_ids":[7,9],"labels":[7,9]}' > ids.jsonl
+	for dtype in f16 bf16; do
+		merge-adapter -q -A "$peft" base.st --verify 1 -d ids.jsonl \
+			--dtype $dtype --log $dtype.log -o out.st
+	done
+	jq -se 'map(.most / .relative) | .[0] > 0.1 and
+		(.[0] / .[1] - 1 | fabs) < 1e-9' f16.log bf16.log
+	jq -se '.[0].most < .[1].most' f16.log bf16.log
+	# Of many it is the largest share.
+	merge-adapter -q -A "$peft" base.st --verify 50 --dtype bf16 \
+		--log many.log -o out.st
+	jq -se '.[0].relative > 0 and .[0].relative < .[0].most' many.log
 }
 
 @test "--verify with data of one's own" {

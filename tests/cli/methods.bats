@@ -41,7 +41,8 @@ loss() { # STREAM ...
 }
 
 @test "learns, on every storage, and merged says the same" {
-	for method in lora dora adalora qalora iec lora_bias bias; do
+	# the last one beside biases, which it must leave alone
+	for method in lora dora adalora qalora iec lora_bias bias dora; do
 		[[ $method == *bias ]] && cd "$T/qwen2"
 		for base in f32 bf16 nf4 icq int4 int int2; do
 			peft-step -q $(options $method) -r 4 -n 12 -g 1 -d "$data" \
@@ -52,6 +53,42 @@ loss() { # STREAM ...
 					exit !(b < a - (m == "adalora" ? 0.001 : 0.1)) }'
 			merge-adapter -q --dtype f32 --verify 100 \
 				-A $method.$base.st -o m.st $base.st
+		done
+	done
+}
+
+# Bases of every storage, in files of their names; a line each.
+storages() {
+	echo f32 bf16 nf4 icq int4 int int2
+	quantize-nf4 -q --no-double-quant --block 128 -o nf4plain.st f32.st
+	st-import --dtype f16 -o f16.st "$golden/A/llama/model"
+	st-import -o fp4.st "$golden/C/checkpoint/fp4_single/model"
+	quantize-int --bits 8 --group 16 --scales bf16 -o int8.st f32.st
+	quantize-int -q --bits 3 --zero whole --gptq -d "$data" -o gptq.st f32.st
+	echo nf4plain f16 fp4 int8 gptq
+	for blocks in q8_0 q4_0; do # a GGUF's, as they are
+		st-export --force --to gguf --dtype $blocks $blocks.gguf f32.st
+		st-import --blocks keep -o $blocks.st $blocks.gguf
+		st-ls $blocks.st | grep -q "^linear *$blocks "
+		echo $blocks
+	done
+	python3 "$BATS_TEST_DIRNAME/quantiser.py" book 3 < f32.st > book.st \
+		2> none && echo book
+}
+
+@test "any storage is its values: each method trains alike on both" {
+	storages > list || true # the last wants python3
+	[ "$(wc -w < list)" -ge 14 ]
+	for base in $(cat list); do
+		lora-init --only -r 1 -o none.st $base.st
+		merge-adapter -q --dtype f32 -A none.st -o values.st $base.st
+		for method in lora dora adalora qalora iec lora_bias prompt prefix; do
+			set -- $(options $method) -n 2 -g 1 --lr 1e-2 -d "$data"
+			peft-step -q "$@" -o one.st $base.st
+			peft-step -q "$@" -o two.st values.st
+			run st-diff one.st two.st # but for the base's digest
+			echo "$base $method: $output"
+			[[ $output != *tensor* ]]
 		done
 	done
 }

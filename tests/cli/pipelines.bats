@@ -95,7 +95,12 @@ same() { # NAME STATE STATE FIELD ...
 	awk '{ sum += $(NF - 3) } END { exit !(sum * 2 == 14 * 8) }' \
 		adalora/ranks.txt
 	tail -n 7 adalora/report.txt | cmp - adalora/ranks.txt
+	[ "$(tail -n 1 adalora/ranks.svg)" = '</svg>' ]
 	run -65 awk -f "$PIPELINES/ranks.awk" text
+	# a module that lost all of its ranks is there
+	[ "$(printf '%s\tm.%s.q\tadalora\t%s\t4\n' 0 0 4 1 1 0 2 2 1 |
+		awk -f "$PIPELINES/ranks.awk")" = \
+		'q            █ ▂   0   1.7  4 of 4' ]
 }
 
 @test "Guanaco: a chat, asked before and after" {

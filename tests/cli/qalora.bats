@@ -38,6 +38,8 @@ loss() { # STREAM ...
 		merge-adapter --verify 300 -A a$bits.st -o m$bits.st int$bits.st 2> said
 		rms=$(sed 's/.*RMS \([^,]*\),.*/\1/' said)
 		awk -v x="$rms" 'BEGIN { exit !(x < 1e-5) }'
+		share=$(sed 's/.*by \([^ ]*\) of the position.*/\1/' said)
+		awk -v x="$share" 'BEGIN { exit !(x < 1e-4) }'
 		[ "$(codes m$bits.st)" -eq 14 ]
 		size=$(wc -c < m$bits.st)
 		[ "$size" -lt $(($(wc -c < int$bits.st) + 4096)) ]
@@ -121,5 +123,12 @@ loss() { # STREAM ...
 	lora-init --only --method iec -r 4 -o iec.st int4.st
 	run st-export --to peft none iec.st
 	[ "$status" -eq 65 ]
-	[[ $output == *merge-adapter* ]]
+	[[ $output == *combine-adapters*merge-adapter* ]]
+	# What the refusal says works, and is the same.
+	peft-step -q --lr 1e-2 -n 3 -g 1 -d "$data" -A iec.st -o trained.st int4.st
+	combine-adapters trained.st | st-export --force --to peft peft
+	for a in trained.st peft; do
+		merge-adapter -q --dtype f32 -A $a -o m.$a.st int4.st
+	done
+	st-diff --tolerance 1e-6 m.trained.st.st m.peft.st
 }

@@ -154,7 +154,17 @@ stored() { st-ls "$1" | sed -n "s/^linear *\([a-z0-9]*\).* \(.*\)\.weight$/\2 \1
 	train a.st --recipe mixed.json mixed.st
 	run -65 st-export --to peft none a.st
 	[[ $output == *"model.layers.1.self_attn."*" is of the kind qalora"* ]]
+	[[ $output == *"combine-adapters makes it LoRA"* ]]
 	[ ! -e none ]
+	recipe '{ "modules": "q_proj", "adapter": { "method": "iec" } },
+		{ "modules": "up_proj", "adapter": { "method": "adalora" } },
+		{ "adapter": { "rank": 3, "rslora": true } }'
+	train a.st --recipe r.json base.st
+	run -65 st-export --to peft none a.st
+	combine-adapters a.st | st-export --force --to peft peft
+	merge-adapter -q -A a.st -o m1.st base.st
+	merge-adapter -q -A peft -o m2.st base.st
+	st-diff --tolerance 1e-5 m1.st m2.st
 }
 
 @test "data on the same pipe passes; a config file may name the recipe" {
@@ -204,6 +214,11 @@ stored() { st-ls "$1" | sed -n "s/^linear *\([a-z0-9]*\).* \(.*\)\.weight$/\2 \1
 		refuses 78 'not for one rule' $p --recipe r.json base.st
 		recipe '{ "adapter": { "init": "pissa" } }'
 		refuses 78 'without a recipe' $p --recipe r.json base.st
+		for where in '' '"modules": "q_proj", '; do
+			recipe "{ $where \"adapter\": { \"method\": \"prompt\" } }"
+			refuses 78 'at no module; train it alone' $p \
+				--recipe r.json base.st
+		done
 		recipe '{ "adapter": { "method": "lorra" } }'
 		refuses 78 'no such method' $p --recipe r.json base.st
 		recipe '{ "modules": "q_proj(", "adapter": {}, "keep": true }'
@@ -220,6 +235,8 @@ stored() { st-ls "$1" | sed -n "s/^linear *\([a-z0-9]*\).* \(.*\)\.weight$/\2 \1
 		refuses 78 'rule 2 is for no module' $p --recipe r.json base.st
 		recipe '{ "adapter": {}, "keep": true, "layers": "5" }'
 		refuses 78 'rule 1 is for no module' $p --recipe r.json base.st
+		recipe '{ "adapter": {}, "keep": true, "modules": ["q_proj", "qproj"] }'
+		refuses 78 'no matrix qproj.weight' $p --recipe r.json base.st
 		recipe '{ "adapter": {}, "keep": true },
 			{ "modules": "q_proj", "quantize-nf4": {}, "adapter": {} }'
 		refuses 78 'rule 2 has nothing to say' $p --recipe r.json base.st
@@ -238,6 +255,9 @@ stored() { st-ls "$1" | sed -n "s/^linear *\([a-z0-9]*\).* \(.*\)\.weight$/\2 \1
 		recipe '{ "keep": true, "modules": "embed_tokens",
 			"adapter": { "method": "dora" } }'
 		refuses 78 'embedding' $p --recipe r.json base.st
+		recipe '{ "keep": true, "adapter": { "method": "adalora",
+			"rank": 4, "target-rank": 4 } }'
+		refuses 78 'never falls' $p --recipe r.json base.st
 		refuses 64 '--skip: with --recipe' $p --skip x --recipe mixed.json \
 			base.st
 	done

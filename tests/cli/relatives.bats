@@ -111,12 +111,18 @@ same_tensors() {
 
 # ---- LoRA+, 8 bits ----
 
-@test "LoRA+ moves B, not A, by another rate" {
-	train plain.st -r 4 -n 1 -g 1 "$T/base.st"
-	train plus.st -r 4 -n 1 -g 1 --loraplus-lr-ratio 16 "$T/base.st"
-	run "$BIN/st-diff" "$T/plain.st" "$T/plus.st"
-	[[ $output == *lora_B* ]]
-	! [[ $output == *"lora_A:"* ]]
+@test "LoRA+ moves B, not A, by another rate, of every kind that has one" {
+	local o='-r 4 -n 1 -g 1'
+	for m in lora dora adalora iec 'qalora --qalora-group-size 16'; do
+		train plain.st --method $m $o "$T/base.st"
+		train plus.st --method $m $o --loraplus-lr-ratio 16 \
+			"$T/base.st"
+		run "$BIN/st-diff" "$T/plain.st" "$T/plus.st"
+		[[ $output == *lora_B* ]]
+		! [[ $output == *"lora_A:"* ]]
+	done
+	refuses 78 'give a higher rate' peft-step -q -d "$data" --method prefix \
+		--loraplus-lr-ratio 16 "$T/base.st"
 }
 
 @test "adamw8bit keeps its state in 8 bits, and goes on with it" {
@@ -196,6 +202,8 @@ same_tensors() {
 		-r 4 --target-rank 4 "$T/base.st"
 	refuses 78 'never falls' peft-step -q -d "$data" -n 9 --method adalora \
 		-r 4 --tinit 5 --tfinal 4 "$T/base.st"
+	refuses 78 'never falls' lora-init --only --method adalora -r 4 \
+		--target-rank 4 "$T/base.st"
 	train half.st $ada --stop-after 6 "$T/base.st"
 	refuses 78 'nothing would be pruned' adalora-prune -b 84 "$T/half.st"
 }
@@ -349,6 +357,9 @@ same_as_parts() { # BASE OPTION ...
 			> "$T/m.st"
 		[ "$("$BIN/st-ls" "$T/m.st" | grep -c 'int4/32')" -eq 14 ]
 	done
+	# and LoRA where that is asked for
+	same_as_parts int --lora
+	"$BIN/st-ls" "$T/c.st" | grep 'meta *adapter' | grep -q '"kind": "lora"'
 	# other pools are other factors: LoRA
 	train b.st --method qalora --qalora-pool sum -r 3 "$T/int.st"
 	same_as_parts int

@@ -74,6 +74,11 @@ meta() { # STREAM KEY: the JSON of a META record
 
 @test "lora-init refuses what makes no adapter" {
 	refuses 78 'target_modules' lora-init --target-modules nothing "$model"
+	# one of several, too; and a head that is the embedding
+	refuses 78 'no matrix qproj.weight' lora-init \
+		--target-modules v_proj,qproj "$model"
+	refuses 78 'its head is its embedding' lora-init \
+		--target-modules q_proj,lm_head "$golden/A/llama3_tied/model"
 	refuses 78 'modules_to_save' lora-init --modules-to-save score "$model"
 	refuses 78 'rank' lora-init -r 4096 "$model"
 	refuses 64 '--rank' lora-init -r 0 "$model"

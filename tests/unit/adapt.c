@@ -236,49 +236,68 @@ static void a_fresh_adapter_changes_nothing(void **state)
 	}
 }
 
-/* What the kind adds to the layer's bias, to every row. */
-static void merge_bias(const struct adapter *a, float *to)
+/* y is what the merged weights, and the layer's bias, make of x. */
+static void check_merged(struct bench *b, float scale)
 {
+	static _Alignas(64) float merged[OUT * IN], ym[ROWS * OUT];
+	const struct adapter *a = &b->set.at[0];
+	const struct gemm_dense d = { merged, OUT, IN, IN };
+	struct gemm_output o = { .y = ym, .stride = OUT, .n = OUT,
+				 .nterm = 1, .term = {
+		{ x, IN, IN, gemm_pack_dense, &d, GEMM_NT } } };
 	float bias[OUT] = { 0 };
 
+	memcpy(merged, dense, sizeof(dense));
+	assert_int_equal(a->kind->merge(a, &b->weight, scale, merged, 0, 7),
+			 0);
+	assert_int_equal(a->kind->merge(a, &b->weight, scale, merged + 7 * IN,
+					7, OUT - 7), 0);
+	gemm(NULL, b->space, ROWS, &o, 1);
 	if (a->kind->merge_bias)
-		a->kind->merge_bias(a, 1, bias);
+		a->kind->merge_bias(a, scale, bias);
 	for (size_t i = 0; i < ROWS * OUT; i++)
-		to[i] += bias[i % OUT];
+		assert_true(fabsf(ym[i] + bias[i % OUT] - y[i]) < 2e-5f);
 }
 
 static void merged_equals_unmerged(void **state)
 {
-	static _Alignas(64) float merged[OUT * IN], ym[ROWS * OUT];
 	struct bench b;
 
 	(void)state;
 	for (size_t k = 0; adapter_kind_at(k); k++) {
 		if (is_elsewhere(adapter_kind_at(k)))
 			continue; /* program_slope, soft */
-		const struct gemm_dense d = { merged, OUT, IN, IN };
-		struct gemm_output o = { .y = ym, .stride = OUT, .n = OUT,
-					 .nterm = 1, .term = {
-			{ x, IN, IN, gemm_pack_dense, &d, GEMM_NT } } };
-		const struct adapter *a;
-
 		setup(&b, adapter_kind_at(k)->name, 0);
-		a = &b.set.at[0];
 		stir(&b.set.at[0]);
 		refresh(&b);
 		forward(&b);
-		memcpy(merged, dense, sizeof(dense));
-		assert_int_equal(a->kind->merge(a, &b.weight, 1, merged, 0, 7),
-				 0);
-		assert_int_equal(a->kind->merge(a, &b.weight, 1,
-						merged + 7 * IN, 7, OUT - 7),
-				 0);
-		gemm(NULL, b.space, ROWS, &o, 1);
-		merge_bias(a, ym);
-		for (size_t i = 0; i < ROWS * OUT; i++)
-			assert_true(fabsf(ym[i] - y[i]) < 2e-5f);
+		check_merged(&b, 1);
 		teardown(&b);
 	}
+}
+
+/* Of a kind with a scale, part of the update is the same merged and beside. */
+static void a_scale_is_that_of_the_update(void **state)
+{
+	struct bench b;
+	size_t n = 0;
+
+	(void)state;
+	for (size_t k = 0; adapter_kind_at(k); k++) {
+		const struct adapter_kind *kind = adapter_kind_at(k);
+
+		if (!kind->scales || is_elsewhere(kind))
+			continue;
+		setup(&b, kind->name, 0);
+		stir(&b.set.at[0]);
+		b.set.at[0].scale *= -0.75f;
+		forward(&b);
+		b.set.at[0].scale /= -0.75f;
+		check_merged(&b, -0.75f);
+		teardown(&b);
+		n++;
+	}
+	assert_true(n >= 5);
 }
 
 static void dropout_keeps_the_mean_and_repeats(void **state)
@@ -362,6 +381,7 @@ int main(void)
 		cmocka_unit_test(gradient_is_the_slope),
 		cmocka_unit_test(a_fresh_adapter_changes_nothing),
 		cmocka_unit_test(merged_equals_unmerged),
+		cmocka_unit_test(a_scale_is_that_of_the_update),
 		cmocka_unit_test(dropout_keeps_the_mean_and_repeats),
 		cmocka_unit_test(an_embedding_gathers_its_rows_gradients),
 		cmocka_unit_test(what_does_not_fit_is_refused),

@@ -1,6 +1,7 @@
 /* attention_bits - the same bytes at every level, packed or single, from a
  * cache or in one pass, on any number of threads */
 #include "attention.h"
+#include "levels.h"
 
 #include "kernel/table.h"
 
@@ -180,19 +181,33 @@ static void cache_is_full(void **unused)
 	(void)unused;
 	for (size_t c = 0; c < NELEM(cases); c++) {
 		struct fixture f;
-		float *want;
-		size_t start[2];
+		float *want, *keys, *values;
+		size_t start[2], cols, floats;
 		struct attention all;
 
 		fixture_init(&f, cases[c], lens, NELEM(lens));
 		attention_forward(NULL, f.space, &f.a);
 		want = copy_of(f.block, f.size * sizeof(float));
 		all = single(&f, NELEM(lens) - 1, start);
+		cols = all.kv_heads * all.head_dim;
+		floats = attention_past_floats(cut[NELEM(cut) - 1], cols);
+		keys = calloc(floats, sizeof(*keys));
+		values = calloc(floats, sizeof(*values));
+		assert_non_null(keys);
+		assert_non_null(values);
 		for (size_t i = 0; i + 1 < NELEM(cut); i++) {
 			struct attention a = all;
-			struct attention_past past = { a.k, a.v, cut[i + 1] };
+			struct attention_past past = { keys, values,
+						       cut[i + 1] };
+			struct attention_rows rows = {
+				a.k + cut[i] * a.kstride,
+				a.v + cut[i] * a.vstride,
+				a.kstride, a.vstride, cut[i + 1] - cut[i]
+			};
 
 			start[1] = cut[i + 1] - cut[i];
+			attention_past_put(keys, values, cut[i], cols,
+					   a.head_dim, &rows);
 			a.past = &past;
 			a.k = a.v = NULL;
 			a.q += cut[i] * a.qstride;
@@ -202,12 +217,14 @@ static void cache_is_full(void **unused)
 			attention_forward(NULL, f.space, &a);
 		}
 		assert_memory_equal(f.block, want, f.size * sizeof(float));
+		free(keys);
+		free(values);
 		free(want);
 		fixture_release(&f);
 	}
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(every_level, reset),
@@ -216,5 +233,6 @@ int main(void)
 		cmocka_unit_test_setup(cache_is_full, reset),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	(void)argc;
+	return each_level(cmocka_run_group_tests(tests, NULL, NULL), argv);
 }

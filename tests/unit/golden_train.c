@@ -110,7 +110,8 @@ static void check_run(void **state)
 		r.limit = limits_8bit;
 	open_base(&r, &m, run);
 	open_adapter(&r, &m, r.name, "init");
-	adapter_set_ratio(&r.set, json_number(run, "ratio", 1));
+	assert_int_equal(adapter_set_ratio(&r.set, json_number(
+					run, "ratio", 1)), 0);
 	o = options_of(run, open_data(&r.data));
 	assert_int_equal(trainer_new(&r.t, m.p, &r.set, m.pool, &r.data, NULL,
 				     &o, &calls), 0);

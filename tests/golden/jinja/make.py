@@ -5,6 +5,7 @@ settings() is used by tests/peers/template.py too.
 """
 import copy
 import datetime
+import functools
 import json
 import os
 
@@ -47,11 +48,16 @@ def settings():
 ENV = settings()
 
 
+@functools.lru_cache
+def compiled(template):
+    return ENV.from_string(template)
+
+
 def render(template, variables):
     """None: refused."""
     try:
         # Deep: jinja2's indent changes a list that it is given by mistake.
-        return ENV.from_string(template).render(**copy.deepcopy(variables))
+        return compiled(template).render(**copy.deepcopy(variables))
     except (jinja2.exceptions.TemplateError, TypeError, ValueError, KeyError,
             ZeroDivisionError, OverflowError, AttributeError, IndexError, SyntaxError):
         return None
@@ -561,6 +567,25 @@ foo(a=1, 2)
 1 ~
 a.
 a[
+missing | last
+(4).content | last
+missing | reverse | list
+{'a': 1} in {'b': 2}
+[1] in {'b': 2}
+(1, [2]) in {'b': 2}
+(1, 2) in {(1, 2): 2}
+{}.get([])
+{(1, [2]): 3}
+[(1, [2])] | unique | list
+missing in {'a': 1}
+('a b' | e).split()
+('a b' | safe).rsplit(' ')
+('a<b,c' | safe).split(',', 1) | join('<')
+('a\nb' | safe).splitlines()
+'ß straße ßa' | title
+('ß day').title()
+'ßtraße' | capitalize
+'ß'.upper()
 """.strip("\n").split("\n")
 
 # Whole templates.

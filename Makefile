@@ -178,7 +178,7 @@ bench-large: $(BENCH) all
 COVER = -fsanitize=fuzzer-no-link
 fuzz:
 	$(MAKE) O=$(O)-fuzz CC=clang HARDEN= KERNEL='-O1 -fno-sanitize=all' \
-		CFLAGS='-O1 -g -DFUZZING \
+		CFLAGS='-O1 -g -DFUZZING -DJINJA_STEPS=20000 \
 		$(COVER) -fsanitize=address,undefined \
 		-fno-sanitize-recover=undefined' \
 		FUZZ_LINK=-fsanitize=fuzzer fuzz-programs

@@ -36,11 +36,14 @@
 
 #include <stddef.h>
 
+#ifndef JINJA_STEPS     /* a fuzzer's are few, or it does nothing but loop */
+#define JINJA_STEPS 20000000    /* and one for each byte of the variables */
+#endif
+
 enum {
 	JINJA_SIZE = 1 << 20,   /* bytes of a template at most */
 	JINJA_DEPTH = 200,      /* of nesting in it */
 	JINJA_CALLS = 800,      /* of nesting while it runs */
-	JINJA_STEPS = 20000000, /* and one for each byte of the variables */
 	JINJA_MEMORY = 64 << 20, /* and 32 for each byte of the variables */
 	JINJA_RANGE = 100000,   /* of range(), as jinja2's sandbox has it */
 };

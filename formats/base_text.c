@@ -117,14 +117,18 @@ static int open_chat(struct base_text *b, const struct collected *base,
 static int open_all(struct base_text *b, const struct collected *base,
 		    const char *chat_template)
 {
-	const char *json, *config;
-	size_t size, config_size = 0;
+	const char *json, *config, *map, *model;
+	size_t size, config_size = 0, map_size = 0, model_size = 0;
 
 	json = collection_file(base, "tokenizer.json", &size);
 	if (!json)
 		return err_set(E_DATA, "the base has no tokenizer.json");
 	config = collection_file(base, "tokenizer_config.json", &config_size);
 	TRY(tokenizer_new(&b->tokenizer, json, size, config, config_size));
+	map = collection_file(base, "special_tokens_map.json", &map_size);
+	model = collection_file(base, "config.json", &model_size);
+	TRY(tokenizer_complete(b->tokenizer, map, map_size, model,
+			       model_size));
 	add_stops(b, base);
 	add_stop(b, tokenizer_eos(b->tokenizer));
 	b->codec.prefix = tokenizer_bos(b->tokenizer);

@@ -86,6 +86,17 @@ static int judge(size_t n, size_t records, double most,
 		       records, option, most, remedy);
 }
 
+static int check_ends(const struct data_gate *g, const struct dataset_stats *s)
+{
+	const struct data_place *first = &s->first_endless;
+
+	if (!s->endless || s->ended || data_gate_allows(g, FAULT_NO_STOP))
+		return 0;
+	return err_set(E_DATA, "%s: record %zu learns no stop token, nor does "
+		       "any other: all answers are cut at --length before they "
+		       "end", first->file, first->number);
+}
+
 int data_gate_close(const struct data_gate *g, const struct dataset_stats *s)
 {
 	if (!g)
@@ -93,6 +104,7 @@ int data_gate_close(const struct data_gate *g, const struct dataset_stats *s)
 	TRY(judge(s->empty, s->records, g->most_empty, &s->first_empty,
 		  "holds nothing to learn", "max-empty",
 		  "a higher limit leaves them out"));
+	TRY(check_ends(g, s));
 	TRY(judge(s->truncated + s->dropped, s->records, g->most_truncated,
 		  &s->first_truncated, "does not fit into --length",
 		  "max-truncated", "raise either"));

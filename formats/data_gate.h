@@ -46,10 +46,12 @@ struct dataset_stats {
 				 * them otherwise once more follows */
 	size_t duplicates;      /* text and labels as an earlier record's */
 	size_t ends;            /* samples that learn a stop token */
+	size_t ended, endless;  /* of those with answers: these, and others */
 	size_t longest;         /* tokens, before a cut */
 	size_t lengths[LENGTH_CLASSES]; /* [i]: of at most 2^i tokens, and more
 					 * than 2^(i-1); before a cut */
-	struct data_place first_truncated, first_empty, first_duplicate;
+	struct data_place first_truncated, first_empty, first_duplicate,
+			  first_endless;
 };
 
 struct data_gate {
@@ -74,7 +76,8 @@ int data_gate_seen(struct data_gate *g, const char *text, size_t size,
 		   const size_t *mark, size_t n, int *yes) MUST_CHECK;
 
 /* All has been read: E_DATA with the first record's number where a share is
- * above its limit. g may be NULL. */
+ * above its limit, or where answers are cut before they end, all of them. g may
+ * be NULL. */
 int data_gate_close(const struct data_gate *g,
 		    const struct dataset_stats *stats) MUST_CHECK;
 

@@ -55,7 +55,7 @@ struct data_options {
 	  .alias = "val-size val-set-size validation-split test-size", R },  \
 	{ "max-truncated", 0, OPT_REAL, &(d).max_truncated, "X",             \
 	  "refuse data of which a larger share does not fit into --length; " \
-	  "counts where either is given, or the length is a default" },      \
+	  "a length that is given cuts what it cuts, unless this is too" },  \
 	{ "max-duplicates", 0, OPT_REAL, &(d).max_duplicates, "X",           \
 	  "refuse data of which a larger share repeats an earlier record" }, \
 	{ "max-empty", 0, OPT_REAL, &(d).max_empty, "X",                     \

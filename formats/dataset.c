@@ -110,7 +110,7 @@ static void note(const struct reading *r, struct data_place *first, size_t *n)
 static int count(struct reading *r, size_t n)
 {
 	struct dataset_stats *s = r->stats;
-	int seen = 0;
+	int seen = 0, ends;
 
 	if (r->kind && r->kind->tokenises && !r->o->again)
 		TRY(data_gate_seen(r->o->gate, r->text.at, r->text.n,
@@ -124,8 +124,12 @@ static int count(struct reading *r, size_t n)
 	s->samples++;
 	s->tokens += n;
 	s->labels += count_labels(r, n);
-	s->ends += learns(r, r->stop) ||
-		   (r->t && learns(r, tokenizer_eos(r->t)));
+	ends = learns(r, r->stop) || (r->t && learns(r, tokenizer_eos(r->t)));
+	s->ends += (size_t)ends;
+	if (r->kind && r->kind->answers && ends)
+		s->ended++;
+	else if (r->kind && r->kind->answers)
+		note(r, &s->first_endless, &s->endless);
 	return 0;
 }
 

@@ -66,6 +66,21 @@ static const char *role_of(const char *name)
 	return name;
 }
 
+/* Who a message is "from" is one of few; a "role" is the template's matter. */
+static int check_from(const char *name, size_t number)
+{
+	static const char *const plain[] = { "user", "assistant", "system",
+					     "developer", "tool" };
+
+	if (strcmp(role_of(name), name))
+		return 0;
+	for (size_t i = 0; i < sizeof(plain) / sizeof(*plain); i++)
+		if (!strcmp(name, plain[i]))
+			return 0;
+	return err_set(E_DATA, "message %zu is from '%.80s', which is no role "
+		       "that is known", number, name);
+}
+
 /* Appends {role, content} to list. */
 static int append(json_t *list, const char *role, const char *text, size_t n)
 {
@@ -154,7 +169,7 @@ static int append_one(struct reading *r, json_t *list, json_t *m, size_t number)
 {
 	const struct columns *names = &r->columns;
 	const char *role = json_text(m, columns_from(names, "role", "role"),
-				     json_text(m, "from", NULL));
+				     NULL);
 	json_t *content = json_object_get(m, columns_from(names, "content",
 							  "content"));
 	json_t *calls;
@@ -162,8 +177,13 @@ static int append_one(struct reading *r, json_t *list, json_t *m, size_t number)
 
 	if (!content)
 		content = json_object_get(m, "value");
-	if (!role)
-		return err_set(E_DATA, "message %zu has no role", number);
+	if (!role) {
+		role = json_text(m, "from", NULL);
+		if (!role)
+			return err_set(E_DATA, "message %zu has no role",
+				       number);
+		TRY(check_from(role, number));
+	}
 	role = role_of(role);
 	is_call = !strcmp(role, CALL);
 	TRY(dataset_calls(&calls, m, is_call ? content : NULL, number));

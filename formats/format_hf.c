@@ -239,14 +239,15 @@ static int add_weights(struct model *m)
 	json_t *index;
 	int err;
 
+	/* As transformers does: an index beside it is an older model's. */
+	if (foreign_has(m->dir, "model.safetensors"))
+		return add_shard(m, "model.safetensors");
 	if (foreign_has(m->dir, list)) {
 		TRY(foreign_json(&index, m->dir, list));
 		err = add_shards(m, index);
 		json_decref(index);
 		return err ? err_at(err, "%s", list) : 0;
 	}
-	if (foreign_has(m->dir, "model.safetensors"))
-		return add_shard(m, "model.safetensors");
 	if (foreign_has(m->dir, "pytorch_model.bin") ||
 	    foreign_has(m->dir, "pytorch_model.bin.index.json"))
 		return err_set(E_DATA, "the weights are a pickle, which is a "

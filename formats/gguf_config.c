@@ -265,9 +265,11 @@ int gguf_family(const struct family **f, const struct gguf *g)
 	json_t *name = gguf_json_text(g, "general.architecture");
 
 	*f = name ? family_find_gguf(json_string_value(name)) : NULL;
-	if (!*f)
-		err_set(E_DATA, "general.architecture: %.40s is not known",
-			name ? json_string_value(name) : "(none)");
+	if (!name)
+		err_set(E_DATA, "general.architecture: is missing");
+	else if (!*f)
+		family_unknown("general.architecture:",
+			       json_string_value(name));
 	json_decref(name);
 	return *f ? 0 : E_DATA;
 }
@@ -308,6 +310,7 @@ static int fill(json_t *c, const struct gguf *g, const struct family *f,
 	TRY(gguf_put(c, "architectures",
 		     json_pack("[s]", family_architecture(f))));
 	TRY(gguf_put(c, "model_type", json_string(family_model_type(f))));
+	TRY(gguf_check_keys(g, f));
 	TRY(put_keys(c, g, f));
 	TRY(put_shape(c, g, f, file));
 	TRY(gguf_config_rope(c, g, f, file));

@@ -20,6 +20,10 @@
 int gguf_config(json_t **config, const struct gguf *g,
 		const struct file *file) MUST_CHECK;
 
+/* E_DATA: a key of the architecture's that may change what the model computes,
+ * and that is not read here, by its name. */
+int gguf_check_keys(const struct gguf *g, const struct family *f) MUST_CHECK;
+
 /* The family of its general.architecture. E_DATA: none is known. */
 int gguf_family(const struct family **f, const struct gguf *g) MUST_CHECK;
 

@@ -84,11 +84,11 @@ static int put_pattern(struct gguf_model *m)
  * would count that llama.cpp ignores is cut to where it does not yet. */
 static double context(const struct gguf_model *m, const struct family_key *k)
 {
-	double x = json_number(m->config, k->config, 2048);
+	double x = json_number(m->config, k->config, 2048), window;
 
 	if (!can_slide(m) && slides(m, 0) &&
-	    family_number(m->hf.config, "window") < x)
-		x = family_number(m->hf.config, "window");
+	    !family_real(&window, m->hf.config, "window") && window < x)
+		x = window;
 	return x;
 }
 

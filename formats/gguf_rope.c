@@ -107,21 +107,83 @@ static int put_list(json_t *rope, const char *key, const struct gguf *g,
 	return err;
 }
 
+/* rope.scaling.factor, or under the name that it had; 0: there is none. */
+static int scaling_factor(const struct gguf *g, const struct family *f,
+			  double *x)
+{
+	TRY(gguf_number_of(g, f, "rope.scale_linear", 0, x));
+	return gguf_number_of(g, f, "rope.scaling.factor", *x, x);
+}
+
+/* Numbers of YaRN that llama.cpp's converters leave at its defaults. */
+static int put_yarn(json_t *rope, const struct gguf *g, const struct family *f)
+{
+	static const struct {
+		const char *gguf, *hf;
+		double usual;
+	} row[] = {
+		{ "rope.scaling.yarn_beta_fast", "beta_fast", 32 },
+		{ "rope.scaling.yarn_beta_slow", "beta_slow", 1 },
+	};
+	double x;
+
+	for (size_t i = 0; i < NELEM(row); i++) {
+		TRY(gguf_number_of(g, f, row[i].gguf, row[i].usual, &x));
+		if (x < row[i].usual || x > row[i].usual)
+			TRY(gguf_put(rope, row[i].hf, gguf_real(x)));
+	}
+	return 0;
+}
+
+/* Above the original length, positions of longrope look nearer than they are,
+ * which the scores make up for. */
+static double long_scale(double longest, double original)
+{
+	if (!(longest > original) || !(original > 1))
+		return 1;
+	return sqrt(1 + math_log64(longest / original) /
+			math_log64(original));
+}
+
+/* What the scores are scaled by: longrope's own is not written, others have
+ * none in config.json that means the same. */
+static int put_attention(json_t *rope, const struct gguf *g,
+			 const struct family *f, const char *type,
+			 double original)
+{
+	double x, longest, usual = 1;
+
+	TRY(gguf_number_of(g, f, "context_length", 0, &longest));
+	if (!strcmp(type, "longrope"))
+		usual = long_scale(longest, original);
+	TRY(gguf_number_of(g, f, "rope.scaling.attn_factor", usual, &x));
+	if (fabs(x - usual) <= 1e-5 * usual)
+		return 0;
+	if (!strcmp(type, "longrope"))
+		return gguf_put(rope, "attention_factor", gguf_real(x));
+	return err_set(E_DATA, "%s.rope.scaling.attn_factor: is %g, and %s "
+		       "has none here", family_gguf(f), x, type);
+}
+
 static int put_scaling(json_t *rope, const struct gguf *g,
 		       const struct family *f, const char *type,
 		       const struct file *file)
 {
 	double factor, original;
 
-	TRY(gguf_number_of(g, f, "rope.scaling.factor", 1, &factor));
+	TRY(scaling_factor(g, f, &factor));
 	TRY(gguf_number_of(g, f, "rope.scaling.original_context_length", 0,
 			   &original));
 	TRY(gguf_put(rope, "rope_type", json_string(type)));
 	if (original >= 1 && original <= 0x1p53)
 		TRY(gguf_put(rope, "original_max_position_embeddings",
 			     json_integer((json_int_t)original)));
+	if (!strcmp(type, "yarn"))
+		TRY(put_yarn(rope, g, f));
+	TRY(put_attention(rope, g, f, type, original));
 	if (strcmp(type, "longrope"))
-		return gguf_put(rope, "factor", json_real(factor));
+		return gguf_put(rope, "factor",
+				json_real(factor > 0 ? factor : 1));
 	TRY(put_list(rope, "short_factor", g, shorts, file));
 	return put_list(rope, "long_factor", g, longs, file);
 }
@@ -134,16 +196,20 @@ int gguf_config_rope(json_t *c, const struct gguf *g, const struct family *f,
 	json_t *name, *rope = NULL;
 	const char *type = "none";
 	char key[2 * FAMILY_PATH];
+	double factor;
 	int err = 0;
 
 	if (t)
 		return put_llama3(c, g, f, t, file);
+	TRY(scaling_factor(g, f, &factor));
 	snprintf(key, sizeof(key), "%s.rope.scaling.type", family_gguf(f));
 	name = gguf_json_text(g, key);
 	if (name)
 		type = json_string_value(name);
 	else if (gguf_find_tensor(g, longs))
 		type = "longrope";
+	else if (factor > 0 && (factor < 1 || factor > 1))
+		type = "linear"; /* as llama.cpp takes it */
 	for (size_t i = 0; i < NELEM(known) && !rope && !err; i++)
 		if (!strcmp(type, known[i])) {
 			rope = json_object();
@@ -183,9 +249,10 @@ static size_t turning(const struct family_config *c)
 {
 	double dim = family_member(c, "rope", "dim", 0);
 
-	if (!(dim > 0) && family_has(c, "head_dim"))
-		dim = family_number(c, "head_dim");
-	return (size_t)dim;
+	if (!(dim > 0) && (!family_has(c, "head_dim") ||
+			   family_real(&dim, c, "head_dim")))
+		dim = 0;
+	return dim > 0 && dim < 0x1p31 ? (size_t)dim : 0;
 }
 
 static int add_vector(struct gguf_out *o, const char *name, const float *x,
@@ -243,19 +310,12 @@ int gguf_rope_tensors(struct gguf_out *o, const struct family *f,
 	return add_vector(o, freqs, x, n);
 }
 
-/* Above the original length, positions of longrope look nearer than they are,
- * which the scores make up for. */
 static double long_attention(const struct family_config *c, double original)
 {
 	double longest = family_member(c, "rope", "longest", original);
 	double own = family_member(c, "rope", "attention", 0);
 
-	if (own > 0)
-		return own;
-	if (!(longest > original) || !(original > 1))
-		return 1;
-	return sqrt(1 + math_log64(longest / original) /
-			math_log64(original));
+	return own > 0 ? own : long_scale(longest, original);
 }
 
 int gguf_rope_keys(struct gguf_out *o, const struct family *f,

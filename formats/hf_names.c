@@ -122,8 +122,8 @@ int hf_model_begin(struct hf_model *m, json_t *config)
 	*m = (struct hf_model){ 0 };
 	TRY(family_find(&m->family, config));
 	TRY(family_configure(&m->config, m->family, config));
+	TRY(family_size(&m->layers, m->config, "layers"));
 	family_tensors(m->family, &n);
-	m->layers = (size_t)family_number(m->config, "layers");
 	m->seen = calloc(n + 1, sizeof(*m->seen));
 	return m->seen ? 0 : err_set(E_NOMEM, "out of memory");
 }

@@ -22,6 +22,15 @@ int tokenizer_new(struct tokenizer **t, const char *json, size_t size,
 		  const char *config, size_t config_size) MUST_CHECK;
 void tokenizer_free(struct tokenizer *t);
 
+/*
+ * Special tokens that no tokenizer_config.json named: of map, a
+ * special_tokens_map.json, where older models have them all; then, of config, a
+ * config.json, the token whose id eos_token_id is (GPT-2's says it nowhere
+ * else). NULL: not there. E_DATA, E_NOMEM.
+ */
+int tokenizer_complete(struct tokenizer *t, const char *map, size_t map_size,
+		       const char *config, size_t config_size) MUST_CHECK;
+
 struct ids {
 	uint32_t *at;
 	size_t n, room;
@@ -52,7 +61,7 @@ size_t tokenizer_vocab(const struct tokenizer *t);      /* largest id + 1 */
  * stands for: two encodings of one text have the same sum. */
 size_t tokenizer_length(const struct tokenizer *t, uint32_t id);
 
-/* Ids from tokenizer_config.json; -1: none. */
+/* Ids from tokenizer_config.json, or tokenizer_complete(); -1: none. */
 int64_t tokenizer_bos(const struct tokenizer *t);
 int64_t tokenizer_eos(const struct tokenizer *t);
 const char *tokenizer_bos_text(const struct tokenizer *t); /* NULL: none */

@@ -12,10 +12,11 @@
 
 enum { MOST = 256 << 20 };
 
-enum { JSON, CONFIG, TEMPLATE, NFILE };
+enum { JSON, CONFIG, TEMPLATE, SPECIAL, MODEL, NFILE };
 
 static const char *const names[NFILE] = {
 	"tokenizer.json", "tokenizer_config.json", "chat_template.jinja",
+	"special_tokens_map.json", "config.json",
 };
 
 /* The side files; NULL where there is none. */
@@ -57,9 +58,11 @@ static int make(struct tokenizer **t, struct files *f,
 		TRY(add_tokens(f, more));
 	TRY(tokenizer_new(t, f->at[JSON], f->size[JSON], f->at[CONFIG],
 			  f->size[CONFIG]));
-	if (!f->at[TEMPLATE])
-		return 0;
-	err = tokenizer_set_template(*t, f->at[TEMPLATE], f->size[TEMPLATE]);
+	err = tokenizer_complete(*t, f->at[SPECIAL], f->size[SPECIAL],
+				 f->at[MODEL], f->size[MODEL]);
+	if (!err && f->at[TEMPLATE])
+		err = tokenizer_set_template(*t, f->at[TEMPLATE],
+					     f->size[TEMPLATE]);
 	if (err) {
 		tokenizer_free(*t);
 		*t = NULL;

@@ -170,15 +170,18 @@ static const struct {
 } beyond[] = {
 	{ "moe", "a mixture of experts" },
 	{ "mixtral", "a mixture of experts" },
-	{ "deepseekv", "a mixture of experts" },
-	{ "deepseek_v", "a mixture of experts" },
+	{ "deepseek", "a mixture of experts" },
 	{ "dbrx", "a mixture of experts" },
+	{ "grok", "a mixture of experts" },
+	{ "arctic", "a mixture of experts" },
+	{ "gpt-oss", "a mixture of experts" },
 	{ "gptoss", "a mixture of experts" },
 	{ "gpt_oss", "a mixture of experts" },
 	{ "llama4", "a mixture of experts" },
 	{ "jamba", "a state space model" },
 	{ "mamba", "a state space model" },
 	{ "bamba", "a state space model" },
+	{ "hybrid", "a state space model" },
 	{ "nemotronh", "a state space model" },
 	{ "nemotron_h", "a state space model" },
 	{ "rwkv", "a recurrent model" },
@@ -198,10 +201,11 @@ static const struct {
 	{ "classification", "a classifier" },
 	{ "vision", "a vision model" },
 	{ "llava", "a vision model" },
+	{ "clip", "a vision model" },
 	{ "vl", "a vision model" },
 };
 
-static int unknown(const char *key, const char *kind)
+int family_unknown(const char *key, const char *kind)
 {
 	char lower[128] = { 0 };
 
@@ -210,11 +214,10 @@ static int unknown(const char *key, const char *kind)
 				   ? (char)(kind[i] + 32) : kind[i];
 	for (size_t i = 0; i < NELEM(beyond); i++)
 		if (strstr(lower, beyond[i].word))
-			return err_set(E_DATA, "config.json: %s %s is %s, "
-				       "which is not supported", key, kind,
-				       beyond[i].what);
-	return err_set(E_DATA, "config.json: %s %s is unknown; --arch FILE "
-		       "can describe it", key, kind);
+			return err_set(E_DATA, "%s %s is %s, which is not "
+				       "supported", key, kind, beyond[i].what);
+	return err_set(E_DATA, "%s %s is unknown; --arch FILE can describe "
+		       "it", key, kind);
 }
 
 /* A bare body ("LlamaModel") is found by its model_type. */
@@ -242,9 +245,9 @@ int family_find(const struct family **to, json_t *config)
 	if (*to)
 		return 0;
 	if (arch)
-		return unknown("architecture", arch);
+		return family_unknown("config.json: architecture", arch);
 	if (type)
-		return unknown("model_type", type);
+		return family_unknown("config.json: model_type", type);
 	return err_set(E_DATA, "config.json: names neither architectures nor "
 		       "a model_type");
 }

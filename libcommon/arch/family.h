@@ -90,6 +90,9 @@ int family_find(const struct family **f, json_t *config) MUST_CHECK;
 
 /* The built-in family for a GGUF's general.architecture; NULL: none. */
 const struct family *family_find_gguf(const char *architecture);
+/* Says of a kind of model under this key that no family is for it: E_DATA, with
+ * what it is where its name shows that no family could be. */
+int family_unknown(const char *key, const char *kind);
 const struct family *family_at(size_t i);       /* NULL: past the last */
 
 const char *family_name(const struct family *f);
@@ -101,6 +104,9 @@ const char *family_gguf(const struct family *f);        /* the first; "" */
 /* The keys of GGUF's metadata that this family's numbers are under: those that
  * all have, and its own. */
 const struct family_key *family_metadata(const struct family *f, size_t *n);
+/* Is there a word in a key's name, such as "scal" or "attn", by which one that
+ * nobody knows may change the mathematics? */
+int family_key_tells(const char *key);
 
 /* Does the file say that this key of config.json changes nothing? */
 int family_ignores(const struct family *f, const char *key);
@@ -131,13 +137,12 @@ int family_configure(struct family_config **c, const struct family *f,
 		     json_t *config) MUST_CHECK;
 void family_config_free(struct family_config *c);
 
-/* The value; aborts by assert when it is not there: callers ask only for names
- * that family_parse() has checked, and the text is NULL for a number. */
-double family_number(const struct family_config *c, const char *name);
+/* Is there a value? */
 int family_has(const struct family_config *c, const char *name);
+/* A value that is there, which it aborts by assert without; NULL: a number. */
 const char *family_text(const struct family_config *c, const char *name);
 
-/* family_number() where the config may say anything. E_DATA: not a number. */
+/* The number. E_DATA: it is none, for config.json may say anything. */
 int family_real(double *x, const struct family_config *c,
 		const char *name) MUST_CHECK;
 

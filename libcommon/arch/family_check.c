@@ -57,7 +57,7 @@ static int is_harmless(const char *key)
 	return 0;
 }
 
-static int is_telling(const char *key)
+int family_key_tells(const char *key)
 {
 	for (size_t i = 0; i < NELEM(telling); i++)
 		if (strstr(key, telling[i]))
@@ -162,7 +162,7 @@ int family_check_keys(const struct family *f, json_t *config)
 		if (json_is_object(v) && holds_named(f, key))
 			TRY(check_members(f, key, v, 1));
 		else if (holds_named(f, key) ||
-			 (is_telling(key) && !is_harmless(key)))
+			 (family_key_tells(key) && !is_harmless(key)))
 			return refuse(key);
 	}
 	return 0;

@@ -191,12 +191,12 @@ static int read_layer(struct family_config *c, size_t layer)
 
 static int read_layers(struct family_config *c)
 {
-	if (!c->f->nlayer)
-		return 0;
 	TRY(family_size(&c->layers, c, "layers"));
 	if (c->layers > FAMILY_LAYERS)
 		return err_set(E_DATA, "config.json: %zu layers, and at most "
 			       "%d are supported", c->layers, FAMILY_LAYERS);
+	if (!c->f->nlayer)
+		return 0;
 	c->layer = calloc(c->layers * c->f->nlayer, sizeof(*c->layer));
 	if (!c->layer)
 		return err_set(E_NOMEM, "config.json: out of memory");

@@ -38,14 +38,6 @@ int family_has(const struct family_config *c, const char *name)
 	return v && v->kind != FAMILY_NONE;
 }
 
-double family_number(const struct family_config *c, const char *name)
-{
-	const struct family_value *v = value_find(c, name);
-
-	assert(v && v->kind == FAMILY_NUMBER);
-	return v->number;
-}
-
 const char *family_text(const struct family_config *c, const char *name)
 {
 	const struct family_value *v = value_find(c, name);

@@ -211,7 +211,13 @@ static int fill(const struct scaling *s, struct angles *a)
 
 		a->freq[i] = 1 / (float)math_pow64(s->theta, e);
 	}
-	return scale_by_type(s, a);
+	TRY(scale_by_type(s, a));
+	for (size_t i = 0; i < a->half; i++)
+		if (!isfinite(a->freq[i]) || !isfinite(a->scale))
+			return err_set(E_DATA, "config.json: the rope's "
+				       "numbers (%s) give angles that are no "
+				       "numbers", s->group);
+	return 0;
 }
 
 int program_angles(struct program *p, const char *group, double head_dim,

@@ -1,6 +1,7 @@
 #include "base/json.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -147,6 +148,11 @@ double json_number(json_t *root, const char *path, double none)
 	json_t *v = json_path(root, path);
 
 	return json_is_number(v) ? json_number_value(v) : none;
+}
+
+json_t *json_finite(double x)
+{
+	return isfinite(x) ? json_real(x) : json_null();
 }
 
 int json_flag(json_t *root, const char *path, int none)

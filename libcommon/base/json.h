@@ -27,6 +27,9 @@ const char *json_text(json_t *root, const char *path, const char *none);
 double json_number(json_t *root, const char *path, double none);
 int json_flag(json_t *root, const char *path, int none);
 
+/* json_real(); null where x is not finite, for which JSON has no number. */
+json_t *json_finite(double x);
+
 /* The text of a value, as Python's json.dumps() has it without escaping what is
  * not ASCII: keys in the order they were read or set, ", " and ": " between
  * (pretty 0) or indented by pretty, numbers as short as reads back the same.

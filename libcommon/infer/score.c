@@ -1,5 +1,6 @@
 #include "infer/score.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,7 @@ struct scorer {
 	size_t row[SCORER_ROWS]; /* token that a row of them belongs to */
 	double *nll;            /* (tokens) */
 	struct infer_pages *pages;
+	int strange;            /* the last run gave what is no number */
 };
 
 static size_t room_bytes(const struct program *p,
@@ -167,7 +169,10 @@ struct program *scorer_program(struct scorer *s)
 
 int scorer_failed(const struct scorer *s)
 {
-	return program_failed(s->program);
+	TRY(program_failed(s->program));
+	return s->strange ? err_set(E_DATA, "the model computes what is no "
+				    "number: it, or an adapter, holds such, "
+				    "or too large ones") : 0;
 }
 
 /* ---- losses ---- */
@@ -221,6 +226,7 @@ void scorer_run(struct scorer *s, double *nll, unsigned char *hit)
 	struct row_job job = { s, nll, hit };
 	size_t n = s->feed.batch.n, rows = 0;
 
+	s->strange = 0;
 	memset(nll, 0, n * sizeof(*nll));
 	if (hit)
 		memset(hit, 0, n);
@@ -233,6 +239,8 @@ void scorer_run(struct scorer *s, double *nll, unsigned char *hit)
 			rows = 0;
 		}
 	}
+	for (size_t i = 0; i < n; i++)
+		s->strange |= !isfinite(nll[i]);
 }
 
 struct mat scorer_last(struct scorer *s)
@@ -243,6 +251,10 @@ struct mat scorer_last(struct scorer *s)
 	for (size_t i = 0; i < b->nseq; i++)
 		gather(s, last, i, b->start[i + 1] - 1);
 	run_rows(s, b->nseq);
+	s->strange = 0;
+	for (size_t i = 0; i < b->nseq; i++)
+		for (size_t k = 0; k < s->logits.cols; k++)
+			s->strange |= !isfinite(mat_row(s->logits, i)[k]);
 	return mat_rows(s->logits, 0, b->nseq);
 }
 

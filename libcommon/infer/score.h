@@ -32,8 +32,9 @@ struct program *scorer_program(struct scorer *s);
 /* Tokens of a batch at most, with virtual ones: room for nll and hit. */
 size_t scorer_room(const struct scorer *s);
 
-/* The last run's error, whose message is still the last: a base that comes and
- * goes could not be read. Numbers are worth nothing then. */
+/* The last run's error, whose message is the last: a base that comes and goes
+ * could not be read, or (E_DATA) a loss or logit is not finite. Numbers are
+ * worth nothing then. */
 int scorer_failed(const struct scorer *s) MUST_CHECK;
 
 /*

@@ -236,7 +236,7 @@ static json_t *line(struct file_run *f, const struct asking *a,
 	(void)json_object_set_new(o, "filtered_resps", responses(a, 0));
 	for (size_t i = 0; i < f->spec.nmetric; i++)
 		(void)json_object_set_new(o, f->spec.metric[i].name,
-					  json_real(value[i]));
+					  json_finite(value[i]));
 	return o;
 }
 

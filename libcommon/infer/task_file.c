@@ -182,7 +182,7 @@ int file_put(struct file_run *f, const char *metric, const char *filter,
 	int bad = json_object_set_new(o, "alias", json_string(f->spec.name));
 
 	snprintf(key, sizeof(key), "%s,%s", metric, filter);
-	bad |= json_object_set_new(o, key, json_real(value));
+	bad |= json_object_set_new(o, key, json_finite(value));
 	snprintf(key, sizeof(key), "%s_stderr,%s", metric, filter);
 	bad |= json_object_set_new(o, key, error);
 	return bad ? err_set(E_NOMEM, "out of memory") : 0;
@@ -203,7 +203,7 @@ static int put_means(struct file_run *f)
 						  mean * mean) / (n - 1));
 			TRY(file_put(f, f->spec.metric[k].name,
 				     f->spec.filter[i].name, mean,
-				     t->n > 1 ? json_real(error) :
+				     t->n > 1 ? json_finite(error) :
 				     json_string("N/A")));
 		}
 	return 0;

@@ -63,7 +63,7 @@ static int put(const struct task_run *r, const struct sum *s)
 	double loss = s->loss / (double)s->tokens;
 
 	TRY(task_put(r, "loss", json_real(loss)));
-	TRY(task_put(r, "ppl", json_real(math_exp64(loss))));
+	TRY(task_put(r, "ppl", json_finite(math_exp64(loss))));
 	return task_put(r, "tokens", json_integer((json_int_t)s->tokens));
 }
 

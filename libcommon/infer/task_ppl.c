@@ -83,7 +83,7 @@ static int put(const struct task_run *r, struct text_sum *sum)
 			       r->options->data);
 	loss = sum->loss / (double)sum->tokens;
 	TRY(task_put(r, "loss", json_real(loss)));
-	TRY(task_put(r, "ppl", json_real(math_exp64(loss))));
+	TRY(task_put(r, "ppl", json_finite(math_exp64(loss))));
 	TRY(task_put(r, "tokens", json_integer((json_int_t)sum->tokens)));
 	return sum->line ? r->sample(r->ctx, sum->line) : 0;
 }

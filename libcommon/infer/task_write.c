@@ -129,7 +129,7 @@ static json_t *line(struct file_run *f, const char *context,
 				  json_pack("[s]", filtered));
 	for (size_t i = 0; i < f->spec.nmetric; i++)
 		(void)json_object_set_new(o, f->spec.metric[i].name,
-					  json_real(value[i]));
+					  json_finite(value[i]));
 	return o;
 }
 

@@ -14,7 +14,8 @@
 
 static size_t heads_of(size_t cols, double dim)
 {
-	return dim >= 1 && cols % (size_t)dim == 0 ? cols / (size_t)dim : 0;
+	return dim >= 1 && dim <= (double)cols && cols % (size_t)dim == 0
+		       ? cols / (size_t)dim : 0;
 }
 
 static int attend_shape(struct op_node *n)
@@ -29,7 +30,8 @@ static int attend_shape(struct op_node *n)
 	if (!(n->number[1] > 0))
 		return err_set(E_DATA, "attend: wants a scale above 0");
 	if (!isnan(n->number[2]) &&
-	    !(n->number[2] >= 1 && n->number[2] <= 2147483648.0))
+	    (!(n->number[2] >= 1 && n->number[2] <= 2147483648.0) ||
+	     floor(n->number[2]) < n->number[2]))
 		return err_set(E_DATA, "attend: a window of %g", n->number[2]);
 	if (!isnan(n->number[3]) && !(n->number[3] > 0))
 		return err_set(E_DATA, "attend: a softcap of %g",

@@ -123,6 +123,8 @@ each_base() { # STATUS BASE
 	refuses 65 quantize-nf4 "$T/nan"
 	grep -qi 'nan\|finite' "$T/err"
 	refuses 65 peft-step -q -n 1 -d "$T/data.jsonl" "$T/nan"
+	refuses 65 eval -t loss -d "$T/data.jsonl" "$T/nan"
+	grep -q 'no number' "$T/err"
 }
 
 @test "shapes that disagree with config.json" {

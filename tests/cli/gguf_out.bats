@@ -328,3 +328,36 @@ general() {
 	jq -n '{"general.x": {string: ("x" * 1048577)}}' > own/gguf.json
 	refuses 65 'is no text' st-export --to gguf out.gguf own
 }
+
+# in_file FROM TO: a GGUF with other words of the same length in it
+in_file() {
+	[ ${#1} -eq ${#2} ]
+	LC_ALL=C sed "s/$1/$2/" scaled.gguf > other.gguf
+	! cmp -s scaled.gguf other.gguf
+}
+
+@test "what the metadata say is read, or refused by its name" {
+	cp -r "$model" linear
+	chmod -R u+w linear
+	jq '.rope_parameters = null | .rope_theta = 10000 | .rope_scaling =
+		{"rope_type": "linear", "factor": 2}' "$model/config.json" \
+		> linear/config.json
+	st-export --to gguf scaled.gguf linear
+	losses a.json linear
+	losses b.json scaled.gguf
+	cmp a.json b.json
+	# A factor of no type is linear, as llama.cpp takes it.
+	in_file llama.rope.scaling.type llama.free.remarks.type
+	losses b.json other.gguf
+	cmp a.json b.json
+	# Numbers that nobody reads: 2 as a scale of logits, 128 as a cap.
+	in_file llama.rope.scaling.factor llama.logit_scale_unheard
+	refuses 65 'llama.logit_scale_unheard may change' st-import other.gguf
+	in_file llama.context_length llama.attn_soft_capx
+	refuses 65 'llama.attn_soft_capx may change' st-import other.gguf
+	in_file llama.context_length llama.remarks_lengtx
+	st-import -o x.st other.gguf
+	in_file llama.context_length llama.experts_a_word
+	refuses 65 'llama.experts_a_word may change' \
+		"$BIN/eval" -t loss -d data.jsonl other.gguf
+}

@@ -59,6 +59,10 @@ header() {
 	[ "$(find shards -name 'model-*.safetensors' | wc -l)" -gt 4 ]
 	jq -e '.metadata.total_size > 300000' shards/model.safetensors.index.json
 	st-import shards | cmp - one.st
+	# One that was written over several is the model, and not their index.
+	cp "$model/model.safetensors" shards
+	rm shards/model-00001-of-*
+	st-import shards | cmp - one.st
 }
 
 @test "side files travel byte for byte, and config.json comes first" {
@@ -119,6 +123,13 @@ header() {
 	refuses 65 config.json st-import bad
 	copy; echo '[]' > bad/config.json
 	refuses 65 config.json st-import bad
+	# A pipe without a writer would be waited for, and no size be known.
+	for f in config.json model.safetensors tokenizer.json; do
+		copy; rm -f bad/$f; mkfifo bad/$f
+		refuses 65 "$f: no file" timeout 9 st-import bad
+		copy; rm -f bad/$f; ln -s /dev/zero bad/$f
+		refuses 65 "$f: no file" st-import bad
+	done
 	mkdir empty
 	refuses 65 'known format' st-import empty
 	refuses 66 nothing st-import nothing

@@ -183,6 +183,36 @@ setup() {
 	[[ "$stderr" == *"bad.jinja: template: line 1: 'include' is not supported" ]]
 }
 
+@test "special tokens that only older files name" {
+	mkdir -p old
+	cp tokenizer.json old
+	echo '{"prompt": "the", "completion": " weft"}' > qa.jsonl
+	# None at all; special_tokens_map.json, beside a config that says null.
+	run -65 --separate-stderr tokenize --base old --show qa.jsonl
+	[[ $stderr == *"no stop token is learned"*eos_token* ]]
+	echo '{"bos_token": null, "model_max_length": 1024}' \
+		> old/tokenizer_config.json
+	echo '{"bos_token": "<s>", "eos_token": {"content": "</s>",
+		"lstrip": false}, "pad_token": "none of its"}' \
+		> old/special_tokens_map.json
+	tokenize --base old --jsonl qa.jsonl > map
+	[ "$(jq -c '.labels[-1]' map)" -eq 401 ]
+	# What tokenizer_config.json says counts more.
+	echo '{"eos_token": "<|im_end|>"}' > old/tokenizer_config.json
+	tokenize --base old --jsonl qa.jsonl > both
+	[ "$(jq -c '.labels[-1]' both)" -eq 403 ]
+	# GPT-2's directory has it as an id of config.json alone.
+	rm old/special_tokens_map.json
+	echo '{"model_max_length": 1024}' > old/tokenizer_config.json
+	echo '{"eos_token_id": [401, 5]}' > old/config.json
+	tokenize --base old/tokenizer.json --jsonl qa.jsonl | cmp - map
+	echo '{"eos_token_id": 7}' > old/config.json    # is no special one
+	run -65 tokenize --base old --show qa.jsonl
+	echo '{' > old/special_tokens_map.json
+	run -65 --separate-stderr tokenize --base old --show qa.jsonl
+	[[ $stderr == *"old: special_tokens_map.json: "* ]]
+}
+
 @test "no tokenizer, no input, no place to write" {
 	run -65 --separate-stderr tokenize --jsonl chat.jsonl
 	[[ "$stderr" == *"needs a tokenizer"* ]]

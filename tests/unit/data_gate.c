@@ -161,6 +161,49 @@ static void cut_records_are_counted(void **state)
 	let(data, (struct data_gate){ .most_truncated = .5 }, &o, 2);
 }
 
+/* One sample that ends is enough to see that the length is not to blame. */
+static void answers_that_are_all_cut_are_refused(void **state)
+{
+	struct dataset_options o = { .length = 6, .chat_template = "chatml" };
+	static const char all[] = "{\"prompt\":\"the\",\"completion\":"
+		"\" weft weft weft weft\"}{\"prompt\":\"the\",\"completion\":"
+		"\" warp warp warp warp\"}";
+	static const char some[] = "{\"prompt\":\"the\",\"completion\":"
+		"\" weft weft weft weft\"}{\"prompt\":\"the\",\"completion\":"
+		"\" a\"}";
+	struct data_gate any = { .most_truncated = 1 };
+
+	(void)state;
+	refuse(all, any, &o, "a.jsonl: record 1 learns no stop token, nor does "
+	       "any other");
+	let(some, any, &o, 2);
+	assert_int_equal(stats.endless, 1);
+	any.allowed = allow("no-stop");
+	let(all, any, &o, 2);
+	any.allowed = 0;
+	o.length = 0;
+	let(all, any, &o, 2);
+	/* Texts, and tokens as given, have no answers. */
+	o.length = 2;
+	let("{\"text\":\"the weft weft weft\"}", any, &o, 1);
+	let("{\"input_ids\":[1,2,3,4,5,6,7,8,9]}", any, &o, 1);
+}
+
+static void who_is_none_of_those_known_is_refused(void **state)
+{
+	const struct dataset_options chatml = { .chat_template = "chatml" };
+
+	(void)state;
+	refuse("{\"conversations\":[{\"from\":\"human\",\"value\":\"a\"},"
+	       "{\"from\":\"gtp\",\"value\":\"b\"},{\"from\":\"human\","
+	       "\"value\":\"a\"},{\"from\":\"gpt\",\"value\":\"b\"}]}",
+	       (struct data_gate){ 0 }, &chatml,
+	       "record 1: message 2 is from 'gtp', which is no role");
+	let("{\"messages\":[{\"role\":\"critic\",\"content\":\"a\"},"
+	    "{\"role\":\"assistant\",\"content\":\"b\"}]}",
+	    (struct data_gate){ 0 }, &chatml, 1);
+}
+
 static void the_report_has_the_counts(void **state)
 {
 	struct data_gate g = { .most_duplicates = 1 };
@@ -204,6 +247,8 @@ int main(void)
 		cmocka_unit_test(empty_records_are_refused_or_left_out),
 		cmocka_unit_test(repeated_records_are_counted),
 		cmocka_unit_test(cut_records_are_counted),
+		cmocka_unit_test(answers_that_are_all_cut_are_refused),
+		cmocka_unit_test(who_is_none_of_those_known_is_refused),
 		cmocka_unit_test(the_report_has_the_counts),
 		cmocka_unit_test(unknown_faults_are_usage),
 	};

@@ -27,6 +27,12 @@ static json_t *json_of(const char *text)
 	"\"vocab_size\": 256, \"rms_norm_eps\": 1e-5,"                      \
 	"\"max_position_embeddings\": 128" more "}"
 
+/* A config of so many layers. */
+#define LAYERS(n)                                                           \
+	"{\"model_type\": \"llama\", \"hidden_size\": 64, \"vocab_size\": 9," \
+	"\"num_attention_heads\": 4, \"intermediate_size\": 96,"            \
+	"\"rms_norm_eps\": 1e-5, \"num_hidden_layers\": " n "}"
+
 static struct family_config *configured(const char *text)
 {
 	json_t *j = json_of(text);
@@ -37,6 +43,15 @@ static struct family_config *configured(const char *text)
 		fail_msg("%s: %s", text, err_text());
 	json_decref(j);
 	return c;
+}
+
+static double number(const struct family_config *c, const char *name)
+{
+	double x;
+
+	if (family_real(&x, c, name))
+		fail_msg("%s", err_text());
+	return x;
 }
 
 static void refused(const char *text, const char *why)
@@ -89,12 +104,12 @@ static void numbers_come_from_either_spelling(void **state)
 		struct family_config *c = configured(same[i]);
 		size_t n;
 
-		assert_true(family_number(c, "rope.theta") == 5e5);
+		assert_true(number(c, "rope.theta") == 5e5);
 		assert_true(family_member(c, "rope", "theta", 0) == 5e5);
 		assert_true(family_member(c, "rope", "low", 7) == 7);
-		assert_true(family_number(c, "head_dim") == 16);
-		assert_true(family_number(c, "kv_heads") == 4);
-		assert_true(family_number(c, "scale") == 0.25);
+		assert_true(number(c, "head_dim") == 16);
+		assert_true(number(c, "kv_heads") == 4);
+		assert_true(number(c, "scale") == 0.25);
 		assert_string_equal(family_text(c, "rope.type"), "default");
 		assert_false(family_has(c, "window"));
 		assert_int_equal(family_size(&n, c, "heads*head_dim"), 0);
@@ -121,8 +136,8 @@ static void scalings_come_from_either_spelling(void **state)
 		struct family_config *c = configured(same[i]);
 
 		assert_string_equal(family_text(c, "rope.type"), "linear");
-		assert_true(family_number(c, "rope.factor") == 2);
-		assert_true(family_number(c, "rope.theta") == 10000);
+		assert_true(number(c, "rope.factor") == 2);
+		assert_true(number(c, "rope.theta") == 10000);
 		family_config_free(c);
 	}
 }
@@ -202,6 +217,11 @@ static void what_is_missing_or_unfit_is_named(void **state)
 		{ LLAMA(", \"head_dim\": {\"a\": 1}"), "head_dim" },
 		{ LLAMA(", \"head_dim\": \"16\""), "head_dim" },
 		{ LLAMA(", \"head_dim\": -16"), "head_dim" },
+		{ LAYERS("\"2\""), "layers is not a number" },
+		{ LAYERS("2.5"), "layers is 2.5" },
+		{ LAYERS("0"), "layers is 0" },
+		{ LAYERS("-1"), "layers is -1" },
+		{ LAYERS("1e9"), "1000000000 layers" },
 	};
 
 	(void)state;

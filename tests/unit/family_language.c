@@ -173,13 +173,15 @@ static void continuations_and_comments(void **state)
 	struct family *f;
 	struct family_config *c;
 	json_t *j = json_of("{\"a\": 1, \"b\": 2, \"c\": 3}");
+	double x;
 	size_t n;
 
 	(void)state;
 	if (family_parse(&f, text, sizeof(text) - 1, "t"))
 		fail_msg("%s", err_text());
 	assert_int_equal(family_configure(&c, f, j), 0);
-	assert_true(family_number(c, "k") == 1);
+	assert_int_equal(family_real(&x, c, "k"), 0);
+	assert_true(x == 1);
 	family_config_free(c);
 	json_object_del(j, "a");
 	assert_int_equal(family_configure(&c, f, j), E_DATA);

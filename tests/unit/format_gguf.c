@@ -354,6 +354,12 @@ static void what_is_not_understood_is_refused(void **state)
 		{ "gpt2", "bert", "bert" },
 		{ "ab c", "abcd", "merge 1" },
 		{ "token_embd", "token_embx", "token_embd" },
+		{ "llama.rope.freq_base", "llama.logit_scale_by",
+		  "llama.logit_scale_by may change" },
+		{ "llama.context_length", "llama.expert_of_each",
+		  "llama.expert_of_each may change" },
+		{ "llama", "mamba", "mamba is a state space model" },
+		{ "llama", "olmoe", "olmoe is a mixture of experts" },
 	};
 
 	(void)state;

@@ -99,6 +99,12 @@ static void a_base_that_is_not_the_config_is_refused(void **state)
 	model_base(&s, "A/llama");
 	set_key(&s, "rms_norm_eps", json_integer(0));
 	opens_or_says(&s, "eps above 0");
+	model_base(&s, "A/mistral");
+	set_key(&s, "sliding_window", json_real(2.5));
+	opens_or_says(&s, "a window of 2.5");
+	model_base(&s, "A/gpt2");
+	set_key(&s, "n_head", json_real(1e-300));
+	opens_or_says(&s, "in heads of");
 	model_base(&s, "A/llama");
 	assert_int_equal(tensor_init(&t, "model.layers.0.self_attn.q_norm."
 				     "weight", ROLE_NORM, DTYPE_F32, 1, &two),
@@ -118,8 +124,9 @@ static void set_rope(struct tensor_set *s, const char *text)
 static void rope_that_cannot_be_is_refused(void **state)
 {
 	static const char *const row[][2] = {
-		{ "{\"rope_type\": \"dynamic\", \"factor\": 2}",
-		  "\"dynamic\" is not known" },
+		{ "{\"rope_type\": \"linear\", \"factor\": 1e-40}",
+		  "angles that are no numbers" },
+		{ "{\"rope_theta\": 1e-300}", "angles that are no numbers" },
 		{ "{\"rope_type\": \"dynamic\", \"factor\": 2}",
 		  "\"dynamic\" is not known" },
 		{ "{\"rope_type\": 7}", "not a text" },

@@ -1,6 +1,6 @@
 /* weight_nf4 - codes of 4 bits into nf4's book, fp4's, or one of the tensor's
- * own, under f32 scales that are plain or quantised once more; with IR-QLoRA's calibration (quant/icq.h),
- * shifts of the same kind are added */
+ * own, under f32 scales that are plain or quantised once more; with IR-QLoRA's
+ * calibration (quant/icq.h), shifts of the same kind are added */
 #include "base/size.h"
 #include "kernel/books.h"
 #include "kernel/table.h"
@@ -64,8 +64,8 @@ static struct scales numbers_of(const struct weight *w, int node)
 	const struct storage *s = &t->node[node < 0 ? 0 : node];
 	struct scales r = { .tensor = t, .node = node };
 
-	if (node < 0 || whole->zero >= 0 || w->cols % 32 || !is_power(whole->block) ||
-	    whole->block < 32)
+	if (node < 0 || whole->zero >= 0 || w->cols % 32 ||
+	    !is_power(whole->block) || whole->block < 32)
 		return r;
 	r.unit = w->cols % 64 || whole->block < 64 ? 32 : 64;
 	r.shift = (unsigned)__builtin_ctzl(whole->block / r.unit);

@@ -19,7 +19,7 @@ INLINE __m512 value(const struct made *m, __m512i code, int g)
 		return _mm512_mul_ps(_mm512_sub_ps(v, m->plus[g]),
 				     m->scale[g]);
 	v = _mm512_mul_ps(v, m->scale[g]);
-	return m->form == CODE4_HALVES_PLUS ? _mm512_add_ps(v, m->plus[g]) : v;
+	return adds_plus(m->form) ? _mm512_add_ps(v, m->plus[g]) : v;
 }
 
 INLINE void dot_k(__m512 sum[DOT_VECTORS], const float *x,
@@ -142,6 +142,7 @@ INLINE void dot_columns(float *y, const float *x, const struct dot_code4 *d,
 
 DOT_AS(pairs, CODE4_PAIRS)
 DOT_AS(pairs_less, CODE4_PAIRS_LESS)
+DOT_AS(pairs_plus, CODE4_PAIRS_PLUS)
 DOT_AS(halves, CODE4_HALVES)
 DOT_AS(halves_plus, CODE4_HALVES_PLUS)
 
@@ -152,6 +153,7 @@ typedef void dot_as_fn(float *y, const float *x, const struct dot_code4 *d,
 static dot_as_fn *const dot_as[] = {
 	[CODE4_PAIRS] = pairs,
 	[CODE4_PAIRS_LESS] = pairs_less,
+	[CODE4_PAIRS_PLUS] = pairs_plus,
 	[CODE4_HALVES] = halves,
 	[CODE4_HALVES_PLUS] = halves_plus,
 };

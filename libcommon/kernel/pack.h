@@ -75,6 +75,7 @@ enum code4_form {
 	/* Codes i and i + 1 share a byte, the first in its high half. */
 	CODE4_PAIRS,            /* book[c] s */
 	CODE4_PAIRS_LESS,       /* (book[c] - p) s */
+	CODE4_PAIRS_PLUS,       /* book[c] s + p */
 
 	/* Of 32, i and i + 16 do, the first in its low half. */
 	CODE4_HALVES,           /* book[c] s */
@@ -93,9 +94,15 @@ typedef void dot_code4_fn(float *y, const float *x,
 			  int first);
 dot_code4_fn dot_code4_c, dot_code4_avx2, dot_code4_avx512;
 
+/* Is p added? */
+static inline int adds_plus(enum code4_form form)
+{
+	return form == CODE4_PAIRS_PLUS || form == CODE4_HALVES_PLUS;
+}
+
 static inline int has_plus(enum code4_form form)
 {
-	return form == CODE4_PAIRS_LESS || form == CODE4_HALVES_PLUS;
+	return form == CODE4_PAIRS_LESS || adds_plus(form);
 }
 
 /* Where the 32 codes begin, in bytes from the row's first, that k is of. */

@@ -72,6 +72,7 @@ static float dot_value(const struct dot_code4 *d, size_t k, size_t j)
 	switch (d->form) {
 	case CODE4_PAIRS_LESS:
 		return (v - d->plus[at]) * s;
+	case CODE4_PAIRS_PLUS:
 	case CODE4_HALVES_PLUS:
 		return v * s + d->plus[at];
 	default:

@@ -55,7 +55,7 @@ INLINE __m256 value(const struct made *m, __m256 v)
 	if (m->form == CODE4_PAIRS_LESS)
 		return _mm256_mul_ps(_mm256_sub_ps(v, m->plus), m->scale);
 	v = _mm256_mul_ps(v, m->scale);
-	return m->form == CODE4_HALVES_PLUS ? _mm256_add_ps(v, m->plus) : v;
+	return adds_plus(m->form) ? _mm256_add_ps(v, m->plus) : v;
 }
 
 /* 8 columns, 32 k; dst is the first k's. */
@@ -177,6 +177,9 @@ static void dot_as(float *y, const float *x, const struct dot_code4 *d,
 		break;
 	case CODE4_PAIRS_LESS:
 		dot_columns(y, x, d, CODE4_PAIRS_LESS, p, row, nk, first);
+		break;
+	case CODE4_PAIRS_PLUS:
+		dot_columns(y, x, d, CODE4_PAIRS_PLUS, p, row, nk, first);
 		break;
 	case CODE4_HALVES:
 		dot_columns(y, x, d, CODE4_HALVES, p, row, nk, first);

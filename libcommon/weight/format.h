@@ -5,7 +5,7 @@
 #include "weight/weight.h"
 
 extern const struct weight_format weight_f32, weight_bf16, weight_f16,
-	weight_nf4, weight_fp4, weight_code8, weight_any;
+	weight_nf4, weight_fp4, weight_book4, weight_code8, weight_any;
 
 /* Packs any storage, slowly. */
 gemm_pack_fn weight_any_pack;

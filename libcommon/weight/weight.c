@@ -7,7 +7,7 @@
 /* The first that matches is taken: fast ones before the one that takes all. */
 static const struct weight_format *const format[] = {
 	&weight_f32, &weight_bf16, &weight_f16, &weight_nf4, &weight_fp4,
-	&weight_code8, &weight_any,
+	&weight_book4, &weight_code8, &weight_any,
 };
 
 const struct weight_format *weight_format_at(size_t i)

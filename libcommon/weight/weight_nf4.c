@@ -1,5 +1,6 @@
-/* weight_nf4 - codes of 4 bits into nf4's or fp4's book, under f32 scales that
- * are plain or quantised once more */
+/* weight_nf4 - codes of 4 bits into nf4's book, fp4's, or one of the tensor's
+ * own, under f32 scales that are plain or quantised once more; with IR-QLoRA's
+ * calibration (quant/icq.h), shifts of the same kind are added */
 #include "base/size.h"
 #include "kernel/books.h"
 #include "kernel/table.h"
@@ -47,35 +48,48 @@ static int is_f32(const struct tensor *t, int node)
 	       t->part[t->node[node].part].dtype == DTYPE_F32;
 }
 
-/* QLoRA's double quantisation: its scales in f32, and one offset. */
+/* QLoRA's double quantisation: its scales in f32, and at most one offset. */
 static int is_double(const struct tensor *t, const struct storage *s)
 {
 	return s->kind == STORE_DYN8 && is_f32(t, s->scale) && s->zero < 0 &&
-	       s->shift >= 0 && t->node[s->shift].kind == STORE_CONST &&
+	       (s->shift < 0 || t->node[s->shift].kind == STORE_CONST) &&
 	       is_power(s->block);
 }
 
-static struct scales scales_of(const struct weight *w)
+/* A node's numbers, a group of w each; none: no unit. */
+static struct scales numbers_of(const struct weight *w, int node)
 {
 	const struct tensor *t = w->tensor;
 	const struct storage *whole = &t->node[0];
-	const struct storage *s = &t->node[whole->scale];
-	struct scales r = { .tensor = t, .node = whole->scale };
+	const struct storage *s = &t->node[node < 0 ? 0 : node];
+	struct scales r = { .tensor = t, .node = node };
 
-	if (w->cols % 32 || whole->shift >= 0 || !is_power(whole->block) ||
-	    whole->block < 32)
+	if (node < 0 || whole->zero >= 0 || w->cols % 32 ||
+	    !is_power(whole->block) || whole->block < 32)
 		return r;
 	r.unit = w->cols % 64 || whole->block < 64 ? 32 : 64;
 	r.shift = (unsigned)__builtin_ctzl(whole->block / r.unit);
-	if (is_f32(t, whole->scale)) {
+	if (is_f32(t, node)) {
 		r.f32 = part_of(t, s);
 	} else if (is_double(t, s)) {
 		r.code = part_of(t, s);
 		r.nested = part_of(t, &t->node[s->scale]);
 		r.nested_shift = (unsigned)__builtin_ctzl(s->block);
-		r.offset = (float)t->node[s->shift].value;
+		/* To add -0 changes nothing. */
+		r.offset = s->shift < 0 ? -0.0f :
+			   (float)t->node[s->shift].value;
 	}
 	return r;
+}
+
+static struct scales scales_of(const struct weight *w)
+{
+	return numbers_of(w, w->tensor->node[0].scale);
+}
+
+static struct scales shifts_of(const struct weight *w)
+{
+	return numbers_of(w, w->tensor->node[0].shift);
 }
 
 static inline float scale_at(const struct scales *s, size_t unit)
@@ -142,22 +156,67 @@ static void turned_scales(const struct scales *s, float *dst, size_t stride,
 	}
 }
 
-/* Sets where the codes of (k0, n0) are and their scales, to scale with stride;
- * zeros from column nn on. nk: so many k. */
+/* The scales of nk k from (k0, n0) on, turned; zeros from column nn on. */
+static void lay_out(const struct weight *w, const struct scales *s, float *to,
+		    size_t stride, size_t k0, size_t nk, size_t n0, size_t nn)
+{
+	size_t units = w->cols / s->unit, n = nk / s->unit;
+
+	turned_scales(s, to, stride, n0 * units + k0 / s->unit, units, n, nn);
+	for (size_t u = 0; u < n; u++)
+		for (size_t j = nn; j < stride; j++)
+			to[u * stride + j] = 0;
+}
+
+/* Sets where the codes of (k0, n0) are and their scales, to scale. */
 static void from_nt(const struct weight *w, struct pack_code4 *from,
 		    const struct scales *s, float *scale, size_t stride,
 		    size_t k0, size_t nk, size_t n0, size_t nn)
 {
-	size_t units = w->cols / s->unit, n = nk / s->unit;
-
-	turned_scales(s, scale, stride, n0 * units + k0 / s->unit, units, n,
-		      nn);
-	for (size_t u = 0; u < n; u++)
-		for (size_t j = nn; j < stride; j++)
-			scale[u * stride + j] = 0;
+	lay_out(w, s, scale, stride, k0, nk, n0, nn);
 	from->code += n0 * from->stride + k0 / 2;
 	from->scale = scale;
 	from->scale_stride = stride;
+}
+
+static void add(float *dst, float x, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		dst[i] += x;
+}
+
+/* The shifts, to panels that are packed. */
+static void shift_nt(const struct weight *w, const struct scales *p,
+		     float *dst, float *plus, size_t k0, size_t nk, size_t n0,
+		     size_t nn)
+{
+	size_t stride = size_ceil(nn, GEMM_NR) * GEMM_NR;
+
+	lay_out(w, p, plus, stride, k0, nk, n0, nn);
+	for (size_t j = 0; j < stride; j += GEMM_NR)
+		for (size_t k = 0; k < nk; k++, dst += GEMM_NR)
+			for (size_t i = 0; i < GEMM_NR; i++)
+				dst[i] += plus[k / p->unit * stride + j + i];
+}
+
+static void shift_nn(const struct weight *w, const struct scales *p,
+		     float *dst, float *plus, size_t k0, size_t nk, size_t n0,
+		     size_t nn)
+{
+	size_t units = w->cols / p->unit, some;
+	size_t n = (n0 + nn - 1) / p->unit - n0 / p->unit + 1;
+
+	for (size_t k = 0; k < nk; k++, dst += GEMM_NR) {
+		some_scales(p, plus, (k0 + k) * units + n0 / p->unit, n);
+		for (size_t j = 0; j < nn; j += some) {
+			size_t unit = (n0 + j) / p->unit;
+
+			some = size_min((unit + 1) * p->unit - n0, nn) - j;
+			some = size_min(some, GEMM_NR - j % GEMM_NR);
+			add(dst + j / GEMM_NR * GEMM_NR * nk + j % GEMM_NR,
+			    plus[unit - n0 / p->unit], some);
+		}
+	}
 }
 
 /* At most WIDE columns, forward: k along the rows of w. */
@@ -203,8 +262,9 @@ static void pack(const void *weight, float *dst, size_t k0, size_t k1,
 		 size_t n0, size_t n1, enum gemm_use use)
 {
 	const struct weight *w = weight;
-	struct scales s = scales_of(w);
+	struct scales s = scales_of(w), p = shifts_of(w);
 	struct pack_code4 from = codes_of(w, &s);
+	float plus[GEMM_KC / 32 * WIDE];
 
 	if (!s.unit) {
 		weight_any_pack(w, dst, k0, k1, n0, n1, use);
@@ -218,6 +278,9 @@ static void pack(const void *weight, float *dst, size_t k0, size_t k1,
 			pack_nt(w, &f, &s, dst, k0, k1 - k0, n0, nn);
 		else
 			pack_nn(w, &f, &s, dst, k0, k1 - k0, n0, nn);
+		if (p.unit)
+			(use == GEMM_NT ? shift_nt : shift_nn)(
+				w, &p, dst, plus, k0, k1 - k0, n0, nn);
 	}
 }
 
@@ -225,8 +288,8 @@ static void dot(const void *weight, float *y, const float *x, size_t n0,
 		size_t n1, int first)
 {
 	const struct weight *w = weight;
-	struct scales s = scales_of(w);
-	float scale[DOT_K / 32 * DOT_COLUMNS];
+	struct scales s = scales_of(w), p = shifts_of(w);
+	float scale[DOT_K / 32 * DOT_COLUMNS], plus[NELEM(scale)];
 
 	for (; n0 < n1; n0 += DOT_COLUMNS, y += DOT_COLUMNS) {
 		size_t nn = size_min(n1 - n0, DOT_COLUMNS);
@@ -237,6 +300,12 @@ static void dot(const void *weight, float *y, const float *x, size_t n0,
 
 			from_nt(w, &d.from, &s, scale, DOT_COLUMNS, k, nk, n0,
 				nn);
+			if (p.unit) {
+				lay_out(w, &p, plus, DOT_COLUMNS, k, nk, n0,
+					nn);
+				d.form = CODE4_PAIRS_PLUS;
+				d.plus = plus;
+			}
 			kernels()->dot_code4(y, x + k, &d, nk, nn,
 					     first && !k);
 		}
@@ -245,7 +314,7 @@ static void dot(const void *weight, float *y, const float *x, size_t n0,
 
 static void rows(const struct weight *w, float *dst, size_t row, size_t n)
 {
-	struct scales s = scales_of(w);
+	struct scales s = scales_of(w), p = shifts_of(w);
 	const uint8_t *code = part_of(w->tensor, &w->tensor->node[0]);
 	size_t first = s.unit ? row * w->cols / s.unit : 0;
 	size_t count = s.unit ? n * w->cols / s.unit : 0;
@@ -260,6 +329,10 @@ static void rows(const struct weight *w, float *dst, size_t row, size_t n)
 		kernels()->decode_code4(dst + u * s.unit,
 					code + (first + u) * s.unit / 2,
 					w->part[0], scale, some, s.unit);
+		if (p.unit)
+			some_scales(&p, scale, first + u, some);
+		for (size_t i = 0; p.unit && i < some; i++)
+			add(dst + (u + i) * s.unit, scale[i], s.unit);
 	}
 }
 
@@ -273,10 +346,18 @@ static int is_fp4(const struct tensor *t)
 	return t->node[0].kind == STORE_FP4;
 }
 
+static int is_book4(const struct tensor *t)
+{
+	return t->node[0].kind == STORE_BOOK && t->node[0].bits == 4;
+}
+
 static int bind(struct weight *w)
 {
-	w->group = w->tensor->node[0].block;
-	w->part[0] = is_nf4(w->tensor) ? nf4_book : fp4_book;
+	const struct storage *node = &w->tensor->node[0];
+
+	w->group = node->block;
+	w->part[0] = is_book4(w->tensor) ? node->book :
+		     is_nf4(w->tensor) ? nf4_book : fp4_book;
 	w->dot = scales_of(w).unit ? dot : NULL;
 	return 0;
 }
@@ -285,3 +366,5 @@ const struct weight_format weight_nf4 = { "nf4", is_nf4, bind, pack,
 					  rows };
 const struct weight_format weight_fp4 = { "fp4", is_fp4, bind, pack,
 					  rows };
+const struct weight_format weight_book4 = { "book4", is_book4, bind, pack,
+					    rows };

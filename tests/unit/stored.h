@@ -93,8 +93,12 @@ static void make(struct tensor *t, const struct stored *s, size_t rows,
 		n->scale = add_scale(t, s->scale, groups);
 		if (s->zero)
 			n->zero = add_raw(t, DTYPE_U8, groups);
-		if (s->shift)
+		if (s->shift == 1)
 			n->shift = add_raw(t, DTYPE_F16, groups);
+		if (s->shift == 2) { /* IR-QLoRA's */
+			n->shift = add_scale(t, NESTED, groups);
+			t->node[n->shift].shift = -1;
+		}
 	}
 	if (s->kind == STORE_BOOK) {
 		n->book = malloc(sizeof(*n->book) << s->bits);
@@ -131,9 +135,14 @@ static const struct stored kinds[] = {
 	{ "nf4", STORE_NF4, DTYPE_U4, 4, 32, NESTED },
 	{ "nf4", STORE_NF4, DTYPE_U4, 4, 256, NESTED },
 	{ "nf4", STORE_NF4, DTYPE_U4, 4, 64, NESTED, 0, 1 },
+	{ "nf4", STORE_NF4, DTYPE_U4, 4, 64, NESTED, 0, 2 },
+	{ "nf4", STORE_NF4, DTYPE_U4, 4, 32, PLAIN, 0, 2 },
+	{ "nf4", STORE_NF4, DTYPE_U4, 4, 128, PLAIN, 0, 2 },
 	{ "nf4", STORE_NF4, DTYPE_U4, 4, 48, PLAIN },
 	{ "fp4", STORE_FP4, DTYPE_U4, 4, 64, PLAIN },
 	{ "coded", STORE_DYN8, DTYPE_U8, 8, 256, PLAIN },
+	{ "book4", STORE_BOOK, DTYPE_U4, 4, 32, HALF },
+	{ "book4", STORE_BOOK, DTYPE_U4, 4, 64, NESTED, 1, 1 },
 	{ "coded", STORE_BOOK, DTYPE_U3, 3, 128, PLAIN },
 	{ "coded", STORE_BOOK, DTYPE_U8, 8, 64, PLAIN },
 	{ "code8", STORE_INT, DTYPE_U4, 4, 32, HALF, 1 },

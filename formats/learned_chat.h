@@ -26,7 +26,7 @@
  * was used, or none, which counts where its end of turn is among added
  * ("added_tokens", or NULL). Where data came as a stream, name is NULL and data
  * the records of its provenance (or NULL): a named template of theirs counts.
- * *meta is NULL where nothing is to be told. A base without a tokenizer is fine.
+ * *meta is NULL where nothing is to be told. A base may have no tokenizer.
  * E_NOMEM.
  */
 int learned_chat_meta(json_t **meta, const struct collected *base,

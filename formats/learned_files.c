@@ -103,13 +103,16 @@ static int all_ends(const struct learned_chat *l, json_t *was, json_t **ends)
 	return err;
 }
 
-static int set_key(struct text *json, const char *key, json_t *value)
+static int set_key(struct text *json, json_t *root, const char *key,
+		   json_t *value)
 {
 	struct json_span s;
 	char *text;
 	int err;
 
 	if (!json_span_at(&s, json, key)) {
+		if (json_object_get(root, key))
+			return err_set(E_DATA, "%s is spelled otherwise", key);
 		s.start = (size_t)(strchr(json->at, '{') - json->at);
 		s.end = (size_t)(strrchr(json->at, '}') - json->at) + 1;
 		return json_span_append(json, s, key, value);
@@ -128,7 +131,7 @@ static int edit_generation(struct learned_chat *l, struct text *json,
 
 	l->has_generation = 1;
 	TRY(all_ends(l, json_object_get(root, "eos_token_id"), &ends));
-	err = ends ? set_key(json, "eos_token_id", ends) : 0;
+	err = ends ? set_key(json, root, "eos_token_id", ends) : 0;
 	json_decref(ends);
 	return err;
 }
@@ -167,7 +170,7 @@ static int edit_template(struct learned_chat *l, struct text *json,
 	if (!value || (json_is_array(value) && set_default(value, text)))
 		err = no_memory();
 	if (!err && !json_equal(value, was))
-		err = set_key(json, "chat_template", value);
+		err = set_key(json, root, "chat_template", value);
 	json_decref(value);
 	json_decref(text);
 	return err;

@@ -80,6 +80,12 @@ int chat_instruct(const struct chat *c, const char *instruction,
 const char *chat_end_of_turn(const struct chat *c);
 const char *chat_name(const struct chat *c);
 
+/* The template as Jinja that transformers renders to the same text, and
+ * llama.cpp too: the model's or the file's own, or made of a named one's lines.
+ * Free *text. What only a Jinja template can say of a message, as tools, is
+ * refused by a made one no less than by its lines. */
+int chat_source(const struct chat *c, char **text) MUST_CHECK;
+
 /* The texts that the build embeds from formats/templates. */
 struct chat_text {
 	const char *name, *text;

@@ -7,12 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a template's words stand for. */
-struct words {
-	const char *role, *content, *system, *input;
-	size_t size;            /* of content */
-};
-
 static void parse(struct chat *c, const char *text)
 {
 	for (c->nline = 0; *text && c->nline < CHAT_LINES;) {
@@ -29,7 +23,7 @@ static void parse(struct chat *c, const char *text)
 	}
 }
 
-static const struct chat_line *find(const struct chat *c, const char *key)
+const struct chat_line *chat_named_find(const struct chat *c, const char *key)
 {
 	for (size_t i = 0; i < c->nline; i++)
 		if (c->line[i].nkey == strlen(key) &&
@@ -54,7 +48,7 @@ static int add_trimmed(struct text *out, const char *s, size_t n)
 
 /* What {word} stands for. */
 static int fill(const struct chat *c, struct text *out, const char *word,
-		size_t n, const struct words *w)
+		size_t n, const struct chat_words *w)
 {
 	const struct {
 		const char *name, *value;
@@ -76,8 +70,8 @@ static int fill(const struct chat *c, struct text *out, const char *word,
 		       (int)n, word);
 }
 
-static int expand(const struct chat *c, struct text *out,
-		  const struct chat_line *l, const struct words *w)
+int chat_named_expand(const struct chat *c, struct text *out,
+		  const struct chat_line *l, const struct chat_words *w)
 {
 	static const char from[] = "nts", to[] = "\n\t ";
 
@@ -119,8 +113,8 @@ int chat_named_init(struct chat *c, const struct chat_text *text)
 
 int chat_named_tokens(struct chat *c, const char *bos, const char *eos)
 {
-	const struct chat_line *end = find(c, "end");
-	struct words none = { 0 };
+	const struct chat_line *end = chat_named_find(c, "end");
+	struct chat_words none = { 0 };
 	struct text text = { 0 };
 
 	free(c->bos);
@@ -131,7 +125,7 @@ int chat_named_tokens(struct chat *c, const char *bos, const char *eos)
 	c->end = NULL;
 	if ((bos && !c->bos) || (eos && !c->eos))
 		return err_set(E_NOMEM, "no memory for a template");
-	if (end && expand(c, &text, end, &none)) {
+	if (end && chat_named_expand(c, &text, end, &none)) {
 		text_release(&text);
 		return E_CONFIG;
 	}
@@ -143,7 +137,7 @@ int chat_named_tokens(struct chat *c, const char *bos, const char *eos)
 }
 
 /* Role and content of a message; numbered from 1 in messages. */
-static int get(json_t *messages, size_t i, struct words *w)
+static int get(json_t *messages, size_t i, struct chat_words *w)
 {
 	json_t *m = json_array_get(messages, i);
 	json_t *content = json_object_get(m, "content");
@@ -161,28 +155,28 @@ static int get(json_t *messages, size_t i, struct words *w)
 }
 
 static int add_message(const struct chat *c, struct text *out,
-		       const struct words *w, size_t i)
+		       const struct chat_words *w, size_t i)
 {
-	const struct chat_line *l = find(c, w->role);
+	const struct chat_line *l = chat_named_find(c, w->role);
 
 	if (!l)
-		l = find(c, "any");
+		l = chat_named_find(c, "any");
 	if (!l)
 		return err_set(E_DATA, "message %zu is of role '%s', which "
 			       "the template %s has not", i + 1, w->role,
 			       c->name);
-	return expand(c, out, l, w);
+	return chat_named_expand(c, out, l, w);
 }
 
 /* A user's message that takes the system's in. */
-static int add_joined(const struct chat *c, struct text *out, struct words *w,
-		      const char *system, size_t i)
+static int add_joined(const struct chat *c, struct text *out,
+		      struct chat_words *w, const char *system, size_t i)
 {
 	struct text both = { 0 };
 	int err;
 
 	w->system = system;
-	err = expand(c, &both, find(c, "joined"), w);
+	err = chat_named_expand(c, &both, chat_named_find(c, "joined"), w);
 	w->content = both.at;
 	w->size = both.n;
 	if (!err)
@@ -196,11 +190,11 @@ static int add_default(const struct chat *c, struct text *out,
 {
 	json_t *first = json_array_get(messages, 0);
 	const struct chat_line *l = json_flag(first, "paired", 0) ?
-			       find(c, "paired") : NULL;
-	struct words w = { .role = "system" };
+			       chat_named_find(c, "paired") : NULL;
+	struct chat_words w = { .role = "system" };
 
 	if (!l)
-		l = find(c, "default");
+		l = chat_named_find(c, "default");
 	if (!l || !strcmp(json_text(first, "role", ""), "system"))
 		return 0;
 	w.content = l->value;
@@ -211,17 +205,18 @@ static int add_default(const struct chat *c, struct text *out,
 int chat_named_render(const struct chat *c, struct text *out, json_t *messages,
 		      size_t n, int prompt)
 {
-	const struct chat_line *start = find(c, "start"), *open;
-	struct words w = { 0 };
+	const struct chat_line *start = chat_named_find(c, "start"), *open;
+	struct chat_words w = { 0 };
 	const char *system = NULL;
 
 	TRY(text_add(out, "", 0));
 	if (start)
-		TRY(expand(c, out, start, &w));
+		TRY(chat_named_expand(c, out, start, &w));
 	TRY(add_default(c, out, messages));
 	for (size_t i = 0; i < n; i++) {
 		TRY(get(messages, i, &w));
-		if (!i && !strcmp(w.role, "system") && find(c, "joined"))
+		if (!i && !strcmp(w.role, "system") &&
+		    chat_named_find(c, "joined"))
 			system = w.content;
 		else if (system && !strcmp(w.role, "user")) {
 			TRY(add_joined(c, out, &w, system, i));
@@ -230,8 +225,8 @@ int chat_named_render(const struct chat *c, struct text *out, json_t *messages,
 			TRY(add_message(c, out, &w, i));
 		}
 	}
-	open = find(c, "prompt");
-	return prompt && open ? expand(c, out, open, &w) : 0;
+	open = chat_named_find(c, "prompt");
+	return prompt && open ? chat_named_expand(c, out, open, &w) : 0;
 }
 
 int chat_instruct(const struct chat *c, const char *instruction,
@@ -240,14 +235,14 @@ int chat_instruct(const struct chat *c, const char *instruction,
 	static const struct chat_line plain = {
 		.value = "{content}\\n\\n{input}", .nvalue = 20,
 	};
-	const struct chat_line *l = find(c, "input");
-	struct words w = { .content = instruction, .size = strlen(instruction),
-			   .input = input };
+	const struct chat_line *l = chat_named_find(c, "input");
+	struct chat_words w = { .content = instruction,
+				.size = strlen(instruction), .input = input };
 	struct text user = { 0 };
 	int err, paired = input && *input;
 
 	*messages = NULL;
-	err = paired ? expand(c, &user, l ? l : &plain, &w) :
+	err = paired ? chat_named_expand(c, &user, l ? l : &plain, &w) :
 	      text_add_string(&user, instruction);
 	if (!err)
 		*messages = json_pack("[{s:s%,s:b,s:s},{s:s,s:s}]", "content",

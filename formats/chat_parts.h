@@ -37,6 +37,19 @@ int chat_named_tokens(struct chat *c, const char *bos,
 int chat_named_render(const struct chat *c, struct text *out, json_t *messages,
 		      size_t n, int prompt) MUST_CHECK;
 
+/* What a named template's words stand for. */
+struct chat_words {
+	const char *role, *content, *system, *input;
+	size_t size;            /* of content */
+};
+
+/* NULL: the template has no such line. */
+const struct chat_line *chat_named_find(const struct chat *c, const char *key);
+/* A line's text with its words filled in. E_CONFIG: an unknown word. */
+int chat_named_expand(const struct chat *c, struct text *out,
+		      const struct chat_line *l,
+		      const struct chat_words *w) MUST_CHECK;
+
 int chat_jinja_init(struct chat *c, const char *text, size_t size) MUST_CHECK;
 int chat_jinja_render(const struct chat *c, struct text *out, json_t *messages,
 		      size_t n, int prompt) MUST_CHECK;

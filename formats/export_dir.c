@@ -12,6 +12,7 @@
 
 #include "formats/file.h"
 #include "formats/foreign.h"
+#include "formats/hf_templates.h"
 
 static int no_memory(void)
 {
@@ -83,6 +84,23 @@ int export_dir_begin(struct export_dir *d, const char *target, int force)
 	return 0;
 }
 
+static int is_plain(const char *name)
+{
+	return *name && *name != '.' && !strchr(name, '/');
+}
+
+/* The one folder inside, which is made when something goes there. */
+static int make_inner(const struct export_dir *d)
+{
+	char *path = foreign_path(d->temp, HF_TEMPLATES);
+	int err = path ? 0 : no_memory();
+
+	if (!err && mkdir(path, 0777) && errno != EEXIST)
+		err = err_errno(E_CREATE, "%s", path);
+	free(path);
+	return err;
+}
+
 char *export_dir_path(const struct export_dir *d, const char *name)
 {
 	return foreign_path(d->temp, name);
@@ -92,11 +110,14 @@ int export_dir_write(const struct export_dir *d, const char *name,
 		     const void *bytes, size_t n)
 {
 	struct file f;
+	const char *inner = hf_templates_name(name);
 	char *path;
 	int err;
 
-	if (!*name || *name == '.' || strchr(name, '/'))
+	if (!is_plain(inner ? inner : name))
 		return err_set(E_DATA, "file/%s: is no plain name", name);
+	if (inner)
+		TRY(make_inner(d));
 	path = export_dir_path(d, name);
 	if (!path)
 		return no_memory();
@@ -161,6 +182,21 @@ static int remove_weights(void *ctx, const char *name)
 	return err;
 }
 
+static int move(void *ctx, const char *name);
+
+/* The folder inside: over one that is there, file by file. */
+static int move_inner(const char *from, const char *to)
+{
+	struct export_dir inner = { .temp = (char *)from,
+				    .target = (char *)to };
+
+	if (mkdir(to, 0777) && errno != EEXIST)
+		return err_errno(E_CREATE, "%s", to);
+	TRY(each(from, move, &inner));
+	TRY(export_sync(to));
+	return rmdir(from) ? err_errno(E_IO, "%s", from) : 0;
+}
+
 static int move(void *ctx, const char *name)
 {
 	const struct export_dir *d = ctx;
@@ -168,15 +204,29 @@ static int move(void *ctx, const char *name)
 	char *b = foreign_path(d->target, name);
 	int err = a && b ? 0 : no_memory();
 
-	if (!err && rename(a, b))
+	if (!err && !strcmp(name, HF_TEMPLATES))
+		err = move_inner(a, b);
+	else if (!err && rename(a, b))
 		err = err_errno(E_IO, "%s", b);
 	free(a);
 	free(b);
 	return err;
 }
 
+static int sync_inner(const struct export_dir *d)
+{
+	char *path = foreign_path(d->temp, HF_TEMPLATES);
+	int err = path ? 0 : no_memory();
+
+	if (!err && !access(path, F_OK))
+		err = export_sync(path);
+	free(path);
+	return err;
+}
+
 int export_dir_commit(struct export_dir *d)
 {
+	TRY(sync_inner(d));
 	TRY(export_sync(d->temp));
 	/* Over nothing, or over an empty directory. */
 	if (rename(d->temp, d->target)) {
@@ -197,8 +247,12 @@ static int remove_file(void *ctx, const char *name)
 {
 	char *path = foreign_path(ctx, name);
 
-	if (path)
+	if (path && !strcmp(name, HF_TEMPLATES)) {
+		(void)!each(path, remove_file, path);
+		rmdir(path);
+	} else if (path) {
 		unlink(path);
+	}
 	free(path);
 	return 0;
 }

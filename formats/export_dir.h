@@ -21,7 +21,8 @@ int export_dir_begin(struct export_dir *d, const char *target,
 /* The path of a file in the unfinished directory; free it. NULL: no memory */
 char *export_dir_path(const struct export_dir *d, const char *name);
 
-/* Writes a small file. The name is a plain one, else E_DATA. */
+/* Writes a small file. The name is a plain one, or a plain one behind
+ * "additional_chat_templates/"; else E_DATA. */
 int export_dir_write(const struct export_dir *d, const char *name,
 		     const void *bytes, size_t n) MUST_CHECK;
 int export_dir_json(const struct export_dir *d, const char *name,

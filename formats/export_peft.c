@@ -26,6 +26,7 @@ struct work {
 	const struct peft_kind *kind;
 	struct tensor_set set;  /* of a kind that is cut */
 	json_t *provenance;
+	json_t *chat;           /* its "chat" meta, or NULL */
 	json_t *columns;        /* of each module's A */
 	int seen;
 };
@@ -189,6 +190,10 @@ static int handle(void *self, const struct item *item)
 		return err_set(E_DATA, "there are two adapters");
 	if (item->kind == ITEM_META && !strcmp(item->key, "adapter"))
 		return take_config(w, item->value);
+	if (item->kind == ITEM_META && !strcmp(item->key, "chat")) {
+		json_decref(w->chat);
+		w->chat = json_deep_copy(item->value);
+	}
 	if (item->kind == ITEM_OTHER && !strcmp(item->type, "prov") &&
 	    json_array_append(w->provenance, item->value))
 		return err_set(E_NOMEM, "out of memory");
@@ -210,6 +215,15 @@ static int read_all(struct work *w)
 		return err_set(E_DATA, "the adapter has no configuration");
 	TRY(add_cut(w));
 	return w->out.n ? 0 : err_set(E_DATA, "the adapter has no tensor");
+}
+
+/* Of the training, where it is not the base's: for the tokenizer's folder. */
+static int write_template(struct work *w)
+{
+	const char *text = json_text(w->chat, "template", NULL);
+
+	return text ? export_dir_write(&w->dir, "chat_template.jinja", text,
+				       strlen(text)) : 0;
 }
 
 static int write_tokens(struct work *w)
@@ -263,6 +277,7 @@ static int run(struct work *w, const char *dir)
 	TRY(safetensors_finish(&w->out));
 	TRY(write_texts(w));
 	TRY(write_tokens(w));
+	TRY(write_template(w));
 	return export_dir_commit(&w->dir);
 }
 
@@ -278,5 +293,6 @@ int export_peft(struct source *from, const char *dir,
 	json_decref(w.adapter);
 	json_decref(w.provenance);
 	json_decref(w.columns);
+	json_decref(w.chat);
 	return err;
 }

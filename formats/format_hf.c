@@ -11,6 +11,7 @@
 #include "formats/hf_bnb.h"
 #include "formats/hf_config.h"
 #include "formats/hf_names.h"
+#include "formats/hf_templates.h"
 #include "formats/safetensors.h"
 
 enum { SHARDS = 500 };         /* files of weights at most */
@@ -272,7 +273,7 @@ static int add_side(struct model *m)
 	for (size_t i = m->inner; i < NELEM(side); i++)
 		if (foreign_has(m->dir, side[i]))
 			TRY(foreign_side(m->foreign, m->dir, side[i]));
-	return 0;
+	return hf_templates_add(m->foreign, m->dir);
 }
 
 static int read_config(struct model *m)

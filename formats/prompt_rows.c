@@ -1,6 +1,7 @@
 #include "formats/prompt_rows.h"
 
 #include "base/size.h"
+#include "formats/hf_templates.h"
 #include "formats/json_span.h"
 #include "formats/peft_kinds.h"
 #include "weight/weight.h"
@@ -157,10 +158,17 @@ static int edit_json(const struct prompt_rows *r, struct text *json)
 	return err;
 }
 
+static int is_jinja(const struct tensor *t)
+{
+	return is_file(t, "file/chat_template.jinja") ||
+	       (!strncmp(t->name, "file/", 5) &&
+		hf_templates_name(t->name + 5));
+}
+
 static int edit(const struct prompt_rows *r, const struct tensor *t,
 		struct text *to)
 {
-	if (is_file(t, "file/chat_template.jinja")) {
+	if (is_jinja(t)) {
 		TRY(text_add_string(to, r->text));
 		return text_add(to, t->part[0].data, t->part[0].bytes);
 	}
@@ -194,7 +202,6 @@ int prompt_rows_begin(struct prompt_rows *r, float scale)
 {
 	static const char *const templates[] = {
 		"file/tokenizer_config.json", "file/chat_template.json",
-		"file/chat_template.jinja",
 	};
 
 	r->begun = 1;
@@ -205,6 +212,8 @@ int prompt_rows_begin(struct prompt_rows *r, float scale)
 
 		if (grow_wants(&r->grow, t))
 			TRY(grow_tensor(&r->grow, t));
+		if (is_jinja(t))
+			TRY(begin_template(r, t));
 		for (size_t k = 0; k < NELEM(templates); k++)
 			if (is_file(t, templates[k]))
 				TRY(begin_template(r, t));

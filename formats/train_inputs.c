@@ -7,6 +7,7 @@
 #include "data/split.h"
 #include "formats/base_text.h"
 #include "formats/grow.h"
+#include "formats/learned_chat.h"
 
 /* The state that an adapter was left in by a run that is not finished. */
 static json_t *unfinished(const struct collected *c)
@@ -101,6 +102,12 @@ int train_inputs_data(struct train_inputs *t, const struct train_files *files,
 		err = data_files_read(&t->eval, &files->eval, tokenizer, &eval,
 				      &eval_stats);
 	base_text_free(text);
+	if (!err)
+		err = learned_chat_meta(&t->chat, &t->in.base,
+					o->chat_template,
+					t->in.data_provenance,
+					json_object_get(t->tokens,
+							"added_tokens"));
 	os_memory_trim();
 	TRY(err);
 	TRY(samples_digest(&t->data, t->data_digest));
@@ -118,6 +125,16 @@ void train_inputs_release(struct train_inputs *t)
 	samples_release(&t->data);
 	samples_release(&t->eval);
 	json_decref(t->tokens);
+	json_decref(t->chat);
+}
+
+int train_inputs_chat(const struct train_inputs *t, struct sink *out)
+{
+	json_t *chat = t->chat;
+
+	if (!chat && t->adapter)
+		chat = json_object_get(t->adapter->meta, "chat");
+	return chat ? sink_meta(out, "chat", chat) : 0;
 }
 
 static int set_digest(json_t *state, const char *key,

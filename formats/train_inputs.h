@@ -17,6 +17,7 @@ struct train_inputs {
 					 * left it goes on; or NULL. Borrowed */
 	json_t *tokens;                 /* what --add-token adds to the
 					 * configuration of a new adapter */
+	json_t *chat;                   /* formats/learned_chat.h; or NULL */
 	struct samples data, eval;
 	unsigned char data_digest[DIGEST_SIZE], eval_digest[DIGEST_SIZE];
 };
@@ -48,6 +49,10 @@ int train_inputs_data(struct train_inputs *t, const struct train_files *files,
 		      const struct dataset_options *o,
 		      struct dataset_stats *stats) MUST_CHECK;
 void train_inputs_release(struct train_inputs *t);
+
+/* The "chat" meta: what was learned of turns, now or by the adapter before. */
+int train_inputs_chat(const struct train_inputs *t,
+		      struct sink *out) MUST_CHECK;
 
 /* Adds to the "train" meta what the run was made from. E_NOMEM. */
 int train_inputs_name(const struct train_inputs *t, json_t *state) MUST_CHECK;

@@ -10,19 +10,19 @@
 #include "base/par.h"
 #include "base/sig.h"
 #include "formats/gather.h"
+#include "formats/learned_chat.h"
 #include "formats/prompt_rows.h"
 #include "formats/sink.h"
 #include "infer/verify.h"
 #include "tools/merge_adapter.h"
 #include "tools/merge_check.h"
 
-static const enum dtype dtypes[] = { 0, DTYPE_F32, DTYPE_BF16, DTYPE_F16 };
-
 struct work {
 	struct gather in;
 	struct merger merger;
 	json_t *added;          /* tokens of all adapters */
 	struct grow grow;
+	struct learned_chat chat;
 	struct prompt_rows prompt; /* a soft prompt, which is merged alone */
 	struct untie untie;
 	struct verify verify;
@@ -39,12 +39,7 @@ struct work {
 static int take_front(struct work *w, struct collected *a,
 		      const struct adapter_kind *kind)
 {
-	if (kind != &adapt_prompt)
-		return err_set(E_CONFIG, "a %s is keys and values of every "
-			       "layer, which no weight of a model can hold; "
-			       "--method prompt can be merged, and st-export "
-			       "--to peft takes both", kind->name);
-	TRY(check_prompt_options(w->in.nadapter));
+	TRY(check_prompt(kind, w->in.nadapter));
 	w->merger.parts = 1;
 	return prompt_rows_open(&w->prompt, &a->tensors);
 }
@@ -58,6 +53,7 @@ static int take_adapter(struct work *w, struct collected *a, float scale)
 	if (!config)
 		return err_set(E_DATA, "an adapter stream without its "
 			       "\"adapter\" meta");
+	TRY(learned_chat_take(&w->chat, json_object_get(a->meta, "chat")));
 	if (kind && kind->front)
 		return take_front(w, a, kind);
 	TRY(grow_join(w->added, json_object_get(config, "added_tokens")));
@@ -165,14 +161,17 @@ static int put_tensor(struct work *w, struct source *from,
 {
 	struct tensor *t = item->tensor;
 	int grows = grow_wants(&w->grow, t);
+	int chat = learned_chat_wants(&w->chat, t);
 	int file = t->role == ROLE_BLOB;
-	int changed = grows || is_changed(w, t) ||
+	int changed = grows || chat || is_changed(w, t) ||
 		      (file && !strcmp(t->name, "file/config.json"));
 
 	if (changed || verify || untie_changes(&w->untie, t))
 		TRY(source_load(from));
 	if (grows)
 		TRY(grow_tensor(&w->grow, t));
+	if (chat)
+		TRY(learned_chat_edit(&w->chat, t));
 	if (changed && file)
 		return put_file(w, t);
 	TRY(untie_tensor(&w->untie, &w->merger, t));
@@ -238,6 +237,8 @@ static int put_beside_prompt(struct work *w, struct source *from,
 		TRY(source_load(from));
 		if (verify)
 			TRY(verify_was(&w->verify, t));
+		if (learned_chat_wants(&w->chat, t))
+			TRY(learned_chat_edit(&w->chat, t));
 		return prompt_rows_hold(&w->prompt, t);
 	}
 	if (!w->prompt.begun)
@@ -287,12 +288,18 @@ static int check_result(struct work *w)
 static int put_end(struct work *w, struct source *from,
 		   const struct item *item)
 {
-	for (size_t i = 0; i < w->in.nadapter && !opt_common.quiet; i++)
-		if (gather_is_foreign(&w->in.adapter[i], item->digest))
-			fprintf(stderr, "%s: warning: adapter %zu was made "
-				"for another base\n", program.name, i + 1);
+	warn_foreign(&w->in, item->digest);
 	TRY(gather_provenance(&w->in, w->to, &program, item));
 	return sink_pass(w->to, from, item);
+}
+
+/* A file that was made. */
+static int put_made(void *ctx, struct tensor *blob)
+{
+	struct work *w = ctx;
+
+	return w->prompt.p ? prompt_rows_hold(&w->prompt, blob) :
+			     put_file(w, blob);
 }
 
 static int put_item(struct work *w, struct source *from,
@@ -302,10 +309,13 @@ static int put_item(struct work *w, struct source *from,
 	case ITEM_HEAD:
 		untie_release(&w->untie);
 		prompt_rows_release(&w->prompt);
+		learned_chat_begin(&w->chat);
 		TRY(merge_keep_begin(&w->keep, &w->verify));
 		w->grow = (struct grow){ .added = w->added };
 		return sink_pass(w->to, from, item);
 	case ITEM_TENSOR:
+		if (item->tensor->role != ROLE_BLOB)
+			TRY(learned_chat_rest(&w->chat, put_made, w));
 		return w->prompt.p ? put_beside_prompt(w, from, item) :
 				     put_tensor(w, from, item);
 	case ITEM_END:
@@ -383,6 +393,7 @@ int main(int argc, char **argv)
 	merge_keep_release(&w.keep, &w.verify);
 	merger_release(&w.merger);
 	json_decref(w.added);
+	learned_chat_release(&w.chat);
 	gather_release(&w.in);
 	pool_free(w.pool);
 	return err;

@@ -73,6 +73,10 @@ static const struct opt_program program = {
 	"Tokens that an adapter adds (peft-step --add-token) are in the merged "
 	"base: its embedding and head have their rows, tokenizer.json and "
 	"config.json say so, and no other byte of those files changes.\n\n"
+	"A chat template that training took in place of the model's own "
+	"(peft-step --template) is the merged model's, and the end of turn "
+	"that was learned joins eos_token_id of generation_config.json, so "
+	"that engines stop there.\n\n"
 	"A prompt of prompt tuning becomes tokens of the vocabulary, "
 	"<|weft_prompt_0|> and so on, with its rows as their embeddings: a "
 	"text that begins with them all is the text behind the prompt, in any "
@@ -116,13 +120,30 @@ static inline int read_scale(double *x, size_t i, size_t n)
 	return 0;
 }
 
-static inline int check_prompt_options(size_t nadapter)
+static const enum dtype dtypes[] = { 0, DTYPE_F32, DTYPE_BF16, DTYPE_F16 };
+
+static inline int check_prompt(const struct adapter_kind *kind,
+			       size_t nadapter)
 {
+	if (kind != &adapt_prompt)
+		return err_set(E_CONFIG, "a %s is keys and values of every "
+			       "layer, which no weight of a model can hold; "
+			       "--method prompt can be merged, and st-export "
+			       "--to peft takes both", kind->name);
 	if (nadapter > 1 || scales.n || requantise)
 		return err_set(E_USAGE, "a soft prompt is merged alone, whole "
 			       "and exactly: without other adapters, --scale "
 			       "and --requantise");
 	return 0;
+}
+
+static inline void warn_foreign(const struct gather *in,
+				const unsigned char *base)
+{
+	for (size_t i = 0; i < in->nadapter && !opt_common.quiet; i++)
+		if (gather_is_foreign(&in->adapter[i], base))
+			fprintf(stderr, "%s: warning: adapter %zu was made "
+				"for another base\n", program.name, i + 1);
 }
 
 /* ---- the report of --requantise, and the log ---- */

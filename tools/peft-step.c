@@ -177,6 +177,7 @@ static int write_adapter(const struct work *w, struct sink *out, int finished)
 		err = sink_meta(out, "train", state);
 	json_decref(state);
 	TRY(err);
+	TRY(train_inputs_chat(&w->in, out));
 	TRY(adapter_set_tensors(&w->set, !finished, write_tensor, out));
 	if (!finished)
 		TRY(trainer_tensors(w->trainer, write_tensor, out));

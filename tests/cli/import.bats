@@ -314,3 +314,35 @@ header() {
 		refuses 65 cut.gguf st-import cut.gguf
 	done
 }
+
+@test "additional chat templates travel byte for byte, and nothing else does" {
+	copy
+	mkdir bad/additional_chat_templates
+	printf '{{ a }}\r\n\377' > bad/additional_chat_templates/tool_use.jinja
+	printf x > bad/additional_chat_templates/rag.jinja
+	echo no > bad/additional_chat_templates/.hidden.jinja
+	echo no > bad/additional_chat_templates/notes.txt
+	st-import bad | st-export --to hf out
+	rm bad/additional_chat_templates/{.hidden.jinja,notes.txt}
+	diff -r bad/additional_chat_templates out/additional_chat_templates
+	# over a model that is there
+	st-import bad | st-export --force --to hf out
+	diff -r bad/additional_chat_templates out/additional_chat_templates
+	# a failure leaves nothing
+	run -65 --separate-stderr st-export --to hf left < \
+		<(st-import bad | head -c 2000)
+	[ -z "$(find . -name '*left*')" ]
+	# limits
+	mkdir bad/additional_chat_templates/a.jinja
+	run -65 --separate-stderr st-import -o no.st bad
+	[ "${#stderr_lines[@]}" -eq 1 ]
+	rmdir bad/additional_chat_templates/a.jinja
+	head -c 1048577 /dev/zero > bad/additional_chat_templates/a.jinja
+	run -65 --separate-stderr st-import -o no.st bad
+	[[ "$stderr" == *"larger than 1048576"* ]]
+	rm bad/additional_chat_templates/a.jinja
+	for i in {1..63}; do : > "bad/additional_chat_templates/$i.jinja"; done
+	run -65 --separate-stderr st-import -o no.st bad
+	[[ "$stderr" == *"more than 64"* ]]
+	[ ! -e no.st ]
+}

@@ -330,3 +330,82 @@ at_once() { # STATUS WORDS ARGUMENT ...
 	merge-adapter -q -A fresh.st nf4.st 2> said > out.st
 	[ ! -s said ]
 }
+
+# A model with a tokenizer of characters, and conversations.
+chars() {
+	cp -r "$golden/A/llama/model" chars
+	chmod -R u+w chars
+	jq -n '([range(33; 127) | [.] | implode] + ["Ġ", "Ċ"])
+		as $c | {type: "ByteLevel", add_prefix_space: false,
+		trim_offsets: true, use_regex: true} as $bytes |
+		{version: "1.0", added_tokens: [{id: 255, content: "</s>",
+		single_word: false, lstrip: false, rstrip: false,
+		normalized: false, special: true}], pre_tokenizer: $bytes,
+		decoder: $bytes, model: {type: "BPE", vocab:
+		([range(255) | {key: ($c[.] // "pad\(.)"), value: .}]
+		| from_entries), merges: []}}' > chars/tokenizer.json
+	jq -n '{eos_token: "</s>"}' > chars/tokenizer_config.json
+	jq -nc 'range(4) | {messages: [{role: "user", content: "say \(.)"},
+		{role: "assistant", content: "it is \(. * 7)"}]}' > chat.jsonl
+}
+
+# learn BASE OPTION ...: trains on the conversations, merges, exports to hf
+learn() {
+	local base=$1
+	shift
+	rm -rf hf
+	peft-step -q -n 1 -g 1 -r 2 -d chat.jsonl "$@" -o learned.st "$base"
+	merge-adapter -q --dtype f32 "$base" learned.st |
+		tee learned_merged.st | st-export --to hf hf
+}
+
+@test "the template and the end of turn that were learned are the model's" {
+	PATH=$BIN:$PATH
+	chars
+	learn chars --template chatml --add-token '<|im_start|>' \
+		--add-token '<|im_end|>'
+	[ "$(jq -c .eos_token_id hf/generation_config.json)" = '[2,257]' ]
+	# all else of that file stays as it is
+	sed 's/"eos_token_id": 2,/"eos_token_id": [2, 257],/' \
+		chars/generation_config.json | cmp - hf/generation_config.json
+	# Jinja that renders what the named template did
+	tokenize --base hf --template chatml --show chat.jsonl > named
+	tokenize --base hf --show chat.jsonl | cmp - named
+	st-export --to gguf model.gguf learned_merged.st
+	rm -rf back
+	st-import model.gguf | st-export --to hf --dtype f32 back
+	jq -e '.eos_token_id | index(257)' back/generation_config.json
+	jq -e '.chat_template | test("im_start")' back/tokenizer_config.json
+	st-export --to peft peft learned.st
+	cmp peft/chat_template.jinja hf/chat_template.jinja
+
+	# Now it is the model's own: no byte of its files changes.
+	mv hf own
+	learn own --template chatml
+	diff -r -x model.safetensors own hf
+}
+
+@test "the learned end where the files say it otherwise, or not at all" {
+	PATH=$BIN:$PATH
+	chars
+	rm chars/generation_config.json
+	jq '.chat_template = [{name: "tools", template: "t"},
+		{name: "default", template: "{{ 1 }}"}]' \
+		chars/tokenizer_config.json > c
+	mv c chars/tokenizer_config.json
+	set -- --add-token '<|im_start|>' --add-token '<|im_end|>'
+	learn chars --template chatml "$@"
+	jq -e '. == {bos_token_id: 1, pad_token_id: 0,
+		eos_token_id: [2, 257]}' hf/generation_config.json
+	jq -e '.chat_template | length == 2 and .[0].template == "t" and
+		(.[1].template | test("im_end"))' hf/tokenizer_config.json
+	[ ! -e hf/chat_template.jinja ]
+	# the model's own template, of whose end the token is added
+	jq --rawfile t <(jq -j '.chat_template[1].template' \
+		hf/tokenizer_config.json) '.chat_template = $t' \
+		chars/tokenizer_config.json > c
+	mv c chars/tokenizer_config.json
+	learn chars "$@"
+	jq -e '.eos_token_id == [2, 257]' hf/generation_config.json
+	cmp hf/tokenizer_config.json chars/tokenizer_config.json
+}

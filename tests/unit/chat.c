@@ -89,6 +89,67 @@ static void each_template_renders_its_form(void **state)
 	      "request.\n\n### Instruction:\nHi\n\n### Response:\n");
 }
 
+/* With the tokens' texts filled in, for there are no variables of them. */
+static struct chat *as_jinja(const char *name)
+{
+	struct chat *named, *c;
+	char *source;
+
+	assert_int_equal(chat_new(&named, name, NULL), 0);
+	assert_int_equal(chat_set_tokens(named, "<b'o\\s>", "<eos>"), 0);
+	assert_int_equal(chat_source(named, &source), 0);
+	if (chat_new(&c, NULL, source))
+		fail_msg("%s: %s\n%s", name, err_text(), source);
+	free(source);
+	assert_int_equal(chat_set_tokens(c, "other", "other"), 0);
+	assert_true(chat_end_of_turn(c));
+	assert_string_equal(chat_end_of_turn(c), chat_end_of_turn(named));
+	chat_free(named);
+	return c;
+}
+
+static void compare(const char *name, const char *json, int prompt)
+{
+	struct chat *named, *c = as_jinja(name);
+	char *want, *is;
+	json_t *m;
+	size_t n;
+
+	assert_int_equal(chat_new(&named, name, NULL), 0);
+	assert_int_equal(chat_set_tokens(named, "<b'o\\s>", "<eos>"), 0);
+	assert_int_equal(json_parse(&m, json, strlen(json)), 0);
+	n = json_array_size(m);
+	assert_int_equal(chat_render(named, m, n, prompt, &want), 0);
+	if (chat_render(c, m, n, prompt, &is))
+		fail_msg("%s: %s", name, err_text());
+	assert_string_equal(is, want);
+	free(want);
+	free(is);
+	json_decref(m);
+	chat_free(named);
+	chat_free(c);
+}
+
+static void named_ones_as_jinja_render_the_same(void **state)
+{
+	static const char *const talks[] = {
+		"[{\"role\":\"user\",\"content\":\" a'b\\\\ \\n\"}]",
+		"[{\"role\":\"system\",\"content\":\" s \"},"
+		"{\"role\":\"user\",\"content\":\" one \"},"
+		"{\"role\":\"assistant\",\"content\":\"\\ttwo\\n\"},"
+		"{\"role\":\"user\",\"content\":\"{{ three }}\"}]",
+		"[{\"role\":\"user\",\"content\":\"1\"},"
+		"{\"role\":\"assistant\",\"content\":\" 2 \"}]",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < chat_nbuiltin; i++)
+		for (size_t k = 0; k < 3; k++) {
+			compare(chat_builtin[i].name, talks[k], 0);
+			compare(chat_builtin[i].name, talks[k], 1);
+		}
+}
+
 static void an_instruction_takes_its_input_in(void **state)
 {
 	struct chat *c;
@@ -265,6 +326,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(smollm2_renders_as_the_reference),
 		cmocka_unit_test(each_template_renders_its_form),
+		cmocka_unit_test(named_ones_as_jinja_render_the_same),
 		cmocka_unit_test(an_instruction_takes_its_input_in),
 		cmocka_unit_test(what_is_not_known_is_refused_with_the_remedy),
 		cmocka_unit_test(a_models_own_template_is_rendered),

@@ -40,7 +40,7 @@ BENCH   = $(patsubst tests/bench/%.c,$(O)/bench/%,$(wildcard tests/bench/*.c))
 FUZZ    = $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(wildcard tests/fuzz/*.c))
 MAN     = $(patsubst tools/%.c,$(O)/man/%.1,$(wildcard tools/*.c))
 
-all: $(TOOL)
+all: $(TOOL) $(O)/bin/weft-eval
 
 # A line for each file; V=1: the commands. As many jobs as processors, unless
 # the caller has said -j.
@@ -108,12 +108,16 @@ $(O)/fuzz/%: $(O)/tests/fuzz/%.o $(O)/lib.a
 	@mkdir -p $(@D)
 	$(call say,LD)$(Q)$(CC) $(CFLAGS) $(FUZZ_LINK) -o $@ $< $(O)/lib.a $(LDLIBS) $(LIBS)
 
+# eval by a name that no shell has for itself.
+$(O)/bin/weft-eval: $(O)/bin/eval
+	@ln -sf eval $@
+
 $(O)/man/%.1: $(O)/bin/%
 	@mkdir -p $(@D)
 	$(Q)$< --man > $@
 
 # The generator of large bases is tested too.
-tests: $(TOOL) $(UNIT) $(FUZZ) $(O)/bench/large
+tests: all $(UNIT) $(FUZZ) $(O)/bench/large
 man: $(MAN)
 
 deps:

@@ -81,6 +81,8 @@ int chat_jinja_render(const struct chat *c, struct text *out, json_t *messages,
 		err = err_set(E_NOMEM, "no memory for messages");
 	if (!err)
 		err = jinja_render(c->jinja, variables, out);
+	if (err == E_DATA)
+		err = err_at(E_DATA, "%s", c->name);
 	json_decref(variables);
 	json_decref(list);
 	return err;

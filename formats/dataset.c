@@ -197,6 +197,7 @@ static int read_record(struct reading *r, json_t *record)
 {
 	TRY(by_field_number(&r->prompt, r->o->field, record));
 	TRY(columns_apply(&r->columns, record));
+	TRY(dataset_open_lists(record));
 	if (!r->kind) {
 		r->kind = kind_of(record);
 		if (!r->kind)

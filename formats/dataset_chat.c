@@ -252,6 +252,25 @@ static int read_lists(struct reading *r, json_t *record, const char *one,
 	return err;
 }
 
+/* Tables have lists as their JSON, in a text. */
+int dataset_open_lists(json_t *record)
+{
+	static const char *const lists[] = { "messages", "conversations" };
+
+	for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++) {
+		const char *text = json_text(record, lists[i], "");
+		json_t *list;
+
+		if (text[strspn(text, " \t\r\n")] != '[')
+			continue;
+		if (json_parse(&list, text, strlen(text)))
+			return err_at(E_DATA, "the text in %s", lists[i]);
+		if (json_object_set_new(record, lists[i], list))
+			return err_set(E_NOMEM, "no memory for a record");
+	}
+	return 0;
+}
+
 static int has_list(json_t *record, const char *key)
 {
 	return json_is_array(json_object_get(record, key));

@@ -66,6 +66,7 @@ struct text_rows {
 	struct ids ids;         /* encoded; those from at on are not taken */
 	size_t at, end;         /* end: bytes of the file read */
 	int last;               /* all was read */
+	int words;              /* there was more than blanks */
 };
 
 struct reading {
@@ -108,6 +109,8 @@ extern const struct dataset_kind dataset_kinds[]; /* ends with no name */
 
 /* The rows that are conversations: dataset_chat.c. turns: prompt and
  * completion that are lists of messages. */
+/* E_DATA: a text in messages or conversations begins as a list, and is none. */
+int dataset_open_lists(json_t *record) MUST_CHECK;
 int dataset_is_messages(json_t *record);
 int dataset_is_sharegpt(json_t *record);
 int dataset_is_turns(json_t *record);

@@ -72,11 +72,14 @@ static int block(struct reading *r)
 	t->at = 0;
 	TRY(text_room(&t->text, BLOCK));
 	TRY(io_in_read(&r->in, t->text.at + t->text.n, BLOCK, &got));
+	for (size_t i = 0; !t->words && i < got; i++)
+		t->words = !is_blank(t->text.at[t->text.n + i]);
 	t->text.n += got;
 	t->end += got;
 	t->last = got < BLOCK;
-	if (!t->end)
-		return err_set(E_DATA, "there is no text");
+	if (t->last && !t->words)
+		return err_set(E_DATA, t->end ? "there are but blanks" :
+			       "there is no text");
 	return r->o->eval_text && !t->last ? 0 : encode(r);
 }
 

@@ -156,8 +156,8 @@ const struct family *family_find_gguf(const char *architecture)
 {
 	const struct family *f;
 
-	if (brought && list_has(&brought->gguf, architecture))
-		return brought;
+	if (brought)
+		return list_has(&brought->gguf, architecture) ? brought : NULL;
 	for (size_t i = 0; (f = family_at(i)); i++)
 		if (list_has(&f->gguf, architecture))
 			return f;
@@ -209,6 +209,9 @@ int family_unknown(const char *key, const char *kind)
 {
 	char lower[128] = { 0 };
 
+	if (brought)
+		return err_set(E_DATA, "%s %s is none of those that the "
+			       "family of --arch has behind gguf", key, kind);
 	for (size_t i = 0; kind[i] && i + 1 < sizeof(lower); i++)
 		lower[i] = kind[i] >= 'A' && kind[i] <= 'Z'
 				   ? (char)(kind[i] + 32) : kind[i];

@@ -88,7 +88,8 @@ int family_bring(const char *path) MUST_CHECK;
  * be expressed, by name. Borrowed from the process: never freed. */
 int family_find(const struct family **f, json_t *config) MUST_CHECK;
 
-/* The built-in family for a GGUF's general.architecture; NULL: none. */
+/* The family for a GGUF's general.architecture; NULL: none, or not the one that
+ * was brought. */
 const struct family *family_find_gguf(const char *architecture);
 /* Says of a kind of model under this key that no family is for it: E_DATA, with
  * what it is where its name shows that no family could be. */

@@ -97,6 +97,10 @@ first() {
 	echo 'family x' > short.arch
 	run -65 --separate-stderr st-import --arch short.arch -o x loom
 	[[ $stderr == *short.arch* ]]
+	st-import "$llama" > llama.st
+	st-export --to gguf llama.gguf < llama.st
+	run -65 --separate-stderr st-import --arch loom.arch llama.gguf
+	[[ $stderr == *'general.architecture: llama is none'* ]]
 	sed 's/swiglu g u/swiglu g w/' loom.arch > bad.arch
 	run -65 --separate-stderr "$BIN/eval" --arch bad.arch -t loss \
 		-d d.jsonl loom

@@ -49,6 +49,19 @@ from() { jq -r '.input_ids[0]' "$@" | tr -d '\n'; }
 	run -65 --separate-stderr $t --data-format json qa.csv
 }
 
+@test "a list of messages may be a text of JSON, as tables have it" {
+	list='[{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "A"}]'
+	printf '{"messages": %s}' "$list" > own.jsonl
+	$t --template chatml --add-token '<|im_end|>' --jsonl own.jsonl > want
+	jq -c '.messages |= tojson' own.jsonl > text.jsonl
+	$t --template chatml --add-token '<|im_end|>' --jsonl text.jsonl | cmp - want
+	printf 'messages\n"%s"\n' "$(echo "$list" | sed 's/"/""/g')" > t.csv
+	$t --template chatml --add-token '<|im_end|>' --jsonl t.csv | cmp - want
+	echo '{"messages": "[{"}' > bad.jsonl
+	run -65 --separate-stderr $t --template chatml --jsonl bad.jsonl
+	[[ "$stderr" == *"record 1: the text in messages: "* ]]
+}
+
 @test "files are mixed by their weights, to a sample, until the first ends" {
 	tokenize --mix 0.7,0.3 --jsonl a.jsonl b.jsonl > mixed
 	# 20 of b's, and as many of a's as come before a 21st.

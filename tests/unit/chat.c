@@ -287,8 +287,8 @@ static void a_template_refuses_in_its_own_words(void **state)
 	assert_int_equal(chat_set_tokens(c, NULL, "</s>"), 0);
 	assert_string_equal(chat_end_of_turn(c), "</s>");
 	assert_int_equal(chat_render(c, none, 0, 0, &text), E_DATA);
-	assert_string_equal(err_text(), "template: line 2: roles must "
-			    "alternate");
+	assert_string_equal(err_text(), "chat_template: template: line 2: "
+			    "roles must alternate");
 	assert_null(text);
 	json_decref(none);
 	chat_free(c);

@@ -192,6 +192,7 @@ static void bad_samples_are_refused_with_their_number(void **state)
 	refuse("a.json", "[{\"text\":\"a b\"}", &plain, E_DATA, "inside an");
 	refuse("a.jsonl", "", &plain, E_DATA, "no record");
 	refuse("a.txt", "", &plain, E_DATA, "no text");
+	refuse("a.txt", " \n\t\n", &plain, E_DATA, "but blanks");
 	refuse("a.jsonl", "{\"messages\":[{\"role\":\"user\",\"content\":\"a"
 	       "\"}]}", &plain, E_CONFIG, "--template");
 }

@@ -145,7 +145,7 @@ static void what_a_template_refuses_is_refused(void **state)
 		       "{{ m.content }}<|im_end|>{% endfor %}");
 	refuse("a.jsonl", "{\"messages\":[" USER "," SAID("a") "]}\n"
 	       "{\"messages\":[{\"role\":\"tool\",\"content\":\"\"}]}\n",
-	       &own, E_DATA, "record 2: template: line 1: no tools, please");
+	       &own, E_DATA, "own.jinja: template: line 1: no tools, please");
 	write_template("{% for m in messages %}{{ m.content }}{% endfor %}");
 	refuse("a.jsonl", "{\"messages\":[" USER "]}", &own, E_DATA,
 	       "nothing ends a turn");

@@ -97,9 +97,13 @@ static int load_large(json_t **root, const char *text, size_t size,
 
 int json_parse(json_t **root, const char *text, size_t size)
 {
+	const char *zero = size ? memchr(text, 0, size) : NULL;
 	json_error_t e;
 
 	*root = NULL;
+	/* jansson passes over one behind a number. */
+	if (zero)
+		return err_set(E_DATA, "byte %zu is 0", (size_t)(zero - text));
 	if (too_deep(text, size))
 		return err_set(E_DATA, "JSON nested more than %d deep",
 			       JSON_DEPTH);

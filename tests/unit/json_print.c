@@ -59,6 +59,7 @@ static void large_whole_numbers_are_read(void **state)
 	assert_true(json_number(root, "a\"b", 0) == 0x1p64);
 	json_decref(root);
 	assert_int_equal(json_parse(&root, "[1e999]", 7), E_DATA);
+	assert_int_equal(json_parse(&root, "[3\0]", 4), E_DATA);
 	assert_int_equal(json_parse(&root, "[99999999999999999999", 21),
 			 E_DATA);
 }

@@ -7,30 +7,10 @@ import tap
 tap.need("torch", "transformers")
 
 import torch
-from tiny import CASES, FALCON, GPT, SIZE, randomise, rope, write
+from tiny import (CASES, FALCON, GPT, SIZE, randomise, rope, rows_of,
+                  token_losses, write)
 
-
-def data(path):
-    g = torch.Generator().manual_seed(5)
-    rows = [torch.randint(3, 256, (n,), generator=g).tolist()
-            for n in (90, 33, 2)]
-    with open(path, "w") as f:
-        for r in rows:
-            f.write(json.dumps({"input_ids": r, "labels": r}) + "\n")
-    return rows
-
-
-def reference(model, rows):
-    out = []
-    for r in rows:
-        with torch.no_grad():
-            logits = model(torch.tensor([r])).logits[0, :-1].double()
-        out += torch.nn.functional.cross_entropy(
-            logits, torch.tensor(r[1:]), reduction="none").tolist()
-    return out
-
-
-rows = data(tap.path("data.jsonl"))
+rows = rows_of(tap.path("data.jsonl"), (90, 33, 2))
 for number, (what, kind, settings, after) in enumerate(CASES):
     to, model = write(number, kind, settings, after)
     losses = tap.path(f"losses{number}.json")
@@ -41,7 +21,7 @@ for number, (what, kind, settings, after) in enumerate(CASES):
         tap.check(f"{kind}: {what}", False, str(e).strip())
         continue
     got = [x for line in open(losses) for x in json.loads(line)]
-    tap.close(f"{kind}: {what}", got, reference(model, rows), 1e-4)
+    tap.close(f"{kind}: {what}", got, token_losses(model, rows), 1e-4)
 
 # What transformers computes and the family cannot say must not be let in.
 for what, kind, settings in [
@@ -91,7 +71,7 @@ saved = {k: v for k, v in load_file(f"{to}/model.safetensors").items()
 with open(f"{to}/config.json") as f:
     config = json.load(f)
 with torch.no_grad():
-    want = reference(model, rows)
+    want = token_losses(model, rows)
 for what, names, keys in [
         ("as transformers writes it", saved, config),
         ("as it was published", {

@@ -8,7 +8,7 @@ import tap
 tap.need("torch", "transformers")
 
 import torch
-from tiny import randomise
+from tiny import randomise, rows_of, token_losses
 from transformers import AutoConfig, AutoModelForCausalLM
 
 SIZES = dict(hidden_size=64, n_embd=64, intermediate_size=96,
@@ -47,21 +47,7 @@ def smaller(config):
     return c
 
 
-def losses(model, rows):
-    out = []
-    for r in rows:
-        with torch.no_grad():
-            logits = model(torch.tensor([r])).logits[0, :-1].double()
-        out += torch.nn.functional.cross_entropy(
-            logits, torch.tensor(r[1:]), reduction="none").tolist()
-    return out
-
-
-g = torch.Generator().manual_seed(5)
-rows = [torch.randint(3, 256, (n,), generator=g).tolist() for n in (60, 33, 2)]
-with open(tap.path("data.jsonl"), "w") as f:
-    for r in rows:
-        f.write(json.dumps({"input_ids": r, "labels": r}) + "\n")
+rows = rows_of(tap.path("data.jsonl"), (60, 33, 2))
 with open("tests/golden/published.json") as f:
     published = json.load(f)
 for number, (name, config) in enumerate(published.items()):
@@ -88,5 +74,5 @@ for number, (name, config) in enumerate(published.items()):
         continue
     got = [x for line in open(tap.path("losses.json"))
            for x in json.loads(line)]
-    tap.close(name, got, losses(model, rows), 1e-4)
+    tap.close(name, got, token_losses(model, rows), 1e-4)
 tap.end()

@@ -144,6 +144,27 @@ def randomise(model, seed):
         p.data = 1 + 0.2 * r if norm else r * 0.15
 
 
+def rows_of(path, lengths):
+    """Random tokens, which go to path as records too."""
+    g = torch.Generator().manual_seed(5)
+    rows = [torch.randint(3, 256, (n,), generator=g).tolist()
+            for n in lengths]
+    with open(path, "w") as f:
+        for r in rows:
+            f.write(json.dumps({"input_ids": r, "labels": r}) + "\n")
+    return rows
+
+
+def token_losses(model, rows):
+    out = []
+    for r in rows:
+        with torch.no_grad():
+            logits = model(torch.tensor([r])).logits[0, :-1].double()
+        out += torch.nn.functional.cross_entropy(
+            logits, torch.tensor(r[1:]), reduction="none").tolist()
+    return out
+
+
 def write(number, kind, settings, after):
     settings = dict(SIZE, **settings)
     config = CONFIG_MAPPING[kind](**settings)

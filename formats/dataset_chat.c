@@ -258,12 +258,12 @@ int dataset_open_lists(json_t *record)
 	static const char *const lists[] = { "messages", "conversations" };
 
 	for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++) {
-		const char *text = json_text(record, lists[i], "");
-		json_t *list;
+		json_t *text = json_object_get(record, lists[i]), *list;
+		const char *at = json_string_value(text);
 
-		if (text[strspn(text, " \t\r\n")] != '[')
+		if (!at || at[strspn(at, " \t\r\n")] != '[')
 			continue;
-		if (json_parse(&list, text, strlen(text)))
+		if (json_parse(&list, at, json_string_length(text)))
 			return err_at(E_DATA, "the text in %s", lists[i]);
 		if (json_object_set_new(record, lists[i], list))
 			return err_set(E_NOMEM, "no memory for a record");

@@ -107,10 +107,12 @@ struct dataset_kind {
 
 extern const struct dataset_kind dataset_kinds[]; /* ends with no name */
 
+/* Of a record's messages or conversations, a text of JSON becomes the list.
+ * E_DATA: one that begins so, and is none. */
+int dataset_open_lists(json_t *record) MUST_CHECK;
+
 /* The rows that are conversations: dataset_chat.c. turns: prompt and
  * completion that are lists of messages. */
-/* E_DATA: a text in messages or conversations begins as a list, and is none. */
-int dataset_open_lists(json_t *record) MUST_CHECK;
 int dataset_is_messages(json_t *record);
 int dataset_is_sharegpt(json_t *record);
 int dataset_is_turns(json_t *record);

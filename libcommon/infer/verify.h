@@ -44,12 +44,12 @@ int verify_allows(const struct merger *m) MUST_CHECK;
 int verify_run(struct verify *v, struct merger *m, struct samples *data,
 	       size_t tokens, uint64_t seed, struct pool *pool) MUST_CHECK;
 
+/* What summing in another order explains. */
+#define VERIFY_EXACT 1e-4
+
 /* *most: the largest result.rms that storing the merged weights in their types,
  * or quantised, explains; VERIFY_EXACT where nothing is rounded to 16 bits or
  * codes. E_DATA, E_IO, E_NOMEM. */
-#define VERIFY_EXACT 1e-4
-
-
 int verify_tolerance(double *most, const struct verify *v,
 		     int requantised) MUST_CHECK;
 

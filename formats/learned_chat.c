@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "formats/base_text.h"
 #include "formats/chat.h"
 #include "formats/tokenizer.h"
 
@@ -68,11 +67,12 @@ static int set_template(json_t *meta, const struct chat *chat)
 	       err_set(E_NOMEM, "out of memory") : 0;
 }
 
-static int make(json_t **meta, struct text_codec *own, const struct chat *chat)
+/* old: the base's own, or NULL. */
+static int make(json_t **meta, const struct tokenizer *t,
+		const struct chat *old, const struct chat *chat)
 {
 	const char *end = chat_end_of_turn(chat);
-	const struct chat *old = base_text_chat(own);
-	int64_t id = end ? tokenizer_id(base_text_tokenizer(own), end) : -1;
+	int64_t id = end ? tokenizer_id(t, end) : -1;
 	int full = 0;
 
 	*meta = json_object();
@@ -97,33 +97,28 @@ static int is_added(json_t *added, const char *end)
 	return 0;
 }
 
-/* With the base's own template: is its end of turn new? */
-static int is_new(struct text_codec *own, json_t *added)
-{
-	const struct chat *chat = base_text_chat(own);
-
-	return chat && is_added(added, chat_end_of_turn(chat));
-}
-
-int learned_chat_meta(json_t **meta, const struct collected *base,
+int learned_chat_meta(json_t **meta, const struct tokenizer *t,
 		      const char *name, json_t *data, json_t *added)
 {
-	struct text_codec *own = NULL;
-	struct chat *chat = NULL;
-	int err;
+	struct chat *old = NULL, *chat = NULL;
+	const struct chat *used;
+	int err = 0;
 
 	*meta = NULL;
 	name = name ? name : template_of(data);
-	if (!name && !json_array_size(added))
+	if (!t || (!name && !json_array_size(added)))
 		return 0;
-	if (base_text_open(&own, base, NULL) ||
-	    (!name && !is_new(own, added)) || chat_open(
-			&chat, name, base_text_tokenizer(own)))
-		err = 0; /* samples were tokens already */
-	else
-		err = make(meta, own, chat);
+	/* What cannot be opened wrote nothing: samples were tokens already. */
+	if (chat_open(&old, NULL, t))
+		old = NULL;
+	if (name && chat_open(&chat, name, t))
+		chat = NULL;
+	used = name ? chat : old;
+	/* With the base's own template: is its end of turn new? */
+	if (used && (name || is_added(added, chat_end_of_turn(used))))
+		err = make(meta, t, old, used);
 	chat_free(chat);
-	base_text_free(own);
+	chat_free(old);
 	if (err) {
 		json_decref(*meta);
 		*meta = NULL;

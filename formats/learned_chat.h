@@ -18,18 +18,19 @@
 #ifndef FORMATS_LEARNED_CHAT_H
 #define FORMATS_LEARNED_CHAT_H
 
-#include "formats/collect.h"
+#include "formats/tokenizer.h"
+#include "tensor/tensor.h"
 
 /*
- * *meta: what was learned of a base (with the tokens that training added) by
- * training on data with --template name. name NULL: the model's own template
- * was used, or none, which counts where its end of turn is among added
- * ("added_tokens", or NULL). Where data came as a stream, name is NULL and data
- * the records of its provenance (or NULL): a named template of theirs counts.
- * *meta is NULL where nothing is to be told. A base may have no tokenizer.
+ * *meta: what was learned of a base, whose tokenizer is t (with the tokens that
+ * training added; NULL: it has none), by training on data with --template name.
+ * name NULL: the model's own template was used, or none, which counts where its
+ * end of turn is among added ("added_tokens", or NULL). Where data came as a
+ * stream, name is NULL and data the records of its provenance (or NULL): a
+ * named template of theirs counts. *meta is NULL where nothing is to be told.
  * E_NOMEM.
  */
-int learned_chat_meta(json_t **meta, const struct collected *base,
+int learned_chat_meta(json_t **meta, const struct tokenizer *t,
 		      const char *name, json_t *data,
 		      json_t *added) MUST_CHECK;
 

@@ -101,13 +101,12 @@ int train_inputs_data(struct train_inputs *t, const struct train_files *files,
 	if (!err)
 		err = data_files_read(&t->eval, &files->eval, tokenizer, &eval,
 				      &eval_stats);
-	base_text_free(text);
 	if (!err)
-		err = learned_chat_meta(&t->chat, &t->in.base,
-					o->chat_template,
+		err = learned_chat_meta(&t->chat, tokenizer, o->chat_template,
 					t->in.data_provenance,
 					json_object_get(t->tokens,
 							"added_tokens"));
+	base_text_free(text);
 	os_memory_trim();
 	TRY(err);
 	TRY(samples_digest(&t->data, t->data_digest));

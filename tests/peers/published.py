@@ -7,7 +7,6 @@ import tap
 
 tap.need("torch", "transformers")
 
-import torch
 from tiny import randomise, rows_of, token_losses
 from transformers import AutoConfig, AutoModelForCausalLM
 

@@ -14,7 +14,7 @@
  * more lanes than columns to go round, a task has a part of the rows.
  */
 enum {
-	MC = 256,                       /* rows: MC x KC of X stays in L2 */
+	MC = 64,                        /* rows whose X and Y stay in L2 */
 	NC_PANELS = 8,                  /* panels in a chunk, at most */
 	X_FLOATS = 16 << 20,
 	PACK_ROWS = 64,                 /* rows of X that a task packs */

@@ -5,8 +5,11 @@
  * does on nothing but fused multiply-adds in f32 (in-bf16, a product can do
  * more), measured between them: other work on the machine slows both. The
  * levels of kernels above plain C take turns in it, run by run; KERNELS
- * chooses one. Words choose the lines that contain one of them.
+ * chooses one. OpenBLAS' sgemm has its turn where the weights are f32: what
+ * others make of the same product. Words choose the lines that contain one of
+ * them.
  */
+#include <cblas.h>
 #include <string.h>
 
 #include "kernel/gemm.h"
@@ -32,6 +35,7 @@ struct timed {
 	void (*run)(void *ctx);
 	void *ctx;
 	double work;            /* flops or elements of one run */
+	void (*peer)(void *ctx);        /* another's way to do it, or NULL */
 };
 
 enum { LEVELS = 8 };
@@ -51,6 +55,7 @@ static void find_levels(void)
 			printf(" %14s", name);
 			nlevel++;
 		}
+	printf(" %14s", "OpenBLAS");
 }
 
 /* The table in use is ours to change between products. */
@@ -59,19 +64,23 @@ static void use(size_t l)
 	*(struct kernels *)kernels() = levels[l];
 }
 
-/* Best rate of every level, work done in 1e9 a second, and the best peak. */
-static void rates(const struct timed *t, double best[LEVELS], double *top,
+/* Best rate of every level and of the peer, work done in 1e9 a second, and the
+ * best peak. */
+static void rates(const struct timed *t, double best[LEVELS + 1], double *top,
 		  struct pool *pool)
 {
 	double end = os_seconds() + seconds, spent = 0;
 
 	for (int i = 0; i < 4 || os_seconds() < end; i++) {
-		for (size_t l = 0; l < nlevel; l++) {
-			use(l);
+		for (size_t l = 0; l < nlevel + (t->peer != NULL); l++) {
+			void (*run)(void *) = l < nlevel ? t->run : t->peer;
+
+			if (l < nlevel)
+				use(l);
 			if (!i)
-				t->run(t->ctx);
+				run(t->ctx);
 			spent = os_seconds();
-			t->run(t->ctx);
+			run(t->ctx);
 			spent = os_seconds() - spent;
 			if (t->work / spent / 1e9 > best[l])
 				best[l] = t->work / spent / 1e9;
@@ -103,14 +112,35 @@ static void run_product(void *ctx)
 	gemm(p->pool, p->space, p->m, p->out, p->nout);
 }
 
+/* The same of weights that are f32, one output after the other. */
+static void run_openblas(void *ctx)
+{
+	struct product *p = ctx;
+
+	for (size_t i = 0; i < p->nout; i++) {
+		const struct gemm_output *o = &p->out[i];
+		const struct gemm_term *t = &o->term[0];
+		int is_nt = t->use == GEMM_NT;
+
+		cblas_sgemm(CblasRowMajor, CblasNoTrans,
+			    is_nt ? CblasTrans : CblasNoTrans, (int)p->m,
+			    (int)o->n, (int)t->k, 1, t->x, (int)t->stride,
+			    p->t[i].part[0].data,
+			    (int)(is_nt ? t->k : o->n), 0, o->y,
+			    (int)o->stride);
+	}
+}
+
 static void line(const char *name, const struct timed *t, struct pool *pool)
 {
-	double top = 0, r[LEVELS] = { 0 };
+	double top = 0, r[LEVELS + 1] = { 0 };
 
 	rates(t, r, pool ? &top : NULL, pool);
 	printf("%-40s", name);
-	for (size_t l = 0; l < nlevel; l++)
-		if (pool)
+	for (size_t l = 0; l <= nlevel; l++)
+		if (l == nlevel && !t->peer)
+			printf(" %14s", "-");
+		else if (pool)
 			printf(" %8.1f %4.0f%%", r[l], 100 * r[l] / top);
 		else
 			printf(" %14.2f", r[l]);
@@ -129,7 +159,10 @@ static void time_product(struct pool *pool, const struct kind *kind, size_t m,
 			 enum gemm_use use)
 {
 	struct product p = { .pool = pool, .m = m, .nout = nout };
-	struct timed t = { run_product, &p, 0 };
+	struct timed t = {
+		run_product, &p, 0,
+		strcmp(kind->name, "f32") ? NULL : run_openblas,
+	};
 	size_t most = 0, k;
 	char name[128];
 	int at = snprintf(name, sizeof(name), "%s %s %zux", kind->name,
@@ -214,7 +247,7 @@ static void time_gradient(struct pool *pool, size_t a, size_t b, size_t m)
 {
 	struct gradient g = { pool, room(a * b * 4), room(m * a * 4),
 			      room(m * b * 4), a, b, m };
-	struct timed t = { run_gradient, &g, 2.0 * (double)(a * b * m) };
+	struct timed t = { run_gradient, &g, 2.0 * (double)(a * b * m), NULL };
 	char name[128];
 
 	snprintf(name, sizeof(name), "tn %zux%zu m %zu -j%zu", a, b, m,
@@ -276,8 +309,8 @@ static void time_packing(const char *kind, size_t rows, size_t cols)
 	if (weight_bind(&p.w, &t))
 		fail("weight");
 	for (size_t i = 0; i < NELEM(what); i++) {
-		struct timed timed = { what[i].run, &p,
-				       (double)(rows * cols) };
+		struct timed timed = { what[i].run, &p, (double)(rows * cols),
+				       NULL };
 		char name[128];
 
 		p.use = i == 1 ? GEMM_NN : GEMM_NT;
@@ -331,6 +364,7 @@ int main(int argc, char **argv)
 
 		if (pool_new(&pool, j))
 			fail("threads");
+		openblas_set_num_threads((int)j);
 		for (size_t r = 0; r < NELEM(rows); r++)
 			for (size_t i = 0; i < NELEM(kind); i++)
 				time_shapes(pool, &kind[i], rows[r]);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/os.h"
 #include "base/size.h"
 
 #ifndef MREMAP_DONTUNMAP
@@ -41,6 +42,8 @@ int space_take(void *at, size_t bytes)
 	if (mprotect(at, bytes, PROT_READ | PROT_WRITE))
 		return err_errno(E_NOMEM, "no memory for %zu MiB",
 				 bytes >> 20);
+	if ((uintptr_t)at % SPACE_ALIGN == 0)
+		os_pages_huge(at, bytes);
 	return 0;
 }
 

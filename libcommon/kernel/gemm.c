@@ -54,18 +54,23 @@ static size_t padded(size_t m)
 	return size_align(m, GEMM_MR);
 }
 
-static size_t block_rows(size_t m, size_t ksum)
+static size_t most_floats(size_t nout)
 {
-	size_t rows = X_FLOATS / size_max(ksum, 1) / MC * MC;
+	return nout == 1 ? GEMM_ONE_FLOATS : X_FLOATS;
+}
+
+static size_t block_rows(size_t m, size_t ksum, size_t nout)
+{
+	size_t rows = most_floats(nout) / size_max(ksum, 1) / MC * MC;
 
 	return size_min(padded(m), size_max(rows, MC));
 }
 
 size_t gemm_space(const struct pool *pool, size_t m, size_t ksum, size_t nout)
 {
-	size_t most = nout == 1 ? GEMM_ONE_FLOATS :
-				  size_max(X_FLOATS, MC * ksum);
-	size_t x = size_min(padded(m) * ksum, most);
+	size_t most = most_floats(nout);
+	size_t x = size_min(padded(m) * ksum,
+			    nout == 1 ? most : size_max(most, MC * ksum));
 	size_t w = pool_lanes(pool) * wbuf_floats;
 
 	return (size_align(x, 16) + w) * sizeof(float);
@@ -381,7 +386,7 @@ void gemm_rows(struct pool *pool, void *space, size_t m,
 	       const struct gemm_output *out, size_t nout)
 {
 	struct job job = { .out = out, .nout = nout };
-	size_t ksum = collect_x(&job), most = block_rows(m, ksum);
+	size_t ksum = collect_x(&job), most = block_rows(m, ksum, nout);
 	int early = 0;
 
 	for (size_t o = 0; o < nout; o++)

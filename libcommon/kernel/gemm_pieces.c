@@ -27,6 +27,7 @@ static void next_piece(struct gemm_output *part, const struct gemm_output *out,
 
 		to.x += *k;
 		to.k0 += *k;
+		to.dot = NULL; /* it knows but all of k */
 		to.k = left <= most ? left : most / GEMM_KC * GEMM_KC;
 		if (to.k)
 			part->term[part->nterm++] = to;
@@ -53,6 +54,7 @@ static void gemm_pieces(struct pool *pool, void *space, size_t m,
 
 	while (t < out->nterm) {
 		next_piece(&part, out, &t, &k, most);
+		part.early = t == out->nterm && out->early; /* scaled once */
 		gemm_rows(pool, space, m, &part, 1);
 		part.add = 1;
 	}

@@ -301,6 +301,7 @@ static void test_a_long_k_is_cut(void **arg)
 		{ 65, 1, { 7 }, 2, { 70001, 500 }, { GEMM_NN, GEMM_NT }, 0, 1 },
 		{ 65, 1, { 3 }, 2, { 500, 70001 }, { GEMM_NT, GEMM_NN } },
 		{ 2500, 1, { 3 }, 1, { 2000 }, { GEMM_NT } },
+		{ 4400, 1, { 3 }, 1, { 2000 }, { GEMM_NT } },
 	};
 
 	(void)arg;

@@ -109,10 +109,43 @@ static void test_early_outputs_are_there_for_the_others(void **arg)
 	check_early(600, 16, 8192, 3, 2); /* more than a block of rows */
 }
 
+/* One by itself, of a k that is cut, is scaled once, too. */
+static void test_one_alone_is_scaled_once(void **arg)
+{
+	enum { M = 600, K = 8192, R = 3 };
+	float *x = numbers(M * K), *a = numbers(R * K), *h = numbers(M * R);
+	float *want = numbers(M * R);
+	const struct gemm_dense da = { a, R, K, K };
+	struct gemm_output o = {
+		.y = want, .stride = R, .n = R, .scale = 1.7f, .nterm = 1,
+		.term = { { x, K, K, gemm_pack_dense, &da, GEMM_NT, NULL } },
+	};
+	struct pool *pool;
+	void *space;
+
+	(void)arg;
+	assert_int_equal(pool_new(&pool, 2), 0);
+	space = aligned(gemm_space(pool, M, K, 1));
+	gemm(pool, space, M, &o, 1);
+	for (size_t i = 0; i < M * R; i++)
+		want[i] *= o.scale;
+	o.early = 1;
+	o.y = h;
+	gemm(pool, space, M, &o, 1);
+	assert_memory_equal(h, want, M * R * sizeof(float));
+	pool_free(pool);
+	free(space);
+	free(x);
+	free(a);
+	free(h);
+	free(want);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_early_outputs_are_there_for_the_others),
+		cmocka_unit_test(test_one_alone_is_scaled_once),
 	};
 
 	(void)argc;

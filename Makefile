@@ -195,6 +195,7 @@ INSTALL = install
 bindir  = $(DESTDIR)$(PREFIX)/bin
 mandir  = $(DESTDIR)$(PREFIX)/share/man
 datadir = $(DESTDIR)$(PREFIX)/share/weft
+unitdir = $(DESTDIR)$(PREFIX)/lib/systemd/user
 install: all man
 	$(INSTALL) -d $(bindir) $(mandir)/man1 $(mandir)/man5 \
 		$(datadir)/families $(datadir)/pipelines/data
@@ -206,12 +207,14 @@ install: all man
 	$(INSTALL) -m 644 formats/families/*.arch $(datadir)/families
 	$(INSTALL) -m 644 pipelines/*.mk pipelines/*.awk $(datadir)/pipelines
 	$(INSTALL) -m 755 pipelines/*.sh $(datadir)/pipelines
-	$(INSTALL) -m 644 pipelines/*.service $(datadir)/pipelines
+	$(INSTALL) -d $(unitdir)
+	sed 's|/usr/local/bin|$(PREFIX)/bin|' pipelines/page-agent.service \
+		> $(unitdir)/page-agent.service
 	$(INSTALL) -m 644 pipelines/data/* $(datadir)/pipelines/data
 uninstall:
 	rm -f $(addprefix $(bindir)/,$(notdir $(TOOL)) weft-eval) \
 		$(addprefix $(mandir)/man1/,$(notdir $(MAN)) weft-eval.1) \
-		$(mandir)/man5/st.5
+		$(mandir)/man5/st.5 $(unitdir)/page-agent.service
 	rm -rf $(datadir)
 
 help:

@@ -98,18 +98,35 @@ static void begin_idle(struct agent *a)
 				     (uint64_t)(a->options.idle * 1000), 0);
 }
 
+/* Blocks that clients have. */
+static size_t pinned_blocks(const struct agent_space *s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->owner->n; i++)
+		if (s->page[i].pins)
+			n += agent_blocks(s->owner->page[i].bytes);
+	return n;
+}
+
+/* Who only asks for this is no client. */
 json_t *agent_status(const struct agent *a)
 {
 	size_t spaces = 0, used = a->arena.nblock - a->arena.nfree;
+	size_t clients = 0, pinned = 0;
 
-	for (const struct agent_space *s = a->space; s; s = s->after)
+	for (const struct agent_space *s = a->space; s; s = s->after) {
 		spaces++;
-	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "bases",
-			 (json_int_t)spaces, "clients",
-			 (json_int_t)a->nclient, "evictions",
-			 (json_int_t)a->evictions, "hits", (json_int_t)a->hits,
-			 "loads", (json_int_t)a->loads, "memory",
-			 (json_int_t)(a->arena.nblock * AGENT_BLOCK),
+		pinned += pinned_blocks(s);
+	}
+	for (const struct agent_client *c = a->client; c; c = c->after)
+		clients += (size_t)c->greeted;
+	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "bases",
+			 (json_int_t)spaces, "clients", (json_int_t)clients,
+			 "evictions", (json_int_t)a->evictions, "hits",
+			 (json_int_t)a->hits, "loads", (json_int_t)a->loads,
+			 "memory", (json_int_t)(a->arena.nblock * AGENT_BLOCK),
+			 "pinned", (json_int_t)(pinned * AGENT_BLOCK),
 			 "refused", (json_int_t)a->refused, "used",
 			 (json_int_t)(used * AGENT_BLOCK));
 }

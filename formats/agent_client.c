@@ -26,9 +26,12 @@ static void leave_spaces(struct agent_client *c)
 	for (size_t i = 0; i < c->nspace; i++) {
 		struct agent_space *s = c->space[i];
 
-		for (size_t k = 0; k < s->owner->n; k++)
-			s->page[k].pins -= c->pins[i][k];
 		s->users--;
+		for (size_t k = 0; k < s->owner->n; k++) {
+			s->page[k].pins -= c->pins[i][k];
+			if (!s->users) /* nobody is known to want it */
+				s->page[k].next = UINT64_MAX;
+		}
 		free(c->pins[i]);
 	}
 	c->nspace = 0;
@@ -274,11 +277,11 @@ static int status(struct agent_client *c)
 static void obey(struct agent_client *c, const struct msg_value *v, int file)
 {
 	const struct msg_value *what = msg_find(v, "do");
-	int err;
+	int opens = c->greeted && !c->excess && msg_is(what, "open"), err;
 
-	if (c->excess) {
-		if (file >= 0)
-			close(file);
+	if (file >= 0 && !opens)
+		close(file);
+	if (c->excess && !msg_is(what, "status")) {
 		send_error(c, err_set(E_UNAVAIL, "the agent has as many "
 				      "clients as it takes"));
 		agent_drop(c);
@@ -288,7 +291,7 @@ static void obey(struct agent_client *c, const struct msg_value *v, int file)
 		hello(c, v);
 		return;
 	}
-	if (msg_is(what, "open") && c->greeted)
+	if (opens)
 		err = agent_open(c, file);
 	else if (msg_is(what, "get") && c->greeted)
 		err = get(c, v);
@@ -298,8 +301,6 @@ static void obey(struct agent_client *c, const struct msg_value *v, int file)
 		err = status(c);
 	else
 		err = err_set(E_DATA, "no such request");
-	if (file >= 0 && !msg_is(what, "open"))
-		close(file);
 	if (err)
 		send_error(c, err);
 	if (!c->gone && (c->wait.space || c->wait.opening))

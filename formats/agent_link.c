@@ -9,6 +9,10 @@
 #include "base/size.h"
 #include "formats/wire.h"
 
+/* Seconds without an answer until an agent is gone; a page of a large model
+ * from a slow disk that others read too takes a few. */
+enum { PATIENCE = 120 };
+
 struct agent_link {
 	pthread_mutex_t lock;
 	int fd, arena;
@@ -96,7 +100,12 @@ static int make(struct agent_link **to, const char *socket)
 		*to = NULL;
 		return err_set(E_NOMEM, "out of memory");
 	}
-	return wire_connect(&l->fd, socket);
+	TRY(wire_connect(&l->fd, socket));
+	if (l->fd < 0)
+		return 0;
+	if (!wire_is_ours(l->fd))
+		return err_set(E_UNAVAIL, "%s: another user's agent", socket);
+	return wire_patience(l->fd, PATIENCE);
 }
 
 int agent_link_open(struct agent_link **to, const char *socket, int file,

@@ -127,7 +127,7 @@ static int start_opening(struct agent_client *c, int file,
 	}
 	*s = (struct agent_space){ .device = st->st_dev, .inode = st->st_ino,
 				   .size = st->st_size,
-				   .changed = st->st_mtim };
+				   .changed = st->st_ctim };
 	*o = (struct opening){ .client = c, .space = s, .file = file };
 	o->work.data = o;
 	if (uv_queue_work(&c->agent->loop, &o->work, open_file,
@@ -151,7 +151,7 @@ int agent_open(struct agent_client *c, int file)
 	else if (c->nspace == AGENT_SPACES)
 		err = err_set(E_DATA, "open: %d bases are open", AGENT_SPACES);
 	else if ((s = find(c->agent, st.st_dev, st.st_ino, st.st_size,
-			   &st.st_mtim)))
+			   &st.st_ctim)))
 		agent_opened(c, s, err = 0);
 	else if (!(err = start_opening(c, file, &st)))
 		return 0;

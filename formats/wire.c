@@ -150,6 +150,16 @@ int wire_is_ours(int fd)
 	       who.uid == geteuid();
 }
 
+int wire_patience(int fd, int seconds)
+{
+	struct timeval t = { seconds, 0 };
+
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t)) ||
+	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof(t)))
+		return err_errno(E_UNAVAIL, "a socket");
+	return 0;
+}
+
 int wire_send(int fd, struct msg_out *o, int file)
 {
 	_Alignas(struct cmsghdr) char room[CMSG_SPACE(sizeof(int))];

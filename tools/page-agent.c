@@ -46,9 +46,11 @@ static const struct opt_program program = {
 	"ends, what it had is free. Without --agent no program needs this "
 	"one.\n\n"
 	"Standard output has a JSON object a line whenever a client has left: "
-	"bases, clients, evictions, hits, loads, memory, refused, used (bytes, "
-	"or counts since the start). SIGTERM and SIGINT end the agent. A unit "
-	"for systemd is pipelines/page-agent.service.",
+	"bases, clients, evictions, hits, loads, memory, pinned (what clients "
+	"have now), refused, used (bytes, or counts since the start). Without "
+	"-m the arena is half of what is free. SIGTERM and SIGINT end the "
+	"agent. A unit for systemd is installed: systemctl --user enable --now "
+	"page-agent.",
 	.examples =
 	"page-agent -m 12G &\n"
 	"peft-step --agent $XDG_RUNTIME_DIR/weft/agent.sock -d chat.jsonl "
@@ -88,6 +90,12 @@ static int serve(void)
 	how.socket = path;
 	how.memory = opt_common.memory ? opt_common.memory :
 					 os_memory_free() / 2;
+	if (how.memory / how.clients < AGENT_BLOCK)
+		return err_set(E_USAGE, "--clients %zu: each has a part of the "
+			       "memory, and %llu KiB is less than a block of "
+			       "%d", (size_t)how.clients,
+			       (unsigned long long)(how.memory / how.clients >>
+						    10), AGENT_BLOCK >> 10);
 	if (!opt_common.quiet)
 		how.log = print;
 	TRY(agent_new(&a, &how));

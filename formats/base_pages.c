@@ -218,6 +218,8 @@ static int spill_page(struct base_pages *b, size_t i)
 	struct held_page *p = &b->page[i];
 	const unsigned char *from = p->space.at;
 
+	if (p->spooled)
+		return drop(b, p);
 	if (b->spill.fd < 0)
 		TRY(spill_open(&b->spill));
 	for (size_t k = 0; k < p->nplace; k++)
@@ -229,6 +231,7 @@ static int spill_page(struct base_pages *b, size_t i)
 
 		TRY(spill_write(&b->spill, to->offset, from + to->at, to->n));
 	}
+	p->spooled = 1;
 	return drop(b, p);
 }
 
@@ -382,6 +385,7 @@ const struct page_owner *base_pages_owner(struct base_pages *b)
 	/* What the page cache cannot hold only passes through it. */
 	b->direct = b->bytes > os_memory_free();
 	b->backing.scratch = size_max(b->packed, b->direct ? b->raw : 0);
-	b->owner = (struct page_owner){ b, b->out, b->npage, hold, ready };
+	b->owner = (struct page_owner){ b, b->out, b->npage, b->held, hold,
+					ready };
 	return &b->owner;
 }

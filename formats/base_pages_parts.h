@@ -31,6 +31,7 @@ struct held_page {
 	char *name;             /* the tensor's */
 	int file;               /* index, or -1: the spill file */
 	int here, borrowed;     /* in memory */
+	int spooled;            /* in the spill file, once and for all */
 	size_t first, nplace;   /* of base_pages.place */
 };
 

@@ -1,7 +1,11 @@
 #include "formats/inputs.h"
 
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include "base/os.h"
 #include "formats/base_pages.h"
 #include "formats/grow.h"
 
@@ -9,6 +13,21 @@ int inputs_grow(struct collection *c, const struct collected *adapter)
 {
 	return grow_base(&c->base,
 			 json_path(adapter->meta, "adapter.added_tokens"));
+}
+
+/* Files, also one that is the standard input, of more bytes than are free; what
+ * comes from a pipe, nobody knows. */
+static int are_large(char *const *paths)
+{
+	uint64_t sum = 0, most = os_memory_free();
+	struct stat st;
+
+	for (; *paths; paths++)
+		if (!(strcmp(*paths, "-") ? stat(*paths, &st) :
+					    fstat(STDIN_FILENO, &st)) &&
+		    S_ISREG(st.st_mode))
+			sum += (uint64_t)st.st_size;
+	return most && sum > most;
 }
 
 int inputs_collect_all(struct collection *c, char *const *operands,
@@ -25,14 +44,14 @@ int inputs_collect_all(struct collection *c, char *const *operands,
 	paths = calloc(n + nextra + 2, sizeof(*paths));
 	if (!paths)
 		return err_set(E_NOMEM, "out of memory");
-	if (!n && nextra)
+	if (!n)
 		paths[at++] = input;
 	for (size_t i = 0; i < n; i++)
 		paths[at++] = operands[i];
 	for (size_t i = 0; i < nextra; i++)
 		paths[at++] = (char *)extra[i];
-	err = budget || agent ? collect_paged(c, paths, budget) :
-				collect(c, paths);
+	err = budget || agent || are_large(paths) ?
+		      collect_paged(c, paths, budget) : collect(c, paths);
 	if (!err && agent)
 		err = base_pages_share(c->base.pages, agent);
 	for (size_t i = 0; !err && i < c->nadapter; i++)

@@ -117,6 +117,18 @@ int train_inputs_data(struct train_inputs *t, const struct train_files *files,
 	return check_same(t, "eval", "--eval-data", t->eval_digest);
 }
 
+static void release_tensors(struct collection *c)
+{
+	for (size_t i = 0; i < c->nadapter; i++)
+		tensor_set_release(&c->adapter[i].tensors);
+}
+
+void train_inputs_taken(struct train_inputs *t)
+{
+	release_tensors(&t->in);
+	release_tensors(&t->saved);
+}
+
 void train_inputs_release(struct train_inputs *t)
 {
 	collection_release(&t->in);

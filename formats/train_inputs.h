@@ -48,6 +48,9 @@ int train_inputs_read(struct train_inputs *t, char *const *operands,
 int train_inputs_data(struct train_inputs *t, const struct train_files *files,
 		      const struct dataset_options *o,
 		      struct dataset_stats *stats) MUST_CHECK;
+
+/* Whoever trains has the adapters' tensors: they go. Their meta data stay. */
+void train_inputs_taken(struct train_inputs *t);
 void train_inputs_release(struct train_inputs *t);
 
 /* The "chat" meta: what was learned of turns, now or by the adapter before. */

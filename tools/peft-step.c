@@ -48,6 +48,8 @@ static int read_inputs(struct work *w, char *const *operands)
 	struct dataset_stats stats = { 0 };
 	char text[DATA_COUNTS];
 
+	if (how.page_optimizer && !files.budget)
+		files.budget = os_memory_free();
 	if (reading.split > 0 && eval_data.n)
 		return err_set(E_USAGE, "--split and --eval-data: one of them");
 	TRY(train_inputs_read(&w->in, operands, &files));
@@ -346,6 +348,7 @@ static int run(struct work *w, char *const *operands)
 	if (w->in.state)
 		TRY(trainer_restore(w->trainer, w->in.state,
 				    &w->in.adapter->tensors));
+	train_inputs_taken(&w->in);
 	TRY(run_log_open(&w->log, opt_common.log, w->trainer->state.step));
 	TRY(train(w));
 	TRY(run_log_close(&w->log));

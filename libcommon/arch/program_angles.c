@@ -229,7 +229,11 @@ int program_angles(struct program *p, const char *group, double head_dim,
 
 	for (*at = 0; *at < p->nangles; ++*at)
 		if (!strcmp(p->angles[*at].group, group))
-			return 0;
+			return 2 * (double)p->angles[*at].half <= head_dim ?
+				       0 :
+				       err_set(E_DATA, "rope %s: heads of %g "
+					       "elements, and of more before",
+					       group, head_dim);
 	if (p->nangles == PROGRAM_TABLES)
 		return err_set(E_DATA, "more than %d kinds of rope",
 			       PROGRAM_TABLES);

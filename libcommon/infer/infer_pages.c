@@ -113,7 +113,7 @@ static int make(struct infer_pages *g, uint64_t room)
 
 	g->segments = program_segments(g->program);
 	g->open = SIZE_MAX;
-	g->use = calloc(2 * o->n + 1, sizeof(*g->use));
+	g->use = calloc(g->segments * o->n + 1, sizeof(*g->use));
 	g->start = calloc(g->segments + 1, sizeof(*g->start));
 	g->refreshed = calloc(g->segments, 1);
 	if (!g->use || !g->start || !g->refreshed)

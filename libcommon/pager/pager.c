@@ -64,12 +64,14 @@ static void obey(struct pager *p)
 {
 	if (p->order == ORDER_BEGIN) {
 		obey_begin(p);
+	} else if (p->order == ORDER_QUIT && pages_idle(p->pages)) {
+		uv_close((uv_handle_t *)&p->wake, NULL);
+		answer(p, 0);
 	} else if (p->order != ORDER_NONE && pages_idle(p->pages)) {
-		if (p->order == ORDER_QUIT)
-			uv_close((uv_handle_t *)&p->wake, NULL);
-		else if (!p->err)
-			p->err = pages_plan(p->pages, p->plan);
-		answer(p, p->order == ORDER_QUIT ? 0 : p->err);
+		if (!p->err && (p->err = pages_plan(p->pages, p->plan)))
+			snprintf(p->message, sizeof(p->message), "%s",
+				 err_text());
+		answer(p, p->err);
 	}
 }
 
@@ -278,12 +280,19 @@ int pager_new(struct pager **to, const struct pager_page *pages, size_t n,
 	return err;
 }
 
-/* The memory of all pages. */
+/* The memory of all pages, to where each came from. */
 static void give_back(struct pager *p)
 {
-	for (size_t i = 0; p->pages && i < p->npage; i++)
-		if (space_drop(p->page[i].at, p->page[i].bytes))
+	for (size_t i = 0; p->pages && i < p->npage; i++) {
+		const struct pager_page *at = &p->page[i];
+		const struct pager_backing *b = at->backing;
+		int err = b->drop ? b->drop(b->ctx, at->id, at->at, at->bytes,
+					    UINT64_MAX) :
+				    space_drop(at->at, at->bytes);
+
+		if (err)
 			return; /* nothing more can be done for it */
+	}
 }
 
 void pager_free(struct pager *p)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/os.h"
+#include "base/digest.h"
 #include "base/size.h"
 
 /* ---- what it takes ---- */
@@ -112,16 +113,22 @@ static int slot_load(void *ctx, size_t id, size_t i, void *at, void *scratch)
 
 	(void)i;
 	(void)scratch;
-	return spill_read(&g->spill, (uint64_t)((unsigned char *)p->at -
-						g->space.at), at, p->bytes);
+	TRY(spill_read(&g->spill, (uint64_t)((unsigned char *)p->at -
+					     g->space.at), at, p->bytes));
+	if (g->stored[id].there && g->stored[id].digest !=
+				   digest_64(at, p->bytes))
+		return err_set(E_IO, "the spill file: other bytes than were "
+			       "written");
+	return 0;
 }
 
 static int slot_store(void *ctx, size_t id, size_t i, const void *at)
 {
-	const struct paging *g = ctx;
+	struct paging *g = ctx;
 	const struct pager_page *p = &g->page[id];
 
 	(void)i;
+	g->stored[id] = (struct stored){ digest_64(at, p->bytes), 1 };
 	return spill_write(&g->spill, (uint64_t)((unsigned char *)p->at -
 						 g->space.at), at, p->bytes);
 }
@@ -171,7 +178,8 @@ static int make_slots(struct paging *g, const size_t *state)
 	g->first_state = state ? g->npage : SIZE_MAX;
 	g->npage += states(g, state);
 	g->page = calloc(g->npage + 1, sizeof(*g->page));
-	if (!g->page)
+	g->stored = calloc(g->npage + 1, sizeof(*g->stored));
+	if (!g->page || !g->stored)
 		return err_set(E_NOMEM, "out of memory");
 	return make_pages(g, state);
 }
@@ -197,14 +205,14 @@ static int find_page(void *ctx, const struct tensor *t)
 	return 0;
 }
 
-/* A page may be of two segments (a tied head). */
+/* A page may be of several segments (a tied head, layers that share). */
 static int make_segments(struct paging *g)
 {
 	size_t n = program_segments(g->program);
 	struct finder f = { g, 0, 0 };
 
 	g->segment = calloc(n + 1, sizeof(*g->segment));
-	g->base_page = calloc(2 * g->nbase + n, sizeof(*g->base_page));
+	g->base_page = calloc(n * g->nbase + 1, sizeof(*g->base_page));
 	if (!g->segment || !g->base_page)
 		return err_set(E_NOMEM, "out of memory");
 	for (; f.segment < n; f.segment++) {
@@ -293,6 +301,7 @@ void paging_free(struct paging *g)
 	free(g->part);
 	free(g->columns);
 	free(g->page);
+	free(g->stored);
 	free(g->segment);
 	free(g->base_page);
 	free(g->use);

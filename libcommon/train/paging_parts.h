@@ -12,6 +12,12 @@ struct part {
 	size_t *start;
 };
 
+/* What a page of ours is in the spill file; there: it was written. */
+struct stored {
+	uint64_t digest;
+	int there;
+};
+
 struct paging {
 	struct program *program;
 	size_t tokens;                  /* of a part, at most */
@@ -24,6 +30,7 @@ struct paging {
 	struct pager *pager;
 	struct pager_page *page;        /* the base's, then (nparts, nslot) */
 	size_t nbase, npage, nslot;
+	struct stored *stored;          /* (npage) */
 	struct space space;
 	struct spill spill;
 	struct pager_backing backing;

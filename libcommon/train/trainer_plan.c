@@ -114,20 +114,25 @@ uint64_t trainer_total(const struct bytes_plan *b)
 	return sum;
 }
 
-static uint64_t to_come(const struct bytes_plan *b)
+/* What is there already (adapter, data, and weights but for pages that are not)
+ * does not need what is free. */
+static uint64_t to_come(const struct trainer *t)
 {
-	return trainer_total(b) - b->by[BYTES_WEIGHTS] - b->by[BYTES_ADAPTER] -
-	       b->by[BYTES_DATA];
+	const struct bytes_plan *b = &t->plan.bytes;
+	const struct page_owner *o = program_base(t->program)->pages;
+	uint64_t away = o ? pager_page_bytes(o->page, o->n) - o->here : 0;
+
+	return trainer_total(b) - b->by[BYTES_WEIGHTS] + away -
+	       b->by[BYTES_ADAPTER] - b->by[BYTES_DATA];
 }
 
-/* What is there already (weights, adapter, data) does not need what is free. */
 static int fits(struct trainer *t, const struct train_limit *l)
 {
 	const struct bytes_plan *b = &t->plan.bytes;
 
 	trainer_cost(t);
 	return l->budget ? trainer_total(b) <= l->budget :
-			   !l->free || to_come(b) <= l->free;
+			   !l->free || to_come(t) <= l->free;
 }
 
 /* With the fewest recomputed layers, from least on. */
@@ -189,7 +194,7 @@ static int fit(struct trainer *t)
 		.rows = loss_rows(program_vocab(t->program)),
 		.train = 1,
 	};
-	if (!t->options.page_memory) {
+	if (!t->options.page_memory && !t->options.page_optimizer) {
 		if (trainer_fits_cut(t, &l, whole, good, fits) ||
 		    fits_recomputed(t, &l, 1))
 			return 0;

@@ -61,6 +61,15 @@ least() { # BASE ...
 	cmp "$T/out" "$T/base.out"
 }
 
+# Also where all of it fits, and no -m is given.
+@test "--page-optimizer pages" {
+	rm -f "$T/times"
+	train --page-optimizer --log-times --log "$T/times" -o "$T/out" \
+		"$T/base.st"
+	jq -se '.[-1].page_loads > 0' "$T/times"
+	cmp "$T/out" "$T/base.out"
+}
+
 @test "a base on a pipe is spooled; a directory too" {
 	least "$T/base.st"
 	cat "$T/base.st" | train --page-memory "${least}K" > "$T/out"

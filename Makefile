@@ -131,6 +131,8 @@ check: deps-check
 # What takes long: whole matrices of cases, fuzzing, sanitizers.
 check-long: deps-check
 	@$(MAKE) --no-print-directory $(JOBS) tests
+	@grep -q avx512f /proc/cpuinfo || \
+		$(MAKE) --no-print-directory check-emu
 	@O=$(O) bash tests/run.sh long
 # docs/parity.md, from what the golden tests find.
 parity: tests

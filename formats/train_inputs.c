@@ -60,9 +60,12 @@ static int add_tokens(struct train_inputs *t, const struct opt_list *tokens)
 int train_inputs_read(struct train_inputs *t, char *const *operands,
 		      const struct train_files *files)
 {
+	uint64_t budget = files->budget || !files->paged ? files->budget :
+							   os_memory_free();
+
 	memset(t, 0, sizeof(*t));
 	TRY(inputs_collect(&t->in, operands, files->adapter,
-			   files->budget, files->agent));
+			   budget, files->agent));
 	TRY(inputs_one_model(&t->in, &t->adapter));
 	if (files->resume)
 		TRY(read_checkpoint(t, files->resume));

@@ -34,6 +34,7 @@ struct train_files {
 	uint64_t seed;                  /* of the split */
 	uint64_t budget;                /* bytes; else 0: the base's matrices
 					 * are in pages (formats/collect.h) */
+	int paged;                      /* in pages without a budget, too */
 	const char *agent;              /* who shares them; or NULL */
 };
 

@@ -27,8 +27,8 @@ int wire_connect(int *fd, const char *path) MUST_CHECK;
 /* Is the peer this user? */
 int wire_is_ours(int fd);
 
-/* From now on a message that does not come or go within so many seconds is none:
- * E_UNAVAIL. */
+/* From now on a message that does not come or go within so many seconds is
+ * none. E_UNAVAIL. */
 int wire_patience(int fd, int seconds) MUST_CHECK;
 
 /* file: -1 for none. E_IO: it cannot be sent, or not at once where the socket

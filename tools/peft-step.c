@@ -44,12 +44,11 @@ static int read_inputs(struct work *w, char *const *operands)
 		.eval = { eval_data.at, eval_data.n, NULL, 0 },
 		.split = reading.split, .tokens = &choice.token, .agent = agent,
 		.budget = size_max(opt_common.memory, how.page_memory),
+		.paged = how.page_optimizer,
 	};
 	struct dataset_stats stats = { 0 };
 	char text[DATA_COUNTS];
 
-	if (how.page_optimizer && !files.budget)
-		files.budget = os_memory_free();
 	if (reading.split > 0 && eval_data.n)
 		return err_set(E_USAGE, "--split and --eval-data: one of them");
 	TRY(train_inputs_read(&w->in, operands, &files));

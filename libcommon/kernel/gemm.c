@@ -54,23 +54,19 @@ static size_t padded(size_t m)
 	return size_align(m, GEMM_MR);
 }
 
-static size_t most_floats(size_t nout)
-{
-	return nout == 1 ? GEMM_ONE_FLOATS : X_FLOATS;
-}
-
 static size_t block_rows(size_t m, size_t ksum, size_t nout)
 {
-	size_t rows = most_floats(nout) / size_max(ksum, 1) / MC * MC;
+	size_t most = nout == 1 ? GEMM_ONE_FLOATS : X_FLOATS;
+	size_t rows = most / size_max(ksum, 1) / MC * MC;
 
 	return size_min(padded(m), size_max(rows, MC));
 }
 
 size_t gemm_space(const struct pool *pool, size_t m, size_t ksum, size_t nout)
 {
-	size_t most = most_floats(nout);
-	size_t x = size_min(padded(m) * ksum,
-			    nout == 1 ? most : size_max(most, MC * ksum));
+	size_t most = nout == 1 ? GEMM_ONE_FLOATS :
+				  size_max(X_FLOATS, MC * ksum);
+	size_t x = size_min(padded(m) * ksum, most);
 	size_t w = pool_lanes(pool) * wbuf_floats;
 
 	return (size_align(x, 16) + w) * sizeof(float);

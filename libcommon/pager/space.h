@@ -26,10 +26,10 @@ struct space {
 int space_init(struct space *s, size_t bytes) MUST_CHECK;
 void space_release(struct space *s);    /* safe on a zeroed struct */
 
-/* at, bytes: multiples of SPACE_PAGE, inside. Zeroed memory, in huge pages where
- * at is a multiple of SPACE_ALIGN: products go down columns, so in small pages
- * every row of a large matrix is another entry of the processor's tables.
- * E_NOMEM. */
+/* at, bytes: multiples of SPACE_PAGE, inside. Zeroed memory, in huge pages
+ * where at is a multiple of SPACE_ALIGN: products go down columns, so in small
+ * pages every row of a large matrix is another entry of the processor's
+ * tables. E_NOMEM. */
 int space_take(void *at, size_t bytes) MUST_CHECK;
 int space_drop(void *at, size_t bytes) MUST_CHECK;
 

@@ -18,6 +18,7 @@ trap 'rm -rf "$tmp"' EXIT
 model_bases
 "$bin/st-export" --to hf "$tmp/hf" < "$tmp/f32.st"
 random_data $((4 * steps)) 256 > "$tmp/random.jsonl"
+random_data "$steps" 1024 > "$tmp/long.jsonl"
 awk -v n="$records" -f tests/bench/records.awk > "$tmp/text.jsonl"
 "$bin/tokenize" --base "$tmp/nf4.st" --jsonl -o "$tmp/records.jsonl" \
 	"$tmp/text.jsonl"
@@ -35,6 +36,10 @@ ours() { # base options ...
 	local base=$1
 	shift
 	train "$base" random -b 4 -g 1 --no-pack -n "$steps" "$@"
+	echo "$(log_rates "$tmp/log") $(cat "$tmp/mb")"
+}
+ours_long() {
+	train nf4 long -b 1 -g 1 --no-pack -n "$steps"
 	echo "$(log_rates "$tmp/log") $(cat "$tmp/mb")"
 }
 ours_records() { # options ...
@@ -87,6 +92,9 @@ for ((turn = 0; turn < turns; turn++)); do
 	row step "PEFT, f32" peft f32 "$steps"
 	row step "Weft, NF4" ours nf4
 	row step "PEFT + bitsandbytes, NF4" peft nf4 "$steps"
+	row step "Weft, NF4, -m 450M" ours nf4 -m 450M
+	row step "Weft, NF4, one thread" ours nf4 -j 1
+	row step "Weft, NF4, 1 x 1,024" ours_long
 	row step "Weft, NF4, --compute bf16" ours nf4 --compute bf16
 	row step "PEFT, bf16" peft bf16 "$steps"
 	row records "Weft, NF4, packed" ours_records

@@ -15,8 +15,9 @@ int inputs_grow(struct collection *c, const struct collected *adapter)
 			 json_path(adapter->meta, "adapter.added_tokens"));
 }
 
-/* Files, also one that is the standard input, of more bytes than are free; what
- * comes from a pipe, nobody knows. */
+/* Files, also one that is the standard input, that may take more than is free:
+ * what is compressed takes twice its bytes. What comes from a pipe, nobody
+ * knows. */
 static int are_large(char *const *paths)
 {
 	uint64_t sum = 0, most = os_memory_free();
@@ -27,7 +28,7 @@ static int are_large(char *const *paths)
 					    fstat(STDIN_FILENO, &st)) &&
 		    S_ISREG(st.st_mode))
 			sum += (uint64_t)st.st_size;
-	return most && sum > most;
+	return most && sum > most / 2;
 }
 
 int inputs_collect_all(struct collection *c, char *const *operands,

@@ -11,8 +11,9 @@
  * cgroup's quota. At least 1. */
 size_t os_cpus(void);
 
-/* Bytes that can be had without swapping: MemAvailable, cut to what the
- * cgroup has left. 0 when the system does not say. */
+/* Bytes that can be had without swapping: of MemAvailable, cut to what the
+ * cgroup has left, seven eighths; the system needs some for what it does for
+ * us. 0 when the system does not say. */
 uint64_t os_memory_free(void);
 
 /* This process's anonymous and shared resident memory now, and the most it has

@@ -55,7 +55,7 @@ uint64_t os_memory_free(void)
 	/* A group without a byte left is not one that does not say. */
 	if (left != UINT64_MAX && (!free || left < free))
 		free = left ? left : 1;
-	return free;
+	return free - free / 8;
 }
 
 uint64_t os_memory_used(void)

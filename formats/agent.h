@@ -6,7 +6,8 @@
  * (get) and given back (put). Pages lie in an arena, a sealed memory file that
  * clients map for reading only, in blocks of AGENT_BLOCK bytes. What nobody has
  * stays there until the room is needed: then the page goes whose next use is
- * furthest away, as its last reader said. The agent has nothing that could be
+ * furthest away, as its last reader said; first those of a base that no client
+ * has open. The agent has nothing that could be
  * lost: pages are copies of files that the client has too.
  *
  * Messages (formats/wire.h), each answered in order:

@@ -9,7 +9,7 @@
 
 /* collect() of the operands (standard input when there are none) and after
  * them of extra, unless it is NULL; with a budget (bytes; 0: none) or an agent
- * (its socket; NULL: none), or where files are larger than what is free,
+ * (its socket; NULL: none), or where files may take more than is free,
  * collect_paged(), and of the agent. The base gets the tokens that the adapters
  * add (formats/grow.h). */
 int inputs_collect(struct collection *c, char *const *operands,

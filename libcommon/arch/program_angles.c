@@ -220,6 +220,12 @@ static int fill(const struct scaling *s, struct angles *a)
 	return 0;
 }
 
+static int cannot_turn(double dim, double head_dim)
+{
+	return err_set(E_DATA, "config.json: rope cannot turn %g of %g "
+		       "elements", dim, head_dim);
+}
+
 int program_angles(struct program *p, const char *group, double head_dim,
 		   size_t *at)
 {
@@ -228,12 +234,10 @@ int program_angles(struct program *p, const char *group, double head_dim,
 	double dim = floor(family_member(p->c, group, "dim", head_dim));
 
 	for (*at = 0; *at < p->nangles; ++*at)
-		if (!strcmp(p->angles[*at].group, group))
-			return 2 * (double)p->angles[*at].half <= head_dim ?
-				       0 :
-				       err_set(E_DATA, "rope %s: heads of %g "
-					       "elements, and of more before",
-					       group, head_dim);
+		if (!strcmp(p->angles[*at].group, group)) {
+			dim = 2 * (double)p->angles[*at].half;
+			return dim <= head_dim ? 0 : cannot_turn(dim, head_dim);
+		}
 	if (p->nangles == PROGRAM_TABLES)
 		return err_set(E_DATA, "more than %d kinds of rope",
 			       PROGRAM_TABLES);
@@ -244,8 +248,7 @@ int program_angles(struct program *p, const char *group, double head_dim,
 		return lacks(&s, "theta");
 	if (!(dim >= 2 && dim <= head_dim && head_dim <= 65536) ||
 	    dim != 2 * floor(dim / 2))
-		return err_set(E_DATA, "config.json: rope cannot turn %g of "
-			       "%g elements", dim, head_dim);
+		return cannot_turn(dim, head_dim);
 	s.dim = (size_t)dim;
 	p->nangles++;
 	memcpy(a->group, group, strlen(group));

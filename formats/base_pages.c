@@ -14,6 +14,7 @@
 
 enum {
 	LEAST = SPACE_PAGE,     /* bytes of a tensor that is worth a page */
+	LARGE = 64 << 10,       /* of a part that begins on a disk's page */
 	PIECE = 4 << 20,        /* of a page in the spill file */
 };
 
@@ -90,23 +91,26 @@ static int add_chunk(void *ctx, const struct source_place *s)
 {
 	struct base_pages *b = ctx;
 	const struct held_page *p = &b->page[b->npage - 1];
-
-	size_t *most = s->packed ? &b->packed : &b->raw;
-
-	*most = size_max(*most, size_align(s->stored, SPACE_PAGE) +
-					2 * SPACE_PAGE);
-	return add_place(b, (struct place){
+	struct place place = {
 		p->part_at[s->part] + s->at, s->n, s->hash, s->offset,
 		s->stored, s->packed, s->planes, (int)s->part,
-	});
+	};
+	size_t *most = s->packed ? &b->packed : &b->raw;
+	size_t n = base_pages_in_place(&place) ? 0 : s->stored;
+
+	*most = size_max(*most, size_align(n, SPACE_PAGE) + 2 * SPACE_PAGE);
+	return add_place(b, place);
 }
 
-/* The parts' places in the page, aligned as products like them. */
+/* The parts' places in the page, aligned as products like them; large ones as
+ * streams have them (st(5)), so that a disk can read them to there. */
 static int lay_out(struct held_page *p, const struct tensor *t, size_t *bytes)
 {
 	size_t sum = *bytes = 0;
 
 	for (int i = 0; i < t->npart; i++) {
+		if (t->part[i].bytes >= LARGE)
+			sum = size_align(sum, SPACE_PAGE);
 		p->part_at[i] = sum;
 		p->part[i] = t->part[i];
 		if (size_add(&sum, sum, t->part[i].bytes) ||

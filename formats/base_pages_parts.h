@@ -51,7 +51,7 @@ struct base_pages {
 	struct agent_link *link;
 	int alone;              /* there was an agent */
 	char *shared;           /* (npage) the agent's memory is there */
-	size_t packed, raw;     /* bytes of the largest stored chunk */
+	size_t packed, raw;     /* most scratch for a chunk, packed or not */
 	int direct;             /* read past the page cache */
 };
 
@@ -64,6 +64,13 @@ int base_pages_from_agent(struct base_pages *b, struct held_page *p);
 /* base_pages_read.c: pager_backing's load; ctx is a struct base_pages. */
 int base_pages_load(void *ctx, size_t id, size_t i, void *at,
 		    void *scratch) MUST_CHECK;
+
+/* Does a chunk go past the page cache to where it stays, not by scratch? */
+static inline int base_pages_in_place(const struct place *p)
+{
+	return !p->packed && p->stored >= SPACE_PAGE &&
+	       p->offset % SPACE_PAGE == 0 && p->at % SPACE_PAGE == 0;
+}
 
 /* All of a page into memory. */
 int base_pages_bring(struct base_pages *b, struct held_page *p) MUST_CHECK;

@@ -10,25 +10,14 @@
 #include "formats/codec.h"
 #include "formats/st_header.h"
 
-static int read_at(const struct base_pages *b, const struct held_page *p,
-		   const struct place *from, void *to, void *scratch,
-		   const void **got)
+static int read_all(const struct file *f, int fd, uint64_t at, char *to,
+		    size_t least, size_t most)
 {
-	const struct file *f = &b->file[p->file];
-	int direct = b->direct && f->direct >= 0;
-	uint64_t unit = SPACE_PAGE, at = from->offset, n = from->stored;
-	char *dst = from->packed || direct ? scratch : to;
-	size_t skip = 0, have = 0;
+	size_t have = 0;
 
-	if (direct) {
-		skip = (size_t)(at % unit);
-		at -= skip;
-		n = size_align((size_t)n + skip, unit);
-	}
-	*got = dst + skip;
-	while (have < from->stored + skip) {
-		ssize_t k = pread(direct ? f->direct : f->fd, dst + have,
-				  (size_t)n - have, (off_t)(at + have));
+	while (have < least) {
+		ssize_t k = pread(fd, to + have, most - have,
+				  (off_t)(at + have));
 
 		if (k < 0 && errno == EINTR)
 			continue;
@@ -39,6 +28,40 @@ static int read_at(const struct base_pages *b, const struct held_page *p,
 		have += (size_t)k;
 	}
 	return 0;
+}
+
+/* Past the page cache whole disk pages come in: to where they stay, where they
+ * begin on a page there too; else, and the last, through scratch. */
+static int read_direct(const struct file *f, const struct place *from,
+		       char *to, char *scratch, const void **got)
+{
+	size_t skip = (size_t)(from->offset % SPACE_PAGE);
+	size_t body = 0, rest;
+
+	*got = scratch + skip;
+	if (base_pages_in_place(from)) {
+		body = from->stored - from->stored % SPACE_PAGE;
+		TRY(read_all(f, f->direct, from->offset, to, body, body));
+		*got = to;
+	}
+	rest = from->stored + skip - body;
+	if (!rest)
+		return 0;
+	TRY(read_all(f, f->direct, from->offset - skip + body, scratch, rest,
+		     size_align(rest, SPACE_PAGE)));
+	if (body)
+		memcpy(to + body, scratch, rest);
+	return 0;
+}
+
+static int read_at(const struct file *f, const struct place *from,
+		   int direct, void *to, void *scratch, const void **got)
+{
+	if (direct && f->direct >= 0)
+		return read_direct(f, from, to, scratch, got);
+	*got = from->packed ? scratch : to;
+	return read_all(f, f->fd, from->offset, from->packed ? scratch : to,
+			from->stored, from->stored);
 }
 
 static int unpack(const struct place *from, void *to, const void *stored)
@@ -79,8 +102,8 @@ static const char *file_of(const struct base_pages *b,
 }
 
 static int load_piece(const struct base_pages *b, const struct held_page *p,
-		      const struct place *from, unsigned char *page,
-		      void *scratch)
+		      const struct place *from, int direct,
+		      unsigned char *page, void *scratch)
 {
 	unsigned char *to = page + from->at;
 	const void *stored;
@@ -89,7 +112,7 @@ static int load_piece(const struct base_pages *b, const struct held_page *p,
 		TRY(spill_read(&b->spill, from->offset, to, from->n));
 		return check_piece(p, from, page);
 	}
-	TRY(read_at(b, p, from, to, scratch, &stored));
+	TRY(read_at(&b->file[p->file], from, direct, to, scratch, &stored));
 	if (from->packed)
 		TRY(unpack(from, to, stored));
 	else if (stored != to)
@@ -97,17 +120,18 @@ static int load_piece(const struct base_pages *b, const struct held_page *p,
 	return check_piece(p, from, page);
 }
 
-/* pager_backing's. A disk may have a bad moment, so a read that fails is tried
- * once more. */
+/* pager_backing's. A read that fails is tried once more, through the page
+ * cache: a disk may have a bad moment, and not every file can be read past
+ * it. */
 int base_pages_load(void *ctx, size_t id, size_t i, void *at, void *scratch)
 {
 	const struct base_pages *b = ctx;
 	const struct held_page *p = &b->page[id];
 	const struct place *from = &b->place[p->first + i];
-	int err = load_piece(b, p, from, at, scratch);
+	int err = load_piece(b, p, from, b->direct, at, scratch);
 
 	if (err == E_IO)
-		err = load_piece(b, p, from, at, scratch);
+		err = load_piece(b, p, from, 0, at, scratch);
 	if (!err || err == E_IO)
 		return err;
 	return err_at(err, "%s: offset %llu: tensor \"%s\"", file_of(b, p),

@@ -386,8 +386,10 @@ const struct page_owner *base_pages_owner(struct base_pages *b)
 {
 	if (!b)
 		return NULL;
-	/* What the page cache cannot hold only passes through it. */
-	b->direct = b->bytes > os_memory_free();
+	/* What the page cache cannot hold, beside the pages in memory, only
+	 * passes through it. */
+	b->direct = b->bytes + size_min(b->bytes, b->budget) >
+		    os_memory_free();
 	b->backing.scratch = size_max(b->packed, b->direct ? b->raw : 0);
 	b->owner = (struct page_owner){ b, b->out, b->npage, b->held, hold,
 					ready };

@@ -12,8 +12,11 @@
 # products (with what is computed twice) at the rate of one layer by itself, and
 # the least that has to be read at the disk's rate: 2(N - C) for N bytes of the
 # base and a capacity of C, and what a step carries, which takes the place of as
-# much of the base. It fails if a loss is not finite or does not fall. Writes
-# the tables of docs/performance.md, between their marks (PAGE: another file).
+# much of the base. It fails if a loss is not finite or does not fall, if more is
+# resident than the budget, and if more is read than the least, by 2 % and the
+# largest page, for what stays free where the next does not fit. Times are only
+# shown. Writes the tables of docs/performance.md, between their
+# marks (PAGE: another file).
 #
 # ROWS: files ROWS.bases and ROWS.steps, where rows stay from one run to the
 # next, so that a table can be made row by row; a row that is run again takes
@@ -139,6 +142,15 @@ quantise() { # SHAPE
 
 # ---- steps ----
 
+# GB/s past the page cache, of the base.
+reading_rate() {
+	local n=512 start
+	start=$(now)
+	dd if="$tmp/base.st" of=/dev/null bs=4M count=$n iflag=direct \
+		status=none
+	calc "$n * 4.194304e-3 / ($(now) - $start)"
+}
+
 # GFLOP/s of the products in a layer of this shape.
 product_rate() { # SHAPE TOKENS
 	"$bench/layers" -j "$(nproc)" -s 3 -t "$2" "${1^^}" |
@@ -185,20 +197,32 @@ log_numbers() {
 		join(" ")' "$tmp/log"
 }
 
+# Fails where a row's numbers are not what was promised; they have no times.
+check_row() { # NAME FINE MB BUDGET READ LEAST
+	local page=$((hidden * (inner > vocab * 4 ? inner : vocab * 4) / 2))
+	[ "$2" = true ] || { say "large.sh: $1: the loss"; exit 1; }
+	[ "$3" -le "$(($(numfmt --from=iec "$4") / 1048576))" ] || {
+		say "large.sh: $1: $3 MB are resident"; exit 1; }
+	[ "$(calc "$5 <= $6 * 1.02 + $page / 1e9")" = 1 ] || {
+		say "large.sh: $1: $5 GB were read, of $6"; exit 1; }
+}
+
 row() { # SHAPE BUDGET TOKENS
-	local name="$1|$2|$3" before after products least
+	local name="$1|$2|$3" before after products least disk_before disk_after
 	local seconds first last got put stalled fine
 	if ! train "$2" "$3" --dry-run > "$tmp/plan" 2> "$tmp/err"; then
 		echo "$name|$(tail -n 1 "$tmp/err")" |
 			tee -a "$tmp/steps" >&2
 		return
 	fi
+	disk_before=$(reading_rate)
 	before=$(product_rate "$1" "$3")
 	if ! train "$2" "$3" --log "$tmp/log" --log-times 2> "$tmp/err"; then
 		say "large.sh: $name: $(tail -n 1 "$tmp/err")"
 		exit 1
 	fi
 	after=$(product_rate "$1" "$3")
+	disk_after=$(reading_rate)
 	products=$(calc "$(products "$3" "$(planned recomputed)") * 2 /
 		($before + $after)")
 	read -r seconds first last got put stalled fine <<< "$(log_numbers)"
@@ -206,10 +230,11 @@ row() { # SHAPE BUDGET TOKENS
 		END { s = 2 * (v["paged"] - v["page_capacity"])
 			print ((s > 0 ? s : 0) + v["carried"]) / 1e9 }' \
 		"$tmp/plan")
-	echo "$name|$seconds|$products|$(calc "$least / ${disk[1]}")|$got|$least|$(
+	echo "$name|$seconds|$products|$(calc "$least * 2 /
+		($disk_before + $disk_after)")|$got|$least|$(
 		)$put|$(calc "$stalled / $seconds")|$(cat "$tmp/mb")|$(
 		cat "$tmp/mb.mapped")|$first|$last" | tee -a "$tmp/steps" >&2
-	[ "$fine" = true ] || { say "large.sh: $name: the loss"; exit 1; }
+	check_row "$name" "$fine" "$(cat "$tmp/mb")" "$2" "$got" "$least"
 }
 
 # ---- tables ----

@@ -1,8 +1,8 @@
 #!/bin/bash
 # run.sh - every benchmark, one after the other, with the machine named
 #
-# Words choose: run.sh kernels elementwise quantise layers programs step methods
-# infer tokenizer
+# Words choose: run.sh kernels elementwise quantise layers programs step paged
+# methods infer tokenizer
 set -eu
 cd "$(dirname "$0")/../.."
 . tests/bench/lib.sh
@@ -16,10 +16,10 @@ infer() ( # in a shell of its own, whose end is not this one's
 	cd "$tmp" && "$OLDPWD/$bench/infer" nf4.st bf16.st
 )
 for name in ${*:-kernels elementwise quantise layers programs step \
-	methods infer tokenizer}; do
+	paged methods infer tokenizer}; do
 	printf '\n== %s\n' "$name"
 	case $name in
-	step | methods | programs | tokenizer) bash "tests/bench/$name.sh" ;;
+	step | paged | methods | programs | tokenizer) bash "tests/bench/$name.sh" ;;
 	infer) infer ;;
 	*) "$bench/$name" ;;
 	esac

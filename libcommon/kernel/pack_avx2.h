@@ -10,6 +10,7 @@
 #include "kernel/pack.h"
 
 #include <immintrin.h>
+#include <string.h>
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -40,6 +41,60 @@ INLINE void bytes8(__m256i t[4], const uint8_t *const *row, size_t at)
 	t[1] = _mm256_unpackhi_epi16(l01, l23);
 	t[2] = _mm256_unpacklo_epi16(h01, h23);
 	t[3] = _mm256_unpackhi_epi16(h01, h23);
+}
+
+/* Byte i of each of the book's 16 numbers, twice: for vpshufb. */
+struct planes {
+	__m256i at[4];
+};
+
+INLINE struct planes planes_of(const float *book)
+{
+	unsigned char bytes[4][16];
+	struct planes p;
+
+	for (int c = 0; c < 16; c++) {
+		unsigned char f[4];
+
+		memcpy(f, &book[c], 4);
+		for (int i = 0; i < 4; i++)
+			bytes[i][c] = f[i];
+	}
+	for (int i = 0; i < 4; i++)
+		p.at[i] = _mm256_broadcastsi128_si256(
+			_mm_loadu_si128((const __m128i *)bytes[i]));
+	return p;
+}
+
+/* 32 codes to their numbers: vector v holds those of bytes 4v .. 4v + 3 of the
+ * low lane, then of the high lane. */
+INLINE void look_up_32(__m256 v[4], const struct planes *p, __m256i code)
+{
+	__m256i b0 = _mm256_shuffle_epi8(p->at[0], code);
+	__m256i b1 = _mm256_shuffle_epi8(p->at[1], code);
+	__m256i b2 = _mm256_shuffle_epi8(p->at[2], code);
+	__m256i b3 = _mm256_shuffle_epi8(p->at[3], code);
+	__m256i l01 = _mm256_unpacklo_epi8(b0, b1);
+	__m256i h01 = _mm256_unpackhi_epi8(b0, b1);
+	__m256i l23 = _mm256_unpacklo_epi8(b2, b3);
+	__m256i h23 = _mm256_unpackhi_epi8(b2, b3);
+
+	v[0] = _mm256_castsi256_ps(_mm256_unpacklo_epi16(l01, l23));
+	v[1] = _mm256_castsi256_ps(_mm256_unpackhi_epi16(l01, l23));
+	v[2] = _mm256_castsi256_ps(_mm256_unpacklo_epi16(h01, h23));
+	v[3] = _mm256_castsi256_ps(_mm256_unpackhi_epi16(h01, h23));
+}
+
+/* The codes in the halves of bytes. */
+INLINE __m256i high_codes(__m256i bytes)
+{
+	return _mm256_and_si256(_mm256_srli_epi16(bytes, 4),
+				_mm256_set1_epi8(15));
+}
+
+INLINE __m256i low_codes(__m256i bytes)
+{
+	return _mm256_and_si256(bytes, _mm256_set1_epi8(15));
 }
 
 /* Zeros in the columns of the last panel that are not there. */

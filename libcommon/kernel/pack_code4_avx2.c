@@ -2,85 +2,21 @@
 
 #include <string.h>
 
-/* Byte i of each of the book's 16 numbers, twice: for vpshufb. */
-struct planes {
-	__m256i at[4];
-};
-
-INLINE struct planes planes_of(const float *book)
-{
-	unsigned char bytes[4][16];
-	struct planes p;
-
-	for (int c = 0; c < 16; c++) {
-		unsigned char f[4];
-
-		memcpy(f, &book[c], 4);
-		for (int i = 0; i < 4; i++)
-			bytes[i][c] = f[i];
-	}
-	for (int i = 0; i < 4; i++)
-		p.at[i] = _mm256_broadcastsi128_si256(
-			_mm_loadu_si128((const __m128i *)bytes[i]));
-	return p;
-}
-
-/* 32 codes to their numbers: vector v holds those of bytes 4v .. 4v + 3 of the
- * low lane, then of the high lane. */
-INLINE void look_up(__m256 v[4], const struct planes *p, __m256i code)
-{
-	__m256i b0 = _mm256_shuffle_epi8(p->at[0], code);
-	__m256i b1 = _mm256_shuffle_epi8(p->at[1], code);
-	__m256i b2 = _mm256_shuffle_epi8(p->at[2], code);
-	__m256i b3 = _mm256_shuffle_epi8(p->at[3], code);
-	__m256i l01 = _mm256_unpacklo_epi8(b0, b1);
-	__m256i h01 = _mm256_unpackhi_epi8(b0, b1);
-	__m256i l23 = _mm256_unpacklo_epi8(b2, b3);
-	__m256i h23 = _mm256_unpackhi_epi8(b2, b3);
-
-	v[0] = _mm256_castsi256_ps(_mm256_unpacklo_epi16(l01, l23));
-	v[1] = _mm256_castsi256_ps(_mm256_unpackhi_epi16(l01, l23));
-	v[2] = _mm256_castsi256_ps(_mm256_unpacklo_epi16(h01, h23));
-	v[3] = _mm256_castsi256_ps(_mm256_unpackhi_epi16(h01, h23));
-}
-
-/* What makes values of a unit's codes, see struct dot_code4. */
-struct made {
-	enum code4_form form;
-	__m256 scale, plus;
-};
-
-INLINE __m256 value(const struct made *m, __m256 v)
-{
-	if (m->form == CODE4_PAIRS_LESS)
-		return _mm256_mul_ps(_mm256_sub_ps(v, m->plus), m->scale);
-	v = _mm256_mul_ps(v, m->scale);
-	return adds_plus(m->form) ? _mm256_add_ps(v, m->plus) : v;
-}
-
 /* 8 columns, 32 k; dst is the first k's. */
 INLINE void columns(float *dst, const struct planes *p,
-		    const uint8_t *const row[8], size_t at,
-		    const struct made *m)
+		    const uint8_t *const row[8], size_t at, __m256 scale)
 {
-	const __m256i nibble = _mm256_set1_epi8(15);
-	const int pairs = m->form < CODE4_HALVES;
 	__m256i t[4];
-	__m256 high[4], low[4];
+	__m256 first[4], second[4];
 
 	bytes8(t, row, at);
 	for (int b = 0; b < 4; b++) {
-		__m256i up = _mm256_srli_epi16(t[b], 4);
-
-		look_up(high, p, _mm256_and_si256(up, nibble));
-		look_up(low, p, _mm256_and_si256(t[b], nibble));
-		for (int v = 0; v < 4; v++) {
-			int i = 4 * b + v, k = pairs ? 2 * i : 16 + i;
-			int other = pairs ? k + 1 : i;
-
-			_mm256_store_ps(dst + k * GEMM_NR, value(m, high[v]));
-			_mm256_store_ps(dst + other * GEMM_NR,
-					value(m, low[v]));
+		look_up_32(first, p, high_codes(t[b]));
+		look_up_32(second, p, low_codes(t[b]));
+		for (int v = 0; v < 4; v++, dst += 2 * GEMM_NR) {
+			_mm256_store_ps(dst, _mm256_mul_ps(first[v], scale));
+			_mm256_store_ps(dst + GEMM_NR,
+					_mm256_mul_ps(second[v], scale));
 		}
 	}
 }
@@ -90,11 +26,12 @@ INLINE void panel_nt(float *dst, const struct planes *p,
 		     const struct pack_code4 *f, const uint8_t *const row[8],
 		     size_t j, size_t nk)
 {
-	for (size_t k = 0; k < nk; k += 32) {
-		const float *s = f->scale + k / f->unit * f->scale_stride + j;
-		const struct made m = { .scale = _mm256_loadu_ps(s) };
+	unsigned shift = (unsigned)__builtin_ctzl(f->unit);
 
-		columns(dst + k * GEMM_NR, p, row, k / 2, &m);
+	for (size_t k = 0; k < nk; k += 32) {
+		const float *s = f->scale + (k >> shift) * f->scale_stride + j;
+
+		columns(dst + k * GEMM_NR, p, row, k / 2, _mm256_loadu_ps(s));
 	}
 }
 
@@ -118,101 +55,6 @@ void pack_code4_nt_avx2(float *dst, const struct pack_code4 *from, size_t nk,
 	}
 }
 
-/* One row of x times 32 k of a panel. */
-INLINE void dot_panel(__m256 sum[3], const float *x, const float *w)
-{
-	for (int k = 0; k < 32; k++, w += GEMM_NR) {
-		__m256 xk = _mm256_broadcast_ss(x + k);
-
-		for (int i = 0; i < 3; i++)
-			sum[i] = _mm256_fmadd_ps(
-				xk, _mm256_load_ps(w + 8 * i), sum[i]);
-	}
-}
-
-/* Columns of one panel: decoded 32 k at a time, which stay in the first cache.
- * y has room for all of them. */
-INLINE void dot_columns(float *y, const float *x, const struct dot_code4 *d,
-			enum code4_form form, const struct planes *p,
-			const uint8_t *const *row, size_t nk, int first)
-{
-	const struct pack_code4 *f = &d->from;
-	struct made m = { .form = form };
-	_Alignas(64) float w[32 * GEMM_NR];
-
-	for (size_t k0 = 0; k0 < nk; k0 += GEMM_KC, first = 0) {
-		size_t end = nk - k0 < GEMM_KC ? nk : k0 + GEMM_KC;
-		__m256 sum[3] = { _mm256_setzero_ps(), _mm256_setzero_ps(),
-				  _mm256_setzero_ps() };
-
-		for (size_t k = k0; k < end; k += 32) {
-			size_t s = k / f->unit * f->scale_stride;
-			size_t at = dot_code4_at(d, k);
-
-			for (size_t i = 0; i < 3; i++, s += 8) {
-				for (int r = 0; k % 128 == 0 && r < 8; r++)
-					soon((uintptr_t)row[8 * i + r] + at +
-					     GEMM_NR * f->stride, 0);
-				m.scale = _mm256_loadu_ps(f->scale + s);
-				if (has_plus(form))
-					m.plus = _mm256_loadu_ps(d->plus + s);
-				columns(w + 8 * i, p, row + 8 * i, at, &m);
-			}
-			dot_panel(sum, x + k, w);
-		}
-		for (int i = 0; i < 3; i++)
-			_mm256_storeu_ps(y + 8 * i, first ? sum[i] :
-				_mm256_add_ps(_mm256_loadu_ps(y + 8 * i),
-					      sum[i]));
-	}
-}
-
-static void dot_as(float *y, const float *x, const struct dot_code4 *d,
-		   const struct planes *p, const uint8_t *const *row,
-		   size_t nk, int first)
-{
-	switch (d->form) {
-	case CODE4_PAIRS:
-		dot_columns(y, x, d, CODE4_PAIRS, p, row, nk, first);
-		break;
-	case CODE4_PAIRS_LESS:
-		dot_columns(y, x, d, CODE4_PAIRS_LESS, p, row, nk, first);
-		break;
-	case CODE4_PAIRS_PLUS:
-		dot_columns(y, x, d, CODE4_PAIRS_PLUS, p, row, nk, first);
-		break;
-	case CODE4_HALVES:
-		dot_columns(y, x, d, CODE4_HALVES, p, row, nk, first);
-		break;
-	case CODE4_HALVES_PLUS:
-		dot_columns(y, x, d, CODE4_HALVES_PLUS, p, row, nk, first);
-		break;
-	}
-}
-
-void dot_code4_avx2(float *y, const float *x, const struct dot_code4 *from,
-		    size_t nk, size_t nn, int first)
-{
-	struct dot_code4 d = *from;
-	const struct planes p = planes_of(d.from.book);
-	const uint8_t *row[GEMM_NR];
-	float part[GEMM_NR] = { 0 };
-
-	for (size_t j = 0; j < nn; j += GEMM_NR) {
-		size_t n = nn - j < GEMM_NR ? nn - j : GEMM_NR;
-
-		for (size_t r = 0; r < GEMM_NR; r++)
-			row[r] = d.from.code +
-				 (r < n ? j + r : j) * d.from.stride;
-		d.from.scale = from->from.scale + j;
-		if (d.plus)
-			d.plus = from->plus + j;
-		memcpy(part, y + j, n * sizeof(*y));
-		dot_as(part, x, &d, &p, row, nk, first);
-		memcpy(y + j, part, n * sizeof(*y));
-	}
-}
-
 /* 32 columns of a row: to four vectors of 8, in order. */
 INLINE void decode_row(__m256 v[4], const struct planes *p,
 		       const uint8_t *code)
@@ -226,7 +68,7 @@ INLINE void decode_row(__m256 v[4], const struct planes *p,
 					 _mm256_set1_epi16(0x000f));
 	__m256i second = _mm256_and_si256(w, _mm256_set1_epi16(0x0f00));
 
-	look_up(v, p, _mm256_or_si256(first, second));
+	look_up_32(v, p, _mm256_or_si256(first, second));
 }
 
 /* The rows of a block: its columns, and where each 8 of them go. */

@@ -287,5 +287,4 @@ INLINE void put(float *y, const __m256 sum[VECTORS], int first)
 	}
 
 DOT(dot_f32_avx2, float, square_f32, 4, load_f32)
-DOT(dot_bf16_avx2, uint16_t, square_bf16, 8, load_bf16)
 DOT(dot_f16_avx2, uint16_t, square_f16, 8, load_f16)

@@ -1,4 +1,5 @@
 /* pager - pages through real threads: bytes, errors at every piece, sizes */
+#define _DEFAULT_SOURCE /* mincore */
 #include "pager/pager.h"
 
 #include <setjmp.h>
@@ -8,12 +9,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <cmocka.h>
 
 #include "pager/space.h"
 #include "pager/spill.h"
 
-enum { PAGES = 12, PIECES = 3, BYTES = PIECES * SPACE_PAGE };
+enum { PAGES = 12, PIECES = 3, BYTES = PIECES * SPACE_PAGE,
+       ALL = 3 * 2 * PAGES };
 
 /* A disk in memory; loads and stores are counted, and one may fail. */
 struct disk {
@@ -89,8 +92,9 @@ static void check_page(const unsigned char *at, size_t page, int round)
 		assert_int_equal(at[k], want);
 }
 
-/* Three rounds; the first error, if any. */
-static int run(struct disk *d, size_t capacity)
+/* So many steps, the last of which stays open, or is ended if that is the end
+ * of three rounds; the first error, if any. */
+static int run_up_to(struct disk *d, size_t capacity, size_t steps)
 {
 	static struct page_use use[2 * PAGES];
 	static size_t start[2 * PAGES + 1];
@@ -101,7 +105,7 @@ static int run(struct disk *d, size_t capacity)
 	fill_plan(use, start);
 	assert_int_equal(pager_new(&p, d->page, PAGES, capacity), 0);
 	err = pager_plan(p, &plan);
-	for (size_t i = 0; !err && i < 3 * plan.nstep; i++) {
+	for (size_t i = 0; !err && i < steps; i++) {
 		size_t step = i % plan.nstep, page = use[step].page;
 
 		err = pager_begin(p);
@@ -111,10 +115,28 @@ static int run(struct disk *d, size_t capacity)
 		if (use[step].how & PAGE_WRITE)
 			memset(d->page[page].at, (int)page + 1 +
 			       (int)(i / plan.nstep) + 1, BYTES);
-		pager_end(p);
+		if (i + 1 < steps || steps == ALL)
+			pager_end(p);
 	}
 	pager_free(p);
 	return err;
+}
+
+static int run(struct disk *d, size_t capacity)
+{
+	return run_up_to(d, capacity, ALL);
+}
+
+/* No page is in memory. */
+static void check_no_memory(const struct disk *d)
+{
+	unsigned char in[PAGES * PIECES];
+
+	memset(in, 0, sizeof(in));
+	if (mincore(d->space.at, PAGES * BYTES, in)) /* no address is */
+		return;
+	for (size_t i = 0; i < sizeof(in); i++)
+		assert_int_equal(in[i] & 1, 0);
 }
 
 static void bytes_are_the_same_at_every_size(void **state)
@@ -145,6 +167,7 @@ static void an_error_at_any_piece_ends_the_run(void **state)
 		disk_open(&d);
 		d.fail_at = i;
 		err = run(&d, 4 * BYTES);
+		check_no_memory(&d);
 		/* What was read ahead of the end may never be wanted. */
 		if (err) {
 			assert_int_equal(err, E_IO);
@@ -152,6 +175,23 @@ static void an_error_at_any_piece_ends_the_run(void **state)
 		} else {
 			assert_true(i > all - 4 * PIECES);
 		}
+		space_release(&d.space);
+	}
+}
+
+/* In the middle of loads and stores, with a step open and without. */
+static void a_run_may_be_given_up_anywhere(void **state)
+{
+	(void)state;
+	for (size_t n = 0; n < ALL; n++) {
+		struct disk d;
+		int calls;
+
+		disk_open(&d);
+		assert_int_equal(run_up_to(&d, 3 * BYTES, n), 0);
+		calls = d.calls;
+		check_no_memory(&d);
+		assert_int_equal(d.calls, calls);
 		space_release(&d.space);
 	}
 }
@@ -238,6 +278,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bytes_are_the_same_at_every_size),
 		cmocka_unit_test(an_error_at_any_piece_ends_the_run),
+		cmocka_unit_test(a_run_may_be_given_up_anywhere),
 		cmocka_unit_test(too_little_is_told),
 		cmocka_unit_test(a_plan_may_change),
 		cmocka_unit_test(a_folder_in_memory_is_refused),

@@ -16,6 +16,7 @@ static int read_at(const struct base_pages *b, const struct held_page *p,
 {
 	const struct file *f = &b->file[p->file];
 	int direct = b->direct && f->direct >= 0;
+	int fd = direct ? f->direct : f->fd;
 	uint64_t unit = SPACE_PAGE, at = from->offset, n = from->stored;
 	char *dst = from->packed || direct ? scratch : to;
 	size_t skip = 0, have = 0;
@@ -27,15 +28,20 @@ static int read_at(const struct base_pages *b, const struct held_page *p,
 	}
 	*got = dst + skip;
 	while (have < from->stored + skip) {
-		ssize_t k = pread(direct ? f->direct : f->fd, dst + have,
-				  (size_t)n - have, (off_t)(at + have));
+		ssize_t k = pread(fd, dst + have, (size_t)n - have,
+				  (off_t)(at + have));
+		int refused = k < 0 && errno == EINVAL && fd != f->fd;
 
-		if (k < 0 && errno == EINTR)
+		/* Past the page cache not every file system reads, and none
+		 * goes on from the middle of a block. */
+		if (refused)
+			fd = f->fd;
+		if (refused || (k < 0 && errno == EINTR))
 			continue;
 		if (k < 0)
-			return err_errno(E_IO, "%s", f->name);
+			return err_errno(E_IO, "it cannot be read");
 		if (!k)
-			return err_set(E_DATA, "%s: truncated", f->name);
+			return err_set(E_DATA, "truncated");
 		have += (size_t)k;
 	}
 	return 0;
@@ -108,8 +114,8 @@ int base_pages_load(void *ctx, size_t id, size_t i, void *at, void *scratch)
 
 	if (err == E_IO)
 		err = load_piece(b, p, from, at, scratch);
-	if (!err || err == E_IO)
-		return err;
+	if (!err)
+		return 0;
 	return err_at(err, "%s: offset %llu: tensor \"%s\"", file_of(b, p),
 		      (unsigned long long)from->offset, p->name);
 }

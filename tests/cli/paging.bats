@@ -61,6 +61,30 @@ least() { # BASE ...
 	cmp "$T/out" "$T/base.out"
 }
 
+# The bound is what does not fit, once down and once up. On the way down, what
+# micro-batches carry (13 pages each) has taken the place of weights at the turn:
+# those are all that more of them cost. A base that was read for each of them
+# would be 8 times as much.
+@test "the base is read once down and once up a step, however many micro-batches" {
+	local n=31 memory=380 pages=$((12 * 120 + 2 * 36)) g bound
+	"$O/bench/large" --shape tiny --layers 12 -o "$T/twelve.st"
+	awk 'BEGIN { srand(1); for (i = 0; i < 16; i++) { s = "1"
+		for (k = 0; k < 15; k++) s = s ", " int(rand() * 256)
+		print "{\"input_ids\": [" s "], \"labels\": [" s "]}" } }' \
+		> "$T/short.jsonl"
+	for g in 1 2 4 8; do
+		rm -f "$T/log"
+		"$BIN/peft-step" -q -r 4 -b 1 -g "$g" --no-pack -n "$n" \
+			--page-memory "${memory}K" --log-times --log "$T/log" \
+			-d "$T/short.jsonl" -o "$T/out" "$T/twelve.st"
+		bound=$((1024 * (2 * (pages - memory) + g * 13 * 4)))
+		jq -se --argjson n "$n" --argjson bound "$bound" \
+			'(.[-1].page_read_bytes - .[0].page_read_bytes) /
+			($n - 1) / $bound | debug | . > 0.98 and . < 1.02' \
+			"$T/log"
+	done
+}
+
 # Also where all of it fits, and no -m is given.
 @test "--page-optimizer pages" {
 	rm -f "$T/times"

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <cmocka.h>
 
 #include "pager/space.h"
@@ -238,6 +239,36 @@ static void a_plan_may_change(void **state)
 	space_release(&d.space);
 }
 
+/* Nobody asks for more than step 0: what comes, comes ahead. */
+static void pages_come_while_a_step_is_computed(void **state)
+{
+	static struct page_use use[2 * PAGES];
+	static size_t start[2 * PAGES + 1];
+	const struct page_plan plan = { use, start, 2 * PAGES, 1 };
+	const struct timespec moment = { 0, 1000000 };
+	struct pager_stats s;
+	struct pager *p;
+	struct disk d;
+
+	(void)state;
+	disk_open(&d);
+	fill_plan(use, start);
+	assert_int_equal(pager_new(&p, d.page, PAGES, 4 * BYTES), 0);
+	assert_int_equal(pager_plan(p, &plan), 0);
+	assert_int_equal(pager_begin(p), 0);
+	do {
+		nanosleep(&moment, NULL);
+		pager_statistics(p, &s);
+	} while (s.loads < 4);
+	for (size_t i = 0; i < 4; i++)
+		check_page(d.page[i].at, i, 0);
+	assert_int_equal(s.loads, 4);
+	assert_int_equal(s.peak, 4 * BYTES);
+	pager_end(p);
+	pager_free(p);
+	space_release(&d.space);
+}
+
 static void a_folder_in_memory_is_refused(void **state)
 {
 	struct spill s;
@@ -281,6 +312,7 @@ int main(void)
 		cmocka_unit_test(a_run_may_be_given_up_anywhere),
 		cmocka_unit_test(too_little_is_told),
 		cmocka_unit_test(a_plan_may_change),
+		cmocka_unit_test(pages_come_while_a_step_is_computed),
 		cmocka_unit_test(a_folder_in_memory_is_refused),
 		cmocka_unit_test(what_is_spilled_comes_back),
 	};

@@ -169,6 +169,42 @@ static void any_end_may_fail_and_any_run_die(void **state)
 	assert_true(seen.well > count / 20);
 }
 
+/* While a step is computed, the pages of those after it are on their way, as
+ * many as there is room for. */
+static void pages_are_begun_before_their_step(void **state)
+{
+	static const size_t bytes[] = { 1, 1, 1, 1, 1 };
+	static const struct page_use use[] = {
+		{ 0, PAGE_READ }, { 1, PAGE_READ }, { 2, PAGE_READ },
+		{ 3, PAGE_READ }, { 4, PAGE_READ },
+	};
+	static const size_t start[] = { 0, 1, 2, 3, 4, 5 };
+	struct page_plan plan = { use, start, 5, 0 };
+	struct pages *p;
+	size_t page;
+
+	(void)state;
+	assert_int_equal(pages_new(&p, bytes, 5, 3), 0);
+	assert_int_equal(pages_plan(p, &plan), 0);
+	assert_int_equal(pages_begin(p), 0);
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(pages_next(p, &page), MOVE_LOAD);
+		assert_int_equal(page, i);
+	}
+	assert_int_equal(pages_next(p, &page), MOVE_NONE);
+	pages_done(p, 0, 0);
+	assert_int_equal(pages_ready(p, &page), 1);
+	assert_int_equal(pages_next(p, &page), MOVE_NONE); /* it is in use */
+	pages_end(p);
+	assert_int_equal(pages_next(p, &page), MOVE_DROP);
+	assert_int_equal(page, 0);
+	assert_int_equal(pages_next(p, &page), MOVE_LOAD);
+	assert_int_equal(page, 3);
+	for (size_t i = 1; i < 4; i++)
+		pages_done(p, i, 0);
+	pages_free(p);
+}
+
 static void too_small_is_refused(void **state)
 {
 	static const size_t bytes[] = { 3 << 20, 4 << 20 };
@@ -215,6 +251,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(any_order_of_ends_will_do),
 		cmocka_unit_test(any_end_may_fail_and_any_run_die),
+		cmocka_unit_test(pages_are_begun_before_their_step),
 		cmocka_unit_test(too_small_is_refused),
 		cmocka_unit_test(a_failed_load_is_told),
 	};

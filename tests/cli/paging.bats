@@ -240,6 +240,21 @@ END
 	done
 }
 
+# A tied embedding is trained at both ends; a prompt stands at no module.
+@test "the same bytes of what several layers share" {
+	local how options
+	"$BIN/st-import" -u -o "$T/tied.st" tests/golden/A/llama3_tied/model
+	for how in "--modules-to-save embed_tokens -r 4" "--method prompt" \
+		"--method prefix"; do
+		options="-q -d $data -n 6 -g 3 --length 64 --max-grad-norm 0"
+		echo "$how"
+		"$BIN/peft-step" $options $how -o "$T/whole" "$T/tied.st"
+		"$BIN/peft-step" $options $how --page-optimizer \
+			--page-memory 700K -o "$T/out" "$T/tied.st"
+		cmp "$T/out" "$T/whole"
+	done
+}
+
 @test "states in pages are saved and go on" {
 	rm -f "$T/log" "$T/half"
 	train --page-memory 600K --page-optimizer --checkpoint-every 2 \

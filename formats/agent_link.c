@@ -13,12 +13,22 @@
  * from a slow disk that others read too takes a few. */
 enum { PATIENCE = 120 };
 
+/* A page that is no longer mapped, and that the agent has not been told of. */
+struct put {
+	size_t page;
+	uint64_t next;
+};
+
 struct agent_link {
-	pthread_mutex_t lock;
+	pthread_mutex_t lock;   /* of the connection, while a request is out */
 	int fd, arena;
 	size_t block, space;
 	struct msg_out out;
 	unsigned char message[WIRE_MESSAGE];
+
+	pthread_mutex_t put_lock;
+	struct put *put;
+	size_t nput, put_room;
 };
 
 /* Sends what is in out and waits for the answer; *file may be NULL. Messages
@@ -95,7 +105,8 @@ static int make(struct agent_link **to, const char *socket)
 	if (!l)
 		return err_set(E_NOMEM, "out of memory");
 	l->fd = l->arena = -1;
-	if (pthread_mutex_init(&l->lock, NULL)) {
+	if (pthread_mutex_init(&l->lock, NULL) ||
+	    pthread_mutex_init(&l->put_lock, NULL)) {
 		free(l);
 		*to = NULL;
 		return err_set(E_NOMEM, "out of memory");
@@ -135,6 +146,8 @@ void agent_link_close(struct agent_link *l)
 	if (l->arena >= 0)
 		close(l->arena);
 	pthread_mutex_destroy(&l->lock);
+	pthread_mutex_destroy(&l->put_lock);
+	free(l->put);
 	msg_release(&l->out);
 	free(l);
 }
@@ -204,12 +217,84 @@ static int unmap(void *at, size_t bytes)
 	return 0;
 }
 
+/* ---- pages that go back ---- */
+
+static int remember(struct agent_link *l, struct put put)
+{
+	int err = 0;
+
+	pthread_mutex_lock(&l->put_lock);
+	if (l->nput == l->put_room) {
+		size_t room = 2 * l->put_room + 16;
+		struct put *more = realloc(l->put, room * sizeof(*more));
+
+		if (more) {
+			l->put = more;
+			l->put_room = room;
+		} else {
+			err = err_set(E_NOMEM, "out of memory");
+		}
+	}
+	if (!err)
+		l->put[l->nput++] = put;
+	pthread_mutex_unlock(&l->put_lock);
+	return err;
+}
+
+/* Takes one off the list; 0: there is none. */
+static int take_put(struct agent_link *l, struct put *put)
+{
+	int there;
+
+	pthread_mutex_lock(&l->put_lock);
+	there = l->nput > 0;
+	if (there)
+		*put = l->put[--l->nput];
+	pthread_mutex_unlock(&l->put_lock);
+	return there;
+}
+
+/* Tells the agent; locked. What it says to that, or that it is gone, is no
+ * matter of the run's: the page is not there any more. */
+static void send_puts(struct agent_link *l)
+{
+	struct put put;
+
+	while (take_put(l, &put)) {
+		struct msg *m;
+
+		page_request(l, "put", put.page, &put.next);
+		(void)!ask(l, &m, -1, NULL);
+		msg_free(m);
+	}
+}
+
+static int has_puts(struct agent_link *l)
+{
+	int has;
+
+	pthread_mutex_lock(&l->put_lock);
+	has = l->nput > 0;
+	pthread_mutex_unlock(&l->put_lock);
+	return has;
+}
+
+/* Gives up the connection; who could not have it meanwhile has left word. */
+static void unlock(struct agent_link *l)
+{
+	do {
+		send_puts(l);
+		pthread_mutex_unlock(&l->lock);
+	} while (has_puts(l) && !pthread_mutex_trylock(&l->lock));
+}
+
 int agent_link_get(struct agent_link *l, size_t page, void *at, size_t bytes)
 {
 	struct msg *m;
 	int err;
 
 	pthread_mutex_lock(&l->lock);
+	send_puts(l); /* there may be no room for it before */
 	page_request(l, "get", page, NULL);
 	err = ask(l, &m, -1, NULL);
 	if (!err) {
@@ -218,24 +303,18 @@ int agent_link_get(struct agent_link *l, size_t page, void *at, size_t bytes)
 			err = E_NOMEM;
 	}
 	msg_free(m);
-	pthread_mutex_unlock(&l->lock);
+	unlock(l);
 	return err;
 }
 
 int agent_link_put(struct agent_link *l, size_t page, void *at, size_t bytes,
 		   uint64_t next)
 {
-	struct msg *m;
-	int err = unmap(at, bytes);
-
-	pthread_mutex_lock(&l->lock);
-	page_request(l, "put", page, &next);
-	if (!err)
-		err = ask(l, &m, -1, NULL);
-	if (!err)
-		msg_free(m);
-	pthread_mutex_unlock(&l->lock);
-	return err;
+	TRY(unmap(at, bytes));
+	TRY(remember(l, (struct put){ page, next }));
+	if (!pthread_mutex_trylock(&l->lock))
+		unlock(l);
+	return 0;
 }
 
 int agent_link_status(json_t **status, const char *socket)

@@ -1,8 +1,9 @@
 /*
  * agent_link - a program's connection to page-agent, for one base
  *
- * From any thread; one request at a time. When the agent is gone, everything
- * fails with E_UNAVAIL, and the program goes on alone: what is mapped stays.
+ * From any thread; one request at a time. When the agent is gone, what is asked
+ * for fails with E_UNAVAIL, and the program goes on alone: what is mapped
+ * stays.
  */
 #ifndef FORMATS_AGENT_LINK_H
 #define FORMATS_AGENT_LINK_H
@@ -29,7 +30,8 @@ int agent_link_gone(struct agent_link *l);
 int agent_link_get(struct agent_link *l, size_t page, void *at,
 		   size_t bytes) MUST_CHECK;
 
-/* The addresses are left without memory; next: steps to the next use. */
+/* The addresses are left without memory; next: steps to the next use. Waits for
+ * no request of another thread: that one tells the agent then. E_NOMEM. */
 int agent_link_put(struct agent_link *l, size_t page, void *at, size_t bytes,
 		   uint64_t next) MUST_CHECK;
 

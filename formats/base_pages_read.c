@@ -10,21 +10,28 @@
 #include "formats/codec.h"
 #include "formats/st_header.h"
 
-static int read_all(const struct file *f, int fd, uint64_t at, char *to,
+/* At least bytes of the file, and as many as there are of most. */
+static int read_all(const struct file *f, int direct, uint64_t at, char *to,
 		    size_t least, size_t most)
 {
+	int fd = direct ? f->direct : f->fd;
 	size_t have = 0;
 
 	while (have < least) {
 		ssize_t k = pread(fd, to + have, most - have,
 				  (off_t)(at + have));
+		int refused = k < 0 && errno == EINVAL && fd != f->fd;
 
-		if (k < 0 && errno == EINTR)
+		/* Past the page cache not every file system reads, and none
+		 * goes on from the middle of a block. */
+		if (refused)
+			fd = f->fd;
+		if (refused || (k < 0 && errno == EINTR))
 			continue;
 		if (k < 0)
-			return err_errno(E_IO, "%s", f->name);
+			return err_errno(E_IO, "it cannot be read");
 		if (!k)
-			return err_set(E_DATA, "%s: truncated", f->name);
+			return err_set(E_DATA, "truncated");
 		have += (size_t)k;
 	}
 	return 0;
@@ -41,13 +48,13 @@ static int read_direct(const struct file *f, const struct place *from,
 	*got = scratch + skip;
 	if (base_pages_in_place(from)) {
 		body = from->stored - from->stored % SPACE_PAGE;
-		TRY(read_all(f, f->direct, from->offset, to, body, body));
+		TRY(read_all(f, 1, from->offset, to, body, body));
 		*got = to;
 	}
 	rest = from->stored + skip - body;
 	if (!rest)
 		return 0;
-	TRY(read_all(f, f->direct, from->offset - skip + body, scratch, rest,
+	TRY(read_all(f, 1, from->offset - skip + body, scratch, rest,
 		     size_align(rest, SPACE_PAGE)));
 	if (body)
 		memcpy(to + body, scratch, rest);
@@ -60,7 +67,7 @@ static int read_at(const struct file *f, const struct place *from,
 	if (direct && f->direct >= 0)
 		return read_direct(f, from, to, scratch, got);
 	*got = from->packed ? scratch : to;
-	return read_all(f, f->fd, from->offset, from->packed ? scratch : to,
+	return read_all(f, 0, from->offset, from->packed ? scratch : to,
 			from->stored, from->stored);
 }
 
@@ -132,8 +139,8 @@ int base_pages_load(void *ctx, size_t id, size_t i, void *at, void *scratch)
 
 	if (err == E_IO)
 		err = load_piece(b, p, from, 0, at, scratch);
-	if (!err || err == E_IO)
-		return err;
+	if (!err)
+		return 0;
 	return err_at(err, "%s: offset %llu: tensor \"%s\"", file_of(b, p),
 		      (unsigned long long)from->offset, p->name);
 }

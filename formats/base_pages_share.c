@@ -22,18 +22,15 @@ static int load(void *ctx, size_t id, size_t i, void *at, void *scratch)
 	return 0;
 }
 
-/* An agent that is gone has nothing that must be given back. */
 static int drop_page(void *ctx, size_t id, void *at, size_t bytes,
 		     uint64_t next)
 {
 	struct base_pages *b = ctx;
-	int err;
 
 	if (!b->shared[id])
 		return space_drop(at, bytes);
 	b->shared[id] = 0;
-	err = agent_link_put(b->link, id, at, bytes, next);
-	return err == E_UNAVAIL ? 0 : err;
+	return agent_link_put(b->link, id, at, bytes, next);
 }
 
 int base_pages_from_agent(struct base_pages *b, struct held_page *p)

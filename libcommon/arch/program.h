@@ -164,6 +164,9 @@ void program_backward(struct program *p, const struct program_pass *pass,
 typedef int program_tensor_fn(void *ctx, const struct tensor *t);
 
 size_t program_segments(const struct program *p);
+
+/* The segment in which the gradients of an adapter at this module become
+ * complete on the way up: the lowest that it has a part in. */
 size_t program_module_segment(const struct program *p, const char *module);
 int program_segment_tensors(const struct program *p, size_t segment,
 			    program_tensor_fn *fn, void *ctx) MUST_CHECK;

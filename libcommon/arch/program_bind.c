@@ -184,14 +184,17 @@ void program_compute(struct program *p, int bf16)
 		p->bound[i].weight.compute = bf16 ? GEMM_BF16 : GEMM_F32;
 }
 
-/* A norm is no module of the program's, but its node has its name. */
-static size_t norm_segment(const struct program *p, const char *module)
+/* A norm is no module of the program's, but its node has its name. What no node
+ * has stands before the text, and its gradients are complete at the bottom. */
+static size_t node_segment(const struct program *p, const char *module)
 {
-	const struct node *n = p->node;
+	for (size_t i = 0; i < p->nnode; i++) {
+		const char *name = p->node[i].op.module[0].name;
 
-	while (!n->op.module[0].name || strcmp(n->op.module[0].name, module))
-		n++;
-	return program_segment_of(p, n);
+		if (name && !strcmp(name, module))
+			return program_segment_of(p, &p->node[i]);
+	}
+	return 0;
 }
 
 size_t program_module_segment(const struct program *p, const char *module)
@@ -201,7 +204,7 @@ size_t program_module_segment(const struct program *p, const char *module)
 	while (m < p->module + p->nmodule && strcmp(m->name, module))
 		m++;
 	if (m == p->module + p->nmodule)
-		return norm_segment(p, module);
+		return node_segment(p, module);
 	if (m->layer != SIZE_MAX)
 		return m->layer + 1;
 	return m->role == ROLE_EMBED ? 0 : program_segments(p) - 1;

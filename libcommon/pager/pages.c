@@ -36,7 +36,7 @@ int pages_new(struct pages **to, const size_t *bytes, size_t npage,
 	}
 	s->npage = npage;
 	s->capacity = capacity;
-	s->ahead.want = s->out = NO_PAGE;
+	s->ahead.want = s->out = s->failed = NO_PAGE;
 	for (size_t i = 0; i < npage; i++)
 		s->page[i].bytes = bytes[i];
 	return 0;
@@ -230,13 +230,14 @@ static enum page_move bring_in(struct pages *s, size_t *page)
 	return MOVE_LOAD;
 }
 
-/* A page whose bytes nobody needs, or that has been stored. */
+/* A page whose bytes nobody needs, or that has been stored. One that is still
+ * on its way, since its step failed, waits for that. */
 static int find_drop(struct pages *s, size_t *page)
 {
 	for (size_t i = 0; i < s->npage; i++) {
 		struct page *p = &s->page[i];
 
-		if (!p->drop)
+		if (!p->drop || (p->state != HERE && p->state != STORED))
 			continue;
 		*page = i;
 		p->drop = p->dirty = 0;
@@ -259,7 +260,8 @@ enum page_move pages_next(struct pages *s, size_t *page)
 {
 	if (find_drop(s, page))
 		return MOVE_DROP;
-	if (s->paused || !play_find_want(s, &s->ahead, horizon(s)))
+	if (s->paused || s->failed != NO_PAGE ||
+	    !play_find_want(s, &s->ahead, horizon(s)))
 		return MOVE_NONE;
 	if (play_is_full(s, &s->ahead))
 		return give_up(s, page);
@@ -272,11 +274,15 @@ void pages_done(struct pages *s, size_t page, int err)
 
 	s->moving--;
 	p->err = err;
+	if (err && s->failed == NO_PAGE)
+		s->failed = page;
 	if (p->state == LOADING) {
 		p->state = HERE;
 		p->dirty = 0;
-	} else if (!err) {
-		p->drop = 1;
+		p->drop |= err != 0;
+	} else {
+		p->state = err ? HERE : STORED;
+		p->drop |= !err;
 	}
 }
 
@@ -293,23 +299,14 @@ int pages_begin(struct pages *s)
 
 /* A store that failed has taken nothing from the page's bytes, but the room is
  * not there that was counted on: no step will be ready. */
-static int failed(const struct pages *s, size_t *page)
-{
-	for (size_t i = 0; i < s->npage; i++)
-		if (s->page[i].err) {
-			*page = i;
-			return s->page[i].err;
-		}
-	return 0;
-}
-
 int pages_ready(const struct pages *s, size_t *page)
 {
 	size_t step = (size_t)(s->done % s->nstep);
-	int err = failed(s, page);
 
-	if (err)
-		return err;
+	if (s->failed != NO_PAGE) {
+		*page = s->failed;
+		return s->page[s->failed].err;
+	}
 	if (s->ahead.step <= s->done)
 		return 0; /* it may still have something dropped */
 	for (size_t i = s->start[step]; i < s->start[step + 1]; i++) {
@@ -330,7 +327,7 @@ void pages_end(struct pages *s)
 		unsigned how = s->use[i].how;
 
 		p->dirty |= (how & (PAGE_WRITE | PAGE_NEW)) != 0;
-		p->drop = (how & PAGE_LAST) != 0;
+		p->drop |= how & PAGE_LAST && p->state != ABSENT;
 	}
 	s->open = 0;
 	s->done++;
@@ -345,7 +342,9 @@ size_t pages_used(const struct pages *s)
 
 int pages_has(const struct pages *s, size_t page)
 {
-	return s->page[page].state == HERE || s->page[page].state == STORING;
+	enum state state = s->page[page].state;
+
+	return state != ABSENT && state != LOADING;
 }
 
 int pages_pinned(const struct pages *s, size_t page)

@@ -78,11 +78,13 @@ void pages_pause(struct pages *s);
 /* The most that a step needs: bytes. */
 size_t pages_least(const struct pages *s, const struct page_plan *p);
 
-/* The next thing to do. */
+/* The next thing to do. Memory is given back also while paused. */
 enum page_move pages_next(struct pages *s, size_t *page);
 
-/* The load or store of a page has ended; err: its exit status, 0 for well. A
- * page that failed is not in memory, unless it was to be stored. */
+/* The load or store of a page has ended; err: its exit status, 0 for well.
+ * After the first that failed nothing is started any more, under no plan; a
+ * page that could not be loaded is dropped, one that could not be stored stays
+ * in memory. */
 void pages_done(struct pages *s, size_t page, int err);
 
 /* Opens the plan's next step; its pages are there when pages_ready(). A plan
@@ -92,6 +94,9 @@ int pages_begin(struct pages *s) MUST_CHECK;
 /* 1: they are; 0: not yet; a larger code: one cannot be read or another not be
  * stored, *page says which. */
 int pages_ready(const struct pages *s, size_t *page);
+
+/* Also of a step that is not ready, when a run is given up: the plan is over
+ * then, and so is what the step was to write or to read last. */
 void pages_end(struct pages *s);
 
 /* For tests, and for who looks on. */

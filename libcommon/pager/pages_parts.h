@@ -66,6 +66,7 @@ struct pages {
 	int out_store;                  /* its bytes are to be kept */
 	int tried;                      /* for what is wanted */
 	size_t moving;                  /* loads and stores under way */
+	size_t failed;                  /* the first page to, or NO_PAGE */
 	uint64_t loads;
 };
 

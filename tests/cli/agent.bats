@@ -3,9 +3,7 @@
 # its clients end in the middle
 bats_require_minimum_version 1.5.0
 
-model=tests/golden/A/llama/model
-data=tests/golden/B/data/data.jsonl
-gone='warning: the agent is gone; the run went on alone'
+load agent.sh
 
 setup_file() {
 	export T=$BATS_FILE_TMPDIR
@@ -13,44 +11,11 @@ setup_file() {
 	"$BIN/peft-step" $(options) -n 12 -o "$T/whole" "$T/base.st"
 }
 
-setup() {
-	mkdir -m 700 "$BATS_TEST_TMPDIR/run"
-	S=$BATS_TEST_TMPDIR/run/agent.sock
-}
-
-teardown() {
-	[ -z "${agent-}" ] || kill "$agent" 2> /dev/null || true
-}
-
-options() {
-	echo -q -r 4 -d "$data" -g 3 --length 64
-}
-
-train() {
-	"$BIN/peft-step" $(options) --agent "$S" --page-memory 400K "$@"
-}
-
 # Sets pid to the program's own, so that it is the program that is killed.
 train_behind() {
 	"$BIN/peft-step" $(options) --agent "$S" --page-memory 400K "$@" \
 		2> "$T/said" 3>&- &
 	pid=$!
-}
-
-serve() {
-	"$BIN/page-agent" --socket "$S" "$@" > "$BATS_TEST_TMPDIR/log" \
-		2> "$BATS_TEST_TMPDIR/err" 3>&- &
-	agent=$!
-	for try in $(seq 100); do
-		status . > /dev/null 2>&1 && return
-		sleep 0.1
-	done
-	cat "$BATS_TEST_TMPDIR/err"
-	return 1
-}
-
-status() {
-	"$BIN/page-agent" --socket "$S" --status | jq "$@"
 }
 
 @test "two runs at once, and one after them: the same bytes, read once" {

@@ -61,6 +61,30 @@ least() { # BASE ...
 	cmp "$T/out" "$T/base.out"
 }
 
+# The bound is what does not fit, once down and once up. On the way down, what
+# micro-batches carry (13 pages each) has taken the place of weights at the turn:
+# those are all that more of them cost. A base that was read for each of them
+# would be 8 times as much.
+@test "the base is read once down and once up a step, however many micro-batches" {
+	local n=31 memory=380 pages=$((12 * 120 + 2 * 36)) g bound
+	"$O/bench/large" --shape tiny --layers 12 -o "$T/twelve.st"
+	awk 'BEGIN { srand(1); for (i = 0; i < 16; i++) { s = "1"
+		for (k = 0; k < 15; k++) s = s ", " int(rand() * 256)
+		print "{\"input_ids\": [" s "], \"labels\": [" s "]}" } }' \
+		> "$T/short.jsonl"
+	for g in 1 2 4 8; do
+		rm -f "$T/log"
+		"$BIN/peft-step" -q -r 4 -b 1 -g "$g" --no-pack -n "$n" \
+			--page-memory "${memory}K" --log-times --log "$T/log" \
+			-d "$T/short.jsonl" -o "$T/out" "$T/twelve.st"
+		bound=$((1024 * (2 * (pages - memory) + g * 13 * 4)))
+		jq -se --argjson n "$n" --argjson bound "$bound" \
+			'(.[-1].page_read_bytes - .[0].page_read_bytes) /
+			($n - 1) / $bound | debug | . > 0.98 and . < 1.02' \
+			"$T/log"
+	done
+}
+
 # Also where all of it fits, and no -m is given.
 @test "--page-optimizer pages" {
 	rm -f "$T/times"
@@ -172,9 +196,30 @@ damaged() {
 	[[ $output == *"/dev/shm is in memory"* ]]
 }
 
-@test "the real model at half its base, and at the least" {
+# The embedding is a fifth of this base, so a quarter of it is little more than
+# the least.
+@test "the real model at all of its base, a half, a quarter, and at the least" {
 	[ "${WEFT_MODEL-}" ] || skip "no WEFT_MODEL"
-	local args="-q -r 8 -d pipelines/data/weft-train.jsonl -n 1 -g 2 --length 128"
+	local args="-q -r 8 -d pipelines/data/weft-train.jsonl -n 2 -g 2 --length 64"
+	local kib size
+	"$BIN/st-import" -u -o "$T/bf16.st" "$WEFT_MODEL"
+	kib=$(($(stat -c %s "$T/bf16.st") / 1024))
+	"$BIN/peft-step" $args -o "$T/bf16.out" "$T/bf16.st"
+	run -71 "$BIN/peft-step" $args --page-memory 1K "$T/bf16.st"
+	[[ $output =~ take\ ([0-9]+)\ KiB ]]
+	for size in "$kib" $((kib / 2)) $((kib / 4)) "${BASH_REMATCH[1]}"; do
+		rm -f "$T/times"
+		"$BIN/peft-step" $args --page-memory "${size}K" --log-times \
+			--log "$T/times" -o "$T/out" "$T/bf16.st"
+		cmp "$T/out" "$T/bf16.out"
+		jq -se 'length == 2 and .[-1].page_read_bytes > 2e8' "$T/times"
+	done
+	rm "$T/bf16.st"
+}
+
+@test "the real model quantised at nearly all of its base, and at the least" {
+	[ "${WEFT_MODEL-}" ] || skip "no WEFT_MODEL"
+	local args="-q -r 8 -d pipelines/data/weft-train.jsonl -n 2 -g 2 --length 128"
 	"$BIN/quantize-nf4" -o "$T/real.st" "$WEFT_MODEL"
 	"$BIN/peft-step" $args -o "$T/real.out" "$T/real.st"
 	run -71 "$BIN/peft-step" $args --page-memory 1K "$T/real.st"
@@ -213,6 +258,21 @@ END
 			-o "$T/out" "$T/base.st"
 		cmp "$T/out" "$T/whole"
 		cmp "$T/log" "$T/log2"
+	done
+}
+
+# A tied embedding is trained at both ends; a prompt stands at no module.
+@test "the same bytes of what several layers share" {
+	local how options
+	"$BIN/st-import" -u -o "$T/tied.st" tests/golden/A/llama3_tied/model
+	for how in "--modules-to-save embed_tokens -r 4" "--method prompt" \
+		"--method prefix"; do
+		options="-q -d $data -n 6 -g 3 --length 64 --max-grad-norm 0"
+		echo "$how"
+		"$BIN/peft-step" $options $how -o "$T/whole" "$T/tied.st"
+		"$BIN/peft-step" $options $how --page-optimizer \
+			--page-memory 700K -o "$T/out" "$T/tied.st"
+		cmp "$T/out" "$T/whole"
 	done
 }
 

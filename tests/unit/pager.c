@@ -1,4 +1,5 @@
 /* pager - pages through real threads: bytes, errors at every piece, sizes */
+#define _DEFAULT_SOURCE /* mincore */
 #include "pager/pager.h"
 
 #include <setjmp.h>
@@ -8,12 +9,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <time.h>
 #include <cmocka.h>
 
 #include "pager/space.h"
 #include "pager/spill.h"
 
-enum { PAGES = 12, PIECES = 3, BYTES = PIECES * SPACE_PAGE };
+enum { PAGES = 12, PIECES = 3, BYTES = PIECES * SPACE_PAGE,
+       ALL = 3 * 2 * PAGES };
 
 /* A disk in memory; loads and stores are counted, and one may fail. */
 struct disk {
@@ -89,8 +93,9 @@ static void check_page(const unsigned char *at, size_t page, int round)
 		assert_int_equal(at[k], want);
 }
 
-/* Three rounds; the first error, if any. */
-static int run(struct disk *d, size_t capacity)
+/* So many steps, the last of which stays open, or is ended if that is the end
+ * of three rounds; the first error, if any. */
+static int run_up_to(struct disk *d, size_t capacity, size_t steps)
 {
 	static struct page_use use[2 * PAGES];
 	static size_t start[2 * PAGES + 1];
@@ -101,7 +106,7 @@ static int run(struct disk *d, size_t capacity)
 	fill_plan(use, start);
 	assert_int_equal(pager_new(&p, d->page, PAGES, capacity), 0);
 	err = pager_plan(p, &plan);
-	for (size_t i = 0; !err && i < 3 * plan.nstep; i++) {
+	for (size_t i = 0; !err && i < steps; i++) {
 		size_t step = i % plan.nstep, page = use[step].page;
 
 		err = pager_begin(p);
@@ -111,10 +116,28 @@ static int run(struct disk *d, size_t capacity)
 		if (use[step].how & PAGE_WRITE)
 			memset(d->page[page].at, (int)page + 1 +
 			       (int)(i / plan.nstep) + 1, BYTES);
-		pager_end(p);
+		if (i + 1 < steps || steps == ALL)
+			pager_end(p);
 	}
 	pager_free(p);
 	return err;
+}
+
+static int run(struct disk *d, size_t capacity)
+{
+	return run_up_to(d, capacity, ALL);
+}
+
+/* No page is in memory. */
+static void check_no_memory(const struct disk *d)
+{
+	unsigned char in[PAGES * PIECES];
+
+	memset(in, 0, sizeof(in));
+	if (mincore(d->space.at, PAGES * BYTES, in)) /* no address is */
+		return;
+	for (size_t i = 0; i < sizeof(in); i++)
+		assert_int_equal(in[i] & 1, 0);
 }
 
 static void bytes_are_the_same_at_every_size(void **state)
@@ -145,6 +168,7 @@ static void an_error_at_any_piece_ends_the_run(void **state)
 		disk_open(&d);
 		d.fail_at = i;
 		err = run(&d, 4 * BYTES);
+		check_no_memory(&d);
 		/* What was read ahead of the end may never be wanted. */
 		if (err) {
 			assert_int_equal(err, E_IO);
@@ -152,6 +176,23 @@ static void an_error_at_any_piece_ends_the_run(void **state)
 		} else {
 			assert_true(i > all - 4 * PIECES);
 		}
+		space_release(&d.space);
+	}
+}
+
+/* In the middle of loads and stores, with a step open and without. */
+static void a_run_may_be_given_up_anywhere(void **state)
+{
+	(void)state;
+	for (size_t n = 0; n < ALL; n++) {
+		struct disk d;
+		int calls;
+
+		disk_open(&d);
+		assert_int_equal(run_up_to(&d, 3 * BYTES, n), 0);
+		calls = d.calls;
+		check_no_memory(&d);
+		assert_int_equal(d.calls, calls);
 		space_release(&d.space);
 	}
 }
@@ -198,6 +239,36 @@ static void a_plan_may_change(void **state)
 	space_release(&d.space);
 }
 
+/* Nobody asks for more than step 0: what comes, comes ahead. */
+static void pages_come_while_a_step_is_computed(void **state)
+{
+	static struct page_use use[2 * PAGES];
+	static size_t start[2 * PAGES + 1];
+	const struct page_plan plan = { use, start, 2 * PAGES, 1 };
+	const struct timespec moment = { 0, 1000000 };
+	struct pager_stats s;
+	struct pager *p;
+	struct disk d;
+
+	(void)state;
+	disk_open(&d);
+	fill_plan(use, start);
+	assert_int_equal(pager_new(&p, d.page, PAGES, 4 * BYTES), 0);
+	assert_int_equal(pager_plan(p, &plan), 0);
+	assert_int_equal(pager_begin(p), 0);
+	do {
+		nanosleep(&moment, NULL);
+		pager_statistics(p, &s);
+	} while (s.loads < 4);
+	for (size_t i = 0; i < 4; i++)
+		check_page(d.page[i].at, i, 0);
+	assert_int_equal(s.loads, 4);
+	assert_int_equal(s.peak, 4 * BYTES);
+	pager_end(p);
+	pager_free(p);
+	space_release(&d.space);
+}
+
 static void a_folder_in_memory_is_refused(void **state)
 {
 	struct spill s;
@@ -238,8 +309,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bytes_are_the_same_at_every_size),
 		cmocka_unit_test(an_error_at_any_piece_ends_the_run),
+		cmocka_unit_test(a_run_may_be_given_up_anywhere),
 		cmocka_unit_test(too_little_is_told),
 		cmocka_unit_test(a_plan_may_change),
+		cmocka_unit_test(pages_come_while_a_step_is_computed),
 		cmocka_unit_test(a_folder_in_memory_is_refused),
 		cmocka_unit_test(what_is_spilled_comes_back),
 	};

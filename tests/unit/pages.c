@@ -1,6 +1,20 @@
 /*
- * pages - a plan played ahead: whatever order loads and stores end in, what is
- * promised holds
+ * pages - a plan played ahead: whatever order loads and stores end in, which of
+ * them fail, and wherever the run is given up, what is promised holds
+ *
+ * What comes in random order is covered by dice in four places:
+ *   here        loads and stores that end or fail, runs that end anywhere;
+ *               100,000 schedules in check-long. At each move: no more in
+ *               memory than the budget, nothing that a step has is taken, no
+ *               changed page is dropped unless stored, a step has the bytes
+ *               that were written last, and whatever was begun ends
+ *   pager.c     the same with threads: an error at each piece of a load or
+ *               store, a run given up anywhere
+ *   tier.c, tier_faults.c, device_emu.c
+ *               copies to and from a device that end in random order and fail,
+ *               devices that die, above a host whose loads may fail
+ *   tests/cli/agent.bats
+ *               messages: nonsense, and deaths of the agent and its clients
  */
 #include "pager/pages.h"
 
@@ -52,37 +66,143 @@ static void make_ways(struct made *m, struct dice *d)
 	m->plan.repeat = 1;
 }
 
+/* A plan by dice; 0: one with an empty step. */
+static int make_plan(struct made *m, struct dice *dice)
+{
+	make(m, dice, 1 + roll(dice, MOST), 1 + roll(dice, 5),
+	     6 + roll(dice, STEPS - 6));
+	for (size_t k = 0; k < m->plan.nstep; k++)
+		if (m->start[k + 1] == m->start[k])
+			return 0;
+	make_ways(m, dice);
+	return 1;
+}
+
 static void simulate(size_t i)
 {
 	struct dice dice = dice_of(i);
 	struct driver d;
 	struct made m;
 
-	make(&m, &dice, 1 + roll(&dice, MOST), 1 + roll(&dice, 5),
-	     6 + roll(&dice, STEPS - 6));
-	for (size_t k = 0; k < m.plan.nstep; k++)
-		if (m.start[k + 1] == m.start[k])
-			return;
-	make_ways(&m, &dice);
+	if (!make_plan(&m, &dice))
+		return;
 	driver_init(&d, &m, &dice);
-	run_steps(&d, m.plan.nstep * (1 + roll(&dice, 3)));
+	assert_int_equal(run_steps(&d, m.plan.nstep * (1 + roll(&dice, 3))),
+			 0);
 	come_to_rest(&d);
 	if (roll(&dice, 2)) { /* the plan anew: what was written is there */
-		assert_int_equal(pages_plan(d.pages, &m.plan), 0);
-		run_steps(&d, m.plan.nstep);
+		driver_plan(&d);
+		assert_int_equal(run_steps(&d, m.plan.nstep), 0);
 		come_to_rest(&d);
 	}
 	pages_free(d.pages);
 }
 
+/* An error is the end, under a new plan too. */
+static void stay_failed(struct driver *d)
+{
+	driver_plan(d);
+	assert_int_equal(run_steps(d, 1), E_IO);
+	come_to_rest(d);
+}
+
+struct seen {
+	size_t loads, stores, well;     /* that failed; runs that did not */
+};
+
+/* Runs that are given up anywhere, with ends that fail; after one without, the
+ * plan begins anew. */
+static void simulate_faults(size_t i, struct seen *seen)
+{
+	struct dice dice = dice_of(i);
+	struct driver d;
+	struct made m;
+	size_t rounds = 1 + roll(&dice, 3);
+
+	if (!make_plan(&m, &dice))
+		return;
+	driver_init(&d, &m, &dice);
+	d.fail = roll(&dice, 2) ? 1 + roll(&dice, 60) : 0;
+	for (size_t k = 0; k < rounds && !d.err; k++) {
+		if (k)
+			driver_plan(&d);
+		if (!run_steps(&d, roll(&dice, 2 * m.plan.nstep)) &&
+		    roll(&dice, 2))
+			die(&d);
+		come_to_rest(&d);
+	}
+	if (d.err)
+		stay_failed(&d);
+	seen->well += !d.err;
+	seen->loads += d.err && d.held[d.failed] == GONE;
+	seen->stores += d.err && d.held[d.failed] == WHOLE;
+	pages_free(d.pages);
+}
+
+/* 100000 in check-long */
+static size_t schedules(void)
+{
+	const char *n = getenv("WEFT_SCHEDULES");
+
+	return n ? strtoul(n, NULL, 10) : 20000;
+}
+
 static void any_order_of_ends_will_do(void **state)
 {
-	const char *n = getenv("WEFT_SCHEDULES"); /* 100000 in check-long */
-	size_t count = n ? strtoul(n, NULL, 10) : 20000;
+	size_t count = schedules();
 
 	(void)state;
 	for (size_t i = 0; i < count; i++)
 		simulate(i);
+}
+
+static void any_end_may_fail_and_any_run_die(void **state)
+{
+	size_t count = schedules();
+	struct seen seen = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < count; i++)
+		simulate_faults(i, &seen);
+	assert_true(seen.loads > count / 20);
+	assert_true(seen.stores > count / 100);
+	assert_true(seen.well > count / 20);
+}
+
+/* While a step is computed, the pages of those after it are on their way, as
+ * many as there is room for. */
+static void pages_are_begun_before_their_step(void **state)
+{
+	static const size_t bytes[] = { 1, 1, 1, 1, 1 };
+	static const struct page_use use[] = {
+		{ 0, PAGE_READ }, { 1, PAGE_READ }, { 2, PAGE_READ },
+		{ 3, PAGE_READ }, { 4, PAGE_READ },
+	};
+	static const size_t start[] = { 0, 1, 2, 3, 4, 5 };
+	struct page_plan plan = { use, start, 5, 0 };
+	struct pages *p;
+	size_t page;
+
+	(void)state;
+	assert_int_equal(pages_new(&p, bytes, 5, 3), 0);
+	assert_int_equal(pages_plan(p, &plan), 0);
+	assert_int_equal(pages_begin(p), 0);
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(pages_next(p, &page), MOVE_LOAD);
+		assert_int_equal(page, i);
+	}
+	assert_int_equal(pages_next(p, &page), MOVE_NONE);
+	pages_done(p, 0, 0);
+	assert_int_equal(pages_ready(p, &page), 1);
+	assert_int_equal(pages_next(p, &page), MOVE_NONE); /* it is in use */
+	pages_end(p);
+	assert_int_equal(pages_next(p, &page), MOVE_DROP);
+	assert_int_equal(page, 0);
+	assert_int_equal(pages_next(p, &page), MOVE_LOAD);
+	assert_int_equal(page, 3);
+	for (size_t i = 1; i < 4; i++)
+		pages_done(p, i, 0);
+	pages_free(p);
 }
 
 static void too_small_is_refused(void **state)
@@ -121,6 +241,8 @@ static void a_failed_load_is_told(void **state)
 	pages_done(p, 0, E_IO);
 	assert_int_equal(pages_ready(p, &page), E_IO);
 	assert_int_equal(page, 0);
+	assert_int_equal(pages_next(p, &page), MOVE_DROP);
+	assert_int_equal(pages_has(p, 0) + pages_used(p), 0);
 	pages_free(p);
 }
 
@@ -128,6 +250,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(any_order_of_ends_will_do),
+		cmocka_unit_test(any_end_may_fail_and_any_run_die),
+		cmocka_unit_test(pages_are_begun_before_their_step),
 		cmocka_unit_test(too_small_is_refused),
 		cmocka_unit_test(a_failed_load_is_told),
 	};

@@ -147,7 +147,7 @@ static unsigned cost_of(const struct made *m, struct dice *dice)
 	struct driver d;
 
 	driver_init(&d, m, dice);
-	run_steps(&d, m->plan.nstep);
+	assert_int_equal(run_steps(&d, m->plan.nstep), 0);
 	pages_free(d.pages);
 	return (unsigned)(LOAD * d.loads + d.stores);
 }

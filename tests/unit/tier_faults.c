@@ -198,6 +198,47 @@ static void the_host_must_have_room(void **state)
 	assert_int_equal(e.lost, 0);
 }
 
+/* One fault or several, whichever comes first. */
+static void set_any(struct world *w, struct dice *d,
+		    struct device_emu_options *o)
+{
+	uint64_t *at[] = { &o->fail_alloc, &o->fail_pin, &o->fail_copy,
+			   &o->lose_copy, &w->lie, &w->full };
+
+	for (size_t i = 0; i < sizeof(at) / sizeof(*at); i++)
+		if (!roll(d, 3))
+			*at[i] = 1 + roll(d, 40);
+	o->fail_more = roll(d, 3);
+}
+
+/* Loads, stores and copies in random order that fail, on a device that may be
+ * lost: a wrong number would fail in compute_step(). */
+static void faults_that_meet_have_an_end_of_one(void **state)
+{
+	int seen[E_CONFIG + 1] = { 0 };
+
+	(void)state;
+	for (uint64_t seed = 0; seed < 400; seed++) {
+		struct dice d = { rng_of(seed, "any"), 0 };
+		struct device_emu_options emu = {
+			.seed = seed, .latency = seed % 2 ? 0 : 3e-5,
+		};
+		struct world *w = fresh(&d, 1);
+		int err;
+
+		if (roll(&d, 2))
+			w->host_budget = w->made.least + UNIT;
+		set_any(w, &d, &emu);
+		err = run_with(w, &d, &emu);
+		assert_true(!err || err == E_IO || err == E_DATA ||
+			    err == E_UNAVAIL);
+		seen[err]++;
+		world_close(w);
+	}
+	assert_true(seen[0] > 40 && seen[E_IO] > 5 && seen[E_DATA] > 20 &&
+		    seen[E_UNAVAIL] > 20);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -208,6 +249,7 @@ int main(void)
 		cmocka_unit_test(changed_pages_that_are_lost_are_an_error),
 		cmocka_unit_test(a_device_short_of_memory_loses_nothing),
 		cmocka_unit_test(the_host_must_have_room),
+		cmocka_unit_test(faults_that_meet_have_an_end_of_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

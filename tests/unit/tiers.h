@@ -136,8 +136,9 @@ struct world {
 	struct tier *tier;
 	size_t host_budget, device_budget;
 	int emu;
-	uint64_t steps, lie;            /* done; a load that fails */
-	uint64_t loads;
+	uint64_t steps;                 /* done */
+	uint64_t lie, full;             /* a load and a store that fail */
+	uint64_t loads, stores;
 };
 
 static inline int disk_load(void *ctx, size_t id, size_t i, void *at,
@@ -156,7 +157,10 @@ static inline int disk_load(void *ctx, size_t id, size_t i, void *at,
 static inline int disk_store(void *ctx, size_t id, size_t i, const void *at)
 {
 	struct world *w = ctx;
+	size_t nth = __atomic_add_fetch(&w->stores, 1, __ATOMIC_SEQ_CST);
 
+	if (nth == w->full)
+		return err_set(E_IO, "page %zu is not stored", id);
 	memcpy(w->disk[id] + i * UNIT, (const char *)at + i * UNIT, UNIT);
 	return 0;
 }

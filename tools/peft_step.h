@@ -193,8 +193,8 @@ static const struct opt_program program = {
 	"PROFILE. --profile prints a table on standard error at the end: the "
 	"seconds of a step by operation, forward, forward again where a layer "
 	"is computed twice, and backward, and its share of the step. linear "
-	"has the adapters in it, head the products of the vocabulary, loss "
-	"what is between them.",
+	"has the adapters in it, head the products of the vocabulary and what "
+	"caps or scales the logits, loss what is between them.",
 	.examples =
 	"quantize-nf4 < base.st | peft-step -r 8 -d chat.jsonl > adapter.st\n"
 	"peft-step -A adapter -d data.jsonl --log log.jsonl base.st -o out.st\n"

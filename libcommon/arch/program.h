@@ -234,8 +234,9 @@ struct program_slots_cost program_slots_cost(const struct program *p,
 struct mat program_state(const struct program *p, size_t layer);
 void program_keep_states(struct program *p);    /* before program_plan() */
 
-/* Seconds by op since the last reset, for --profile; n ops, and the head apart
- * from the other linear layers. again: forward, once more, in backward. */
+/* Seconds by op since the last reset, for --profile; n ops, and the head, with
+ * what is done to its logits, apart from the others. again: forward, once
+ * more, in backward. */
 struct program_time {
 	const char *op;         /* "linear" */
 	double forward, again, backward;

@@ -40,10 +40,14 @@ static struct op_call call_of(const struct program *p,
 
 static struct program_time *time_of(struct program *p, const struct op_node *n)
 {
+	struct program_time *head = &p->time[p->ntime - 1];
 	size_t i = 0;
 
 	if (n == &p->head.op)
-		return &p->time[p->ntime - 1];
+		return head;
+	for (size_t j = 0; j < p->nafter; j++)
+		if (n == &p->after[j])
+			return head;
 	while (p->time[i].op != n->op->name)
 		i++;
 	return &p->time[i];

@@ -1,5 +1,7 @@
 #include "base/math.h"
 
+#include "base/size.h"
+
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
@@ -56,45 +58,45 @@ float math_exp(float x)
 	return p;
 }
 
-/* tanh(x) = 1 - 2 / (exp(2x) + 1) in f64, which loses 12 bits at most; below
- * 2^-12 two terms of the series are exact enough. */
-float math_tanh(float x)
+/* c[0] + c[1] x + ... */
+static float polynomial(const float *c, int n, float x)
 {
-	double y = fabsf(x), e;
+	float p = c[n - 1];
 
-	if (!(y < 10))
-		return y >= 10 ? copysignf(1, x) : x;
-	if (y < 0x1p-12)
-		return (float)((double)x - (double)x * x * x / 3);
-	e = math_exp64(2 * y);
-	return copysignf((float)(1 - 2 / (e + 1)), x);
+	for (int i = n - 2; i >= 0; i--)
+		p = fmaf(p, x, c[i]);
+	return p;
 }
 
-/* x P(u), u = (x^2 - 8) / 8 on [-1, 1]: P fitted at Chebyshev nodes to a
- * relative error of 1.3e-11. From 4 on, erf rounds to 1. */
+/* x + x^3 P(x^2) below MATH_TANH_SMALL, P fitted to a relative error of 4e-9;
+ * from there on 1 - 2 / (exp(2x) + 1) has lost nothing. */
+float math_tanh(float x)
+{
+	static const float c[] = { MATH_TANH };
+	float y = fabsf(x), z = y * y;
+
+	if (y < MATH_TANH_SMALL)
+		y = fmaf(polynomial(c, NELEM(c), z) * z, y, y);
+	else
+		y = 1 - 2 / (math_exp(2 * y) + 1);
+	return copysignf(y, x);
+}
+
+/* x + x P(x^2) below 1, P fitted to a relative error of 1.3e-9; from there on
+ * 1 - exp(x Q(x)), Q to 2.5e-9 of the whole. From 4 on, erf rounds to 1. */
 float math_erf(float x)
 {
-	static const double c[] = {
-		0x1.6a040781a499cp-2,   -0x1.69a0ccd73f872p-3,
-		0x1.0dabaf051a407p-3,   -0x1.b92e97780fe60p-4,
-		0x1.717efd071ad1bp-4,   -0x1.3215b3d79ca84p-4,
-		0x1.ea97d94410fc4p-5,   -0x1.76eb3afae916ap-5,
-		0x1.0ed618c4f8020p-5,   -0x1.701656f8b2ed4p-6,
-		0x1.d6212dadedaeap-7,   -0x1.1ac84937ba3d2p-7,
-		0x1.3e965dc66e8e1p-8,   -0x1.4bb343de2e5a7p-9,
-		0x1.4ec6e7bdca99cp-10,  -0x1.60bd5cd0fbaffp-11,
-		0x1.35799ef561d5dp-12,  -0x1.2fecf75962793p-14,
-		0x1.14a6affe30a5dp-15,  -0x1.33b971ec16712p-15,
-		0x1.affb49acb570ap-17,
-	};
-	double u, p = c[20];
+	static const float low[] = { MATH_ERF_LOW };
+	static const float high[] = { MATH_ERF_HIGH };
+	float y = fabsf(x);
 
-	if (!(fabsf(x) < 4))
-		return fabsf(x) >= 4 ? copysignf(1, x) : x;
-	u = fma((double)x, (double)x, -8) / 8;
-	for (int i = 19; i >= 0; i--)
-		p = fma(p, u, c[i]);
-	return (float)(x * p);
+	if (y < 1) {
+		y = fmaf(polynomial(low, NELEM(low), y * y), y, y);
+	} else {
+		y = 4 < y ? 4 : y;
+		y = 1 - math_exp(polynomial(high, NELEM(high), y) * y);
+	}
+	return copysignf(y, x);
 }
 
 #define LN2_HIGH 0x1.62e42feep-1 /* 32 bits: times any exponent is exact */

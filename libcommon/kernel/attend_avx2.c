@@ -1,4 +1,5 @@
 #include "kernel/attend_avx2.h"
+#include "kernel/softcap.h"
 
 enum { TILE = ATTENTION_TILE };
 
@@ -42,12 +43,6 @@ static void scores(const struct task *t, size_t row, size_t c)
 	}
 }
 
-static void cap(float *s, struct span p, float softcap)
-{
-	for (size_t j = p.low; j < p.high; j++)
-		s[j] = softcap * math_tanh(s[j] / softcap);
-}
-
 /* Scales the scores of a row, hides those out of its span, and returns the
  * largest. all: the columns in use, multiples of 16. */
 static float largest(const struct task *t, float *s, struct span p,
@@ -62,7 +57,8 @@ static float largest(const struct task *t, float *s, struct span p,
 		_mm256_storeu_ps(s + j,
 				 _mm256_mul_ps(_mm256_loadu_ps(s + j), by));
 	if (t->a->softcap)
-		cap(s, p, t->a->softcap);
+		softcap_avx2(s + all.low, s + all.low, t->a->softcap,
+			     all.high - all.low);
 	for (size_t j = all.low; j < all.high; j += 8) {
 		x = _mm256_loadu_ps(s + j);
 		if (!whole) {

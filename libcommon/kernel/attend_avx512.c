@@ -1,4 +1,5 @@
 #include "kernel/attend_avx512.h"
+#include "kernel/softcap.h"
 
 enum {
 	TILE = ATTENTION_TILE,
@@ -48,12 +49,6 @@ INLINE void scores(const struct task *t, size_t row, size_t c, int rows,
 					 _mm512_mul_ps(s[r][j], by));
 }
 
-static void cap(float *s, struct span p, float softcap)
-{
-	for (size_t j = p.low; j < p.high; j++)
-		s[j] = softcap * math_tanh(s[j] / softcap);
-}
-
 /* The largest score of a row, none of those out of its span, which it hides.
  * all: the columns in use, multiples of 16. */
 static float largest(const struct task *t, float *s, struct span p,
@@ -63,7 +58,8 @@ static float largest(const struct task *t, float *s, struct span p,
 	__m512 most = _mm512_set1_ps(m);
 
 	if (t->a->softcap)
-		cap(s, p, t->a->softcap);
+		softcap_avx512(s + all.low, s + all.low, t->a->softcap,
+			       all.high - all.low);
 	for (size_t j = all.low; j < all.high; j += VECTOR) {
 		__mmask16 in = seen(j, p.low, p.high);
 		__m512 x = _mm512_loadu_ps(s + j);

@@ -1,4 +1,5 @@
 #include "kernel/attend_avx2.h"
+#include "kernel/x16_avx2.h"
 
 /*
  * Tiles of 48 queries by 48 keys, key tiles outside, both upward: a chain over
@@ -39,14 +40,15 @@ static float delta_of(const float *dout, const float *out, size_t d)
  * slope of the cap goes where ds will be. */
 static void cap(const struct head *h, float *p, float *ds)
 {
-	float softcap = h->a->softcap;
+	const x16 softcap = x16_set(h->a->softcap), one = x16_set(1);
 
-	for (size_t r = 0; r < BLOCK_ROWS; r++)
-		for (size_t j = r * TILE; j < r * TILE + BLOCK_COLS; j++) {
-			float t = math_tanh(p[j] / softcap);
+	for (size_t r = 0; r < BLOCK_ROWS * TILE; r += TILE)
+		for (size_t j = r; j < r + BLOCK_COLS; j += 16) {
+			x16 t = x16_div(x16_load(p + j, 16), softcap);
 
-			p[j] = softcap * t;
-			ds[j] = fmaf(-t, t, 1);
+			t = x16_tanh(t);
+			x16_store(p + j, 16, x16_mul(softcap, t));
+			x16_store(ds + j, 16, x16_fnma(t, t, one));
 		}
 }
 

@@ -1,4 +1,5 @@
 #include "kernel/attend_avx512.h"
+#include "kernel/x16_avx512.h"
 
 /*
  * Tiles of 48 queries by 48 keys, key tiles outside, both upward: a chain over
@@ -37,14 +38,15 @@ static float delta_of(const float *dout, const float *out, size_t d)
  * will be. */
 static void cap(const struct head *h, float *s, float *ds, int vectors)
 {
-	float softcap = h->a->softcap;
+	const x16 softcap = x16_set(h->a->softcap), one = x16_set(1);
 
 	for (size_t r = 0; r < BLOCK_ROWS * TILE; r += TILE)
-		for (size_t j = r; j < r + (size_t)vectors * VECTOR; j++) {
-			float t = math_tanh(s[j] / softcap);
+		for (size_t j = r; j < r + (size_t)vectors * VECTOR; j += 16) {
+			x16 t = x16_div(x16_load(s + j, 16), softcap);
 
-			s[j] = softcap * t;
-			ds[j] = fmaf(-t, t, 1);
+			t = x16_tanh(t);
+			x16_store(s + j, 16, x16_mul(softcap, t));
+			x16_store(ds + j, 16, x16_fnma(t, t, one));
 		}
 }
 

@@ -19,8 +19,8 @@ typedef void gate_fn(float *y, const float *gate, const float *up, size_t n);
 typedef gate_fn silu_gate_fn, gelu_tanh_gate_fn, gelu_erf_gate_fn;
 
 silu_gate_fn silu_gate_c, silu_gate_avx2, silu_gate_avx512;
-gelu_tanh_gate_fn gelu_tanh_gate_c;
-gelu_erf_gate_fn gelu_erf_gate_c;
+gelu_tanh_gate_fn gelu_tanh_gate_c, gelu_tanh_gate_avx2, gelu_tanh_gate_avx512;
+gelu_erf_gate_fn gelu_erf_gate_c, gelu_erf_gate_avx2, gelu_erf_gate_avx512;
 
 /* dgate = dy u act'(g), dup = dy act(g). gate, up are forward's. With up NULL,
  * dup is not touched and may be NULL. Each output may be any one input. */
@@ -31,7 +31,9 @@ typedef gate_backward_fn silu_gate_backward_fn, gelu_tanh_gate_backward_fn,
 
 silu_gate_backward_fn silu_gate_backward_c, silu_gate_backward_avx2,
 	silu_gate_backward_avx512;
-gelu_tanh_gate_backward_fn gelu_tanh_gate_backward_c;
-gelu_erf_gate_backward_fn gelu_erf_gate_backward_c;
+gelu_tanh_gate_backward_fn gelu_tanh_gate_backward_c,
+	gelu_tanh_gate_backward_avx2, gelu_tanh_gate_backward_avx512;
+gelu_erf_gate_backward_fn gelu_erf_gate_backward_c,
+	gelu_erf_gate_backward_avx2, gelu_erf_gate_backward_avx512;
 
 #endif

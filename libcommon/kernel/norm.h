@@ -60,7 +60,7 @@ rmsnorm_backward_fn rmsnorm_backward_c, rmsnorm_backward_avx2,
 typedef void layernorm_fn(float *y, size_t ystride, float *stats,
 			  const float *x, size_t xstride, const float *gain,
 			  const float *bias, float eps, size_t n, size_t d);
-layernorm_fn layernorm_c;
+layernorm_fn layernorm_c, layernorm_avx2, layernorm_avx512;
 
 /* With z = (x - m) r: dx = r (g dy - mean(g dy) - z mean(g dy z)); dgain +=
  * dy z, dbias += dy over the rows, either may be NULL. dx as for rmsnorm. */
@@ -69,6 +69,7 @@ typedef void layernorm_backward_fn(float *dx, size_t dxstride, int add,
 				   size_t dystride, const float *x,
 				   size_t xstride, const float *gain,
 				   const float *stats, size_t n, size_t d);
-layernorm_backward_fn layernorm_backward_c;
+layernorm_backward_fn layernorm_backward_c, layernorm_backward_avx2,
+	layernorm_backward_avx512;
 
 #endif

@@ -25,6 +25,7 @@
 #include "kernel/pack.h"
 #include "kernel/rope.h"
 #include "kernel/sgd.h"
+#include "kernel/softcap.h"
 #include "kernel/vector.h"
 
 /* Every kernel there is, by name; level "c" has them all. */
@@ -78,6 +79,8 @@
 	K(sgd)                     \
 	K(silu_gate)               \
 	K(silu_gate_backward)      \
+	K(softcap)                 \
+	K(softcap_backward)        \
 	K(sum_squares)             \
 	K(transpose)               \
 	K(unpack_codes)            \
@@ -119,10 +122,16 @@
 	K(f16_to_f32)              \
 	K(f32_to_bf16)             \
 	K(f32_to_f16)              \
+	K(gelu_erf_gate)           \
+	K(gelu_erf_gate_backward)  \
+	K(gelu_tanh_gate)          \
+	K(gelu_tanh_gate_backward) \
 	K(gemm_block)              \
 	K(gemm_block_bf16)         \
 	K(gemm_pack_x)             \
 	K(gemm_tn_block)           \
+	K(layernorm)               \
+	K(layernorm_backward)      \
 	K(nf4_encode)              \
 	K(pack_bf16_nn)            \
 	K(pack_bf16_nt)            \
@@ -139,6 +148,8 @@
 	K(rope)                    \
 	K(silu_gate)               \
 	K(silu_gate_backward)      \
+	K(softcap)                 \
+	K(softcap_backward)        \
 	K(sum_squares)             \
 	K(unpack_codes)            \
 	K(unpack_iq4_nl)           \
@@ -172,8 +183,14 @@
 	K(dropout)                 \
 	K(f32_to_bf16)             \
 	K(f32_to_f16)              \
+	K(gelu_erf_gate)           \
+	K(gelu_erf_gate_backward)  \
+	K(gelu_tanh_gate)          \
+	K(gelu_tanh_gate_backward) \
 	K(gemm_block)              \
 	K(gemm_tn_block)           \
+	K(layernorm)               \
+	K(layernorm_backward)      \
 	K(nf4_encode)              \
 	K(pack_code4_nn)           \
 	K(pack_code4_nt)           \
@@ -182,6 +199,8 @@
 	K(rmsnorm_backward)        \
 	K(silu_gate)               \
 	K(silu_gate_backward)      \
+	K(softcap)                 \
+	K(softcap_backward)        \
 	K(transpose)               \
 	K(vexp)
 	/* the end */

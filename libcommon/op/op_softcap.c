@@ -1,5 +1,5 @@
-/* y = c tanh(x / c); dx = dy (1 - (y / c)^2). Numbers: c. */
-#include "base/math.h"
+/* y = c tanh(x / c): kernel/softcap.h. Numbers: c. */
+#include "kernel/table.h"
 #include "op/op.h"
 
 #include <math.h>
@@ -23,13 +23,9 @@ static void forward_rows(const struct op_call *c, size_t first, size_t count)
 {
 	float cap = (float)c->node->number[0];
 
-	for (size_t i = first; i < first + count; i++) {
-		const float *x = mat_row(c->in[0], i);
-		float *y = mat_row(c->out[0], i);
-
-		for (size_t j = 0; j < c->out[0].cols; j++)
-			y[j] = cap * math_tanh(x[j] / cap);
-	}
+	for (size_t i = first; i < first + count; i++)
+		kernels()->softcap(mat_row(c->out[0], i), mat_row(c->in[0], i),
+				   cap, c->out[0].cols);
 }
 
 static void softcap_forward(const struct op_call *c)
@@ -41,17 +37,11 @@ static void backward_rows(const struct op_call *c, size_t first, size_t count)
 {
 	float cap = (float)c->node->number[0];
 
-	for (size_t i = first; i < first + count; i++) {
-		const float *y = mat_row(c->out[0], i);
-		const float *dy = mat_row(c->dout[0], i);
-		float *dx = mat_row(c->din[0], i);
-
-		for (size_t j = 0; j < c->out[0].cols; j++) {
-			float t = y[j] / cap, d = dy[j] * fmaf(-t, t, 1);
-
-			dx[j] = c->add[0] ? dx[j] + d : d;
-		}
-	}
+	for (size_t i = first; i < first + count; i++)
+		kernels()->softcap_backward(mat_row(c->din[0], i), c->add[0],
+					    mat_row(c->out[0], i),
+					    mat_row(c->dout[0], i), cap,
+					    c->out[0].cols);
 }
 
 static void softcap_backward(const struct op_call *c)

@@ -42,6 +42,12 @@ static void bench_layernorm(const struct kernels *k)
 		     ROW);
 }
 
+static void bench_layernorm_backward(const struct kernels *k)
+{
+	k->layernorm_backward(x[0], ROW, 1, NULL, NULL, x[1], ROW, x[2], ROW,
+			      x[3], x[4], N / ROW, ROW);
+}
+
 static void bench_rope(const struct kernels *k)
 {
 	struct rope r = { cosine, sine, 32, 9, 64 };
@@ -64,9 +70,29 @@ static void bench_gelu_tanh(const struct kernels *k)
 	k->gelu_tanh_gate(x[0], x[1], x[2], N);
 }
 
+static void bench_gelu_tanh_backward(const struct kernels *k)
+{
+	k->gelu_tanh_gate_backward(x[0], x[3], x[1], x[2], x[4], N);
+}
+
 static void bench_gelu_erf(const struct kernels *k)
 {
 	k->gelu_erf_gate(x[0], x[1], x[2], N);
+}
+
+static void bench_gelu_erf_backward(const struct kernels *k)
+{
+	k->gelu_erf_gate_backward(x[0], x[3], x[1], x[2], x[4], N);
+}
+
+static void bench_softcap(const struct kernels *k)
+{
+	k->softcap(x[0], x[1], 30, N);
+}
+
+static void bench_softcap_backward(const struct kernels *k)
+{
+	k->softcap_backward(x[0], 0, x[1], x[2], 30, N);
 }
 
 static void bench_cross_entropy(const struct kernels *k)
@@ -117,11 +143,16 @@ static const struct {
 	{ "rmsnorm",                bench_rmsnorm,                N },
 	{ "rmsnorm_backward",       bench_rmsnorm_backward,       N },
 	{ "layernorm",              bench_layernorm,              N },
+	{ "layernorm_backward",     bench_layernorm_backward,     N },
 	{ "rope",                   bench_rope,                   N },
 	{ "silu_gate",              bench_silu,                   N },
 	{ "silu_gate_backward",     bench_silu_backward,          N },
 	{ "gelu_tanh_gate",         bench_gelu_tanh,              N },
+	{ "gelu_tanh_gate_backward", bench_gelu_tanh_backward,     N },
 	{ "gelu_erf_gate",          bench_gelu_erf,               N },
+	{ "gelu_erf_gate_backward", bench_gelu_erf_backward,      N },
+	{ "softcap",                bench_softcap,                N },
+	{ "softcap_backward",       bench_softcap_backward,       N },
 	{ "cross_entropy",          bench_cross_entropy,          VOCAB },
 	{ "cross_entropy_backward", bench_cross_entropy_backward, VOCAB },
 	{ "adamw",                  bench_adamw,                  N },

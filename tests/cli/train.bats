@@ -275,6 +275,14 @@ meta() { # STREAM KEY: the JSON of a META record
 	cmp "$T/a.st" "$T/profiled.st"
 }
 
+@test "--profile counts what is done to the logits once, with the head" {
+	run --separate-stderr -0 "$BIN/peft-step" -q -d "$data" -r 2 -n 1 \
+		--profile -o "$T/a.st" "$golden/A/gemma2/model"
+	grep -q '^geglu_tanh ' <<< "$stderr"
+	grep -q '^head ' <<< "$stderr"
+	! grep -q '^softcap ' <<< "$stderr"
+}
+
 @test "the first warm-up step has rate 0; short runs have none" {
 	step -r 2 -n 10 -g 1 --log "$T/log" -o "$T/a.st" "$T/base.st"
 	head -n 1 "$T/log" | jq -e '.learning_rate == 0'

@@ -86,9 +86,11 @@ PS(_sub_ps, (__m512 a, __m512 b), a[i] - b[i])
 PS(_mul_ps, (__m512 a, __m512 b), a[i] * b[i])
 PS(_div_ps, (__m512 a, __m512 b), a[i] / b[i])
 PS(_max_ps, (__m512 a, __m512 b), a[i] > b[i] ? a[i] : b[i])
+PS(_min_ps, (__m512 a, __m512 b), a[i] < b[i] ? a[i] : b[i])
 PS(_mask_max_ps, (__m512 s, __mmask16 k, __m512 a, __m512 b),
    !ON ? s[i] : a[i] > b[i] ? a[i] : b[i])
 PS(_fmadd_ps, (__m512 a, __m512 b, __m512 c), fmaf(a[i], b[i], c[i]))
+PS(_fnmadd_ps, (__m512 a, __m512 b, __m512 c), fmaf(-a[i], b[i], c[i]))
 PS(_mask3_fmadd_ps, (__m512 a, __m512 b, __m512 c, __mmask16 k),
    ON ? fmaf(a[i], b[i], c[i]) : c[i])
 PS(_unpacklo_ps, (__m512 a, __m512 b), (i & 1 ? b : a)[(i & ~3) + (i & 3) / 2])
@@ -103,6 +105,7 @@ PS(_insertf32x8, (__m512 a, __m256 b, int m), i / 8 == m ? b[i & 7] : a[i])
 PS(_castps256_ps512, (__m256 a), i < 8 ? a[i & 7] : UNDEFINED)
 PS(_roundscale_ps, (__m512 a, int m), ((void)m, rintf(a[i])))
 PS(_xor_ps, (__m512 a, __m512 b), ((__m512)((emu_u32)a ^ (emu_u32)b))[i])
+PS(_andnot_ps, (__m512 a, __m512 b), ((__m512)(~(emu_u32)a & (emu_u32)b))[i])
 PS(_cvtepi32_ps, (__m512i a), (float)I32(a))
 HALF(_castps512_ps256, (__m512 a), a[i])
 HALF(_extractf32x8_ps, (__m512 a, int m), a[8 * m + i])
@@ -227,6 +230,8 @@ static inline __mmask16 emu_test_epi32_mask(__m512i a, __m512i b)
 #define _mm512_add_ps emu_add_ps
 #undef _mm512_and_si512
 #define _mm512_and_si512 emu_and_si512
+#undef _mm512_andnot_ps
+#define _mm512_andnot_ps emu_andnot_ps
 #undef _mm512_castpd512_pd256
 #define _mm512_castpd512_pd256 emu_castpd512_pd256
 #undef _mm512_castps256_ps512
@@ -271,6 +276,8 @@ static inline __mmask16 emu_test_epi32_mask(__m512i a, __m512i b)
 #define _mm512_extracti64x4_epi64 emu_extracti64x4_epi64
 #undef _mm512_fmadd_ps
 #define _mm512_fmadd_ps emu_fmadd_ps
+#undef _mm512_fnmadd_ps
+#define _mm512_fnmadd_ps emu_fnmadd_ps
 #undef _mm512_insertf32x8
 #define _mm512_insertf32x8 emu_insertf32x8
 #undef _mm512_inserti64x4
@@ -305,6 +312,8 @@ static inline __mmask16 emu_test_epi32_mask(__m512i a, __m512i b)
 #define _mm512_max_epi32 emu_max_epi32
 #undef _mm512_max_ps
 #define _mm512_max_ps emu_max_ps
+#undef _mm512_min_ps
+#define _mm512_min_ps emu_min_ps
 #undef _mm512_mul_epu32
 #define _mm512_mul_epu32 emu_mul_epu32
 #undef _mm512_mul_ps

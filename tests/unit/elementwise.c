@@ -230,6 +230,36 @@ static void gates(void **unused)
 		   gelu_erf64);
 }
 
+/* ---- soft caps ---- */
+
+static double cap_value(float *const *x, const float *weight)
+{
+	double sum = 0;
+
+	for (size_t i = 0; i < N; i++)
+		sum += 3 * tanh(x[0][i] / 3.0) * weight[i];
+	return sum;
+}
+
+static void softcap(void **unused)
+{
+	float x[N], y[N], dy[N], dx[N], *all[] = { x };
+	struct slope_case c = { "softcap", cap_value, all, dy };
+
+	(void)unused;
+	fill(x, N, 9);
+	fill(dy, N, 1);
+	kernels()->softcap(y, x, 3, N);
+	for (size_t i = 0; i < N; i++)
+		check_near("softcap", i, y[i], 3 * tanh(x[i] / 3.0), 3e-7);
+	kernels()->softcap_backward(dx, 0, y, dy, 3, N);
+	check_slope(&c, 0, dx, N);
+	kernels()->softcap_backward(dx, 1, y, dy, 3, N);
+	for (size_t i = 0; i < N; i++)
+		dx[i] /= 2;
+	check_slope(&c, 0, dx, N);
+}
+
 /* ---- cross-entropy ---- */
 
 static double entropy_value(float *const *x, const float *weight)
@@ -346,6 +376,7 @@ int main(void)
 		cmocka_unit_test_setup(rmsnorm, reset),
 		cmocka_unit_test_setup(layernorm, reset),
 		cmocka_unit_test_setup(gates, reset),
+		cmocka_unit_test_setup(softcap, reset),
 		cmocka_unit_test_setup(cross_entropy, reset),
 		cmocka_unit_test_setup(cross_entropy_large, reset),
 		cmocka_unit_test_setup(adamw, reset),

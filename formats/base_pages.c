@@ -356,7 +356,7 @@ static int hold(void *ctx, struct pool *pool)
 	for (size_t i = 0; i < b->npage; i++)
 		if (!b->page[i].here)
 			TRY(base_pages_bring(b, &b->page[i]));
-	b->held = b->bytes;
+	b->owner.here = b->bytes;
 	return 0;
 }
 
@@ -379,6 +379,7 @@ static int ready(void *ctx)
 	for (size_t i = 0; i < b->npage; i++)
 		if (b->page[i].here)
 			TRY(drop(b, &b->page[i]));
+	b->owner.here = 0;
 	return 0;
 }
 

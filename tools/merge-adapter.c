@@ -30,6 +30,7 @@ struct work {
 	struct pool *pool;
 	struct sink *to;
 	int has_head;           /* a base does */
+	struct merge_size largest;
 	struct report report;
 };
 
@@ -105,7 +106,7 @@ static int put_merged(struct work *w, const struct tensor *from)
 	struct tensor t;
 	int err;
 
-	TRY(merge_fits(from, 1));
+	TRY(merge_fits_one(from, 1));
 	TRY(is_again(w, from) ? merge_again(w, &t, from) :
 		    merge_best(&t, from, &w->merger, w->pool));
 	err = sink_tensor(w->to, &t);
@@ -137,8 +138,7 @@ static int is_changed(const struct work *w, const struct tensor *t)
 static int pass_tensor(struct work *w, struct source *from,
 		       const struct item *item)
 {
-	if (verify)
-		TRY(merge_fits(item->tensor, 0));
+	TRY(merge_fits_one(item->tensor, 0));
 	TRY(sink_pass(w->to, from, item));
 	return verify ? verify_both(&w->verify, item->tensor) : 0;
 }
@@ -189,6 +189,7 @@ static int foresee(void *ctx, const struct tensor *t)
 {
 	struct work *w = ctx;
 
+	merge_note(&w->largest, t, is_changed(w, t));
 	if (is_again(w, t) && merger_changes(&w->merger, t->name))
 		TRY(requant_can(t));
 	w->has_head |= t->role == ROLE_HEAD;
@@ -200,6 +201,7 @@ static int look_ahead(struct work *w)
 	int all;
 
 	TRY(gather_look(&w->in, foresee, w, &all));
+	TRY(merge_fits(&w->largest));
 	return all ? merger_foreseen(&w->merger, w->has_head) : 0;
 }
 
@@ -382,9 +384,7 @@ int main(int argc, char **argv)
 
 	sig_init();
 	err = opt_parse(&program, argc, argv, &operands, &noperand, &done);
-	if (done)
-		return err;
-	if (!err)
+	if (!err && !done)
 		err = run(&w, operands);
 	if (err)
 		fprintf(stderr, "%s: %s\n", program.name, err_text());

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/size.h"
 #include "formats/base_pages.h"
 #include "formats/data_files.h"
 #include "infer/verify.h"
@@ -22,19 +23,42 @@ struct merge_keep {
 
 /* The most that a tensor takes: as it came, merged in f32 and as it is written;
  * or, for --verify, which leaves three quarters to it, twice and in a page. */
-static inline int merge_fits(const struct tensor *t, int merged)
+struct merge_size {
+	uint64_t bytes;
+	char name[TENSOR_NAME];
+};
+
+/* Keeps the larger one. What is passed on is in memory for --verify only. */
+static inline void merge_note(struct merge_size *most, const struct tensor *t,
+			      int merged)
 {
-	uint64_t bytes = tensor_bytes(t), need = 3 * bytes;
+	uint64_t bytes = tensor_bytes(t), need = verify ? 3 * bytes : 0;
 
 	if (merged)
 		need = bytes + 2 * sizeof(float) * t->count;
 	if (verify)
 		need += need / 3;
-	if (opt_common.memory && need > opt_common.memory)
+	if (need <= most->bytes)
+		return;
+	most->bytes = need;
+	snprintf(most->name, sizeof(most->name), "%s", t->name);
+}
+
+static inline int merge_fits(const struct merge_size *s)
+{
+	if (opt_common.memory && s->bytes > opt_common.memory)
 		return err_set(E_NOMEM, "%s takes %llu MiB, there are %llu",
-			       t->name, (unsigned long long)(need >> 20) + 1,
+			       s->name, (unsigned long long)size_mib(s->bytes),
 			       (unsigned long long)(opt_common.memory >> 20));
 	return 0;
+}
+
+static inline int merge_fits_one(const struct tensor *t, int merged)
+{
+	struct merge_size size = { 0 };
+
+	merge_note(&size, t, merged);
+	return merge_fits(&size);
 }
 
 static inline int merge_keep_take(void *ctx, const struct tensor_set *set,

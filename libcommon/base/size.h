@@ -37,6 +37,12 @@ static inline size_t size_max(size_t a, size_t b)
 	return a > b ? a : b;
 }
 
+/* The MiB that hold so many bytes. */
+static inline uint64_t size_mib(uint64_t bytes)
+{
+	return (bytes >> 20) + (bytes << 44 != 0);
+}
+
 /* a / b, rounded up. */
 static inline size_t size_ceil(size_t a, size_t b)
 {

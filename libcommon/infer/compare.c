@@ -196,48 +196,59 @@ static uint64_t to_come(const struct job *j, const struct program *p,
 	       ROWS * program_vocab(p) * sizeof(float);
 }
 
-/* Bytes that are in use, without the pages, where these may not all stay. */
-static int used_beside(uint64_t *used, const struct job *j, uint64_t room)
+/* Of the room for pages, each gets the least that it can do with and half of
+ * what is left; or all of its pages, and the other one the rest. */
+static void share_room(uint64_t room[2], const struct job *j,
+		       const uint64_t least[2], uint64_t most)
 {
-	uint64_t pages = infer_pages_bytes(j->program[0]) +
-			 infer_pages_bytes(j->program[1]);
+	uint64_t half = (most - least[0] - least[1]) / 2;
 
-	os_memory_trim();
-	*used = os_memory_used();
-	if (*used + pages <= room)
-		return 0;
+	for (int m = 0; m < 2; m++)
+		room[m] = least[m] + half;
 	for (int m = 0; m < 2; m++) {
-		const struct program *p = j->program[m];
-		const struct page_owner *o = program_base(p)->pages;
+		uint64_t pages = infer_pages_bytes(j->program[m]);
 
-		if (o)
-			TRY(o->ready(o->ctx));
+		if (pages >= room[m])
+			continue;
+		room[1 - m] += room[m] - pages;
+		room[m] = pages;
 	}
-	*used = os_memory_used();
+}
+
+/* Those that page give back what they hold before others come in. */
+static int take_pages(struct job *j, const uint64_t room[2])
+{
+	for (int all = 0; all < 2; all++)
+		for (int m = 0; m < 2; m++)
+			if (all == (infer_pages_bytes(j->program[m]) <=
+				    room[m]))
+				TRY(infer_pages_new(&j->pages[m],
+						    j->program[m], j->pool,
+						    room[m]));
 	return 0;
 }
 
-/* Each has half of what is left. */
 static int begin_pages(struct job *j, const struct program_need *need,
 		       uint64_t memory)
 {
-	uint64_t all = to_come(j, j->program[0], need) +
+	uint64_t all = infer_pages_beside(j->program, 2) +
+		       to_come(j, j->program[0], need) +
 		       to_come(j, j->program[1], need);
-	uint64_t most = memory ? memory : os_memory_free(), used = 0;
+	uint64_t most = memory ? memory : os_memory_free();
+	uint64_t least[2], room[2] = { UINT64_MAX, UINT64_MAX };
 
-	if (memory)
-		TRY(used_beside(&used, j, all < memory ? memory - all : 0));
-	all += used;
-	if (memory && all > memory)
-		return err_set(E_NOMEM, "two models side by side take %llu MiB "
-			       "without their pages, there are %llu",
-			       (unsigned long long)(all >> 20) + 1,
-			       (unsigned long long)(memory >> 20));
-	most = most > all ? (most - all) / 2 : most ? 0 : UINT64_MAX;
+	if (most && !memory)
+		most += os_memory_used();
 	for (int m = 0; m < 2; m++)
-		TRY(infer_pages_new(&j->pages[m], j->program[m], j->pool,
-				    most));
-	return 0;
+		TRY(infer_pages_least(&least[m], j->program[m]));
+	if (most && all + least[0] + least[1] > most)
+		return err_set(E_NOMEM, "two models side by side take %llu MiB "
+			       "at least, there are %llu", (unsigned long long)
+			       size_mib(all + least[0] + least[1]),
+			       (unsigned long long)(most >> 20));
+	if (most)
+		share_room(room, j, least, most - all);
+	return take_pages(j, room);
 }
 
 static int prepare(struct job *j, uint64_t memory)

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/os.h"
 #include "base/size.h"
 
 struct infer_pages {
@@ -21,6 +22,19 @@ uint64_t infer_pages_bytes(const struct program *p)
 	const struct page_owner *o = program_base(p)->pages;
 
 	return o ? pager_page_bytes(o->page, o->n) : 0;
+}
+
+uint64_t infer_pages_beside(struct program *const *p, size_t n)
+{
+	uint64_t used, here = 0;
+
+	os_memory_trim();
+	used = os_memory_used();
+	for (size_t i = 0; i < n; i++)
+		if (program_base(p[i])->pages)
+			here += program_base(p[i])->pages->here;
+	used -= here < used ? here : used;
+	return size_mib(used) << 20;
 }
 
 /* ---- the plan: all segments in turn, from one of them on ---- */
@@ -104,14 +118,14 @@ static uint64_t two_segments(const struct infer_pages *g,
 	return least;
 }
 
-static int make(struct infer_pages *g, uint64_t room)
+static int prepare(struct infer_pages *g, struct program *p, uint64_t *least)
 {
-	const struct page_owner *o = g->owner;
-	size_t beside = pager_bytes(o->page, o->n);
+	const struct page_owner *o = program_base(p)->pages;
 	struct page_plan plan;
-	uint64_t least;
 
-	g->segments = program_segments(g->program);
+	g->program = p;
+	g->owner = o;
+	g->segments = program_segments(p);
 	g->open = SIZE_MAX;
 	g->use = calloc(g->segments * o->n + 1, sizeof(*g->use));
 	g->start = calloc(g->segments + 1, sizeof(*g->start));
@@ -119,7 +133,41 @@ static int make(struct infer_pages *g, uint64_t room)
 	if (!g->use || !g->start || !g->refreshed)
 		return err_set(E_NOMEM, "out of memory");
 	TRY(make_plan(g, 0, &plan));
-	least = two_segments(g, &plan) + beside;
+	*least = two_segments(g, &plan) + pager_bytes(o->page, o->n);
+	return 0;
+}
+
+static void release(struct infer_pages *g)
+{
+	free(g->use);
+	free(g->start);
+	free(g->refreshed);
+}
+
+int infer_pages_least(uint64_t *least, struct program *p)
+{
+	struct infer_pages g = { 0 };
+	uint64_t all = infer_pages_bytes(p);
+	int err;
+
+	*least = 0;
+	if (!all)
+		return 0;
+	err = prepare(&g, p, least);
+	if (*least > all)
+		*least = all;
+	release(&g);
+	return err;
+}
+
+static int make(struct infer_pages *g, struct program *p, uint64_t room)
+{
+	const struct page_owner *o = program_base(p)->pages;
+	size_t beside = pager_bytes(o->page, o->n);
+	struct page_plan plan;
+	uint64_t least;
+
+	TRY(prepare(g, p, &least));
 	if (room < least)
 		return err_set(E_NOMEM, "two layers in a row take %llu MiB, "
 			       "there are %llu for them",
@@ -127,6 +175,7 @@ static int make(struct infer_pages *g, uint64_t room)
 			       (unsigned long long)(room >> 20));
 	TRY(o->ready(o->ctx));
 	TRY(pager_new(&g->pager, o->page, o->n, (size_t)(room - beside)));
+	TRY(make_plan(g, 0, &plan));
 	return pager_plan(g->pager, &plan);
 }
 
@@ -152,10 +201,8 @@ int infer_pages_new(struct infer_pages **to, struct program *p,
 	g = calloc(1, sizeof(*g));
 	if (!g)
 		return err_set(E_NOMEM, "out of memory");
-	g->program = p;
 	g->pool = pool;
-	g->owner = program_base(p)->pages;
-	err = make(g, room);
+	err = make(g, p, room);
 	if (err) {
 		infer_pages_free(g);
 		return err;
@@ -171,8 +218,6 @@ void infer_pages_free(struct infer_pages *g)
 		return;
 	program_page(g->program, NULL, NULL);
 	pager_free(g->pager);
-	free(g->use);
-	free(g->start);
-	free(g->refreshed);
+	release(g);
 	free(g);
 }

@@ -15,6 +15,14 @@ struct infer_pages;
 /* Bytes of the base's pages; 0: all of it is in memory. */
 uint64_t infer_pages_bytes(const struct program *p);
 
+/* The least room that infer_pages_new() can do with. E_NOMEM. */
+int infer_pages_least(uint64_t *least, struct program *p) MUST_CHECK;
+
+/* What the process has in use now, without the pages of the n programs' bases:
+ * adapters, data, tokenizer, libraries, stacks. In whole MiB, since it differs
+ * by some KiB from run to run, and a plan that named its least does with it. */
+uint64_t infer_pages_beside(struct program *const *p, size_t n);
+
 /*
  * The base may take room bytes from here on: all of it comes into memory, and
  * *to is NULL; or p's passes bring it in as they go, until infer_pages_free().

@@ -60,21 +60,18 @@ static size_t cache_room(const struct scorer *s,
 	       feed_room(s->program, need->cache_tokens, 1) : 0;
 }
 
-/* What is needed beside the pages of a base that is not in memory. A budget
- * bounds all, weights too, which are there already. Of many slots most stay
- * empty, and what is not touched takes nothing of what is free. */
-static uint64_t beside_pages(const struct scorer *s,
-			     const struct program_need *plan,
-			     const struct scorer_need *need)
+/* What is to come beside the pages of a base. Of many slots most stay empty,
+ * and what is not touched takes nothing of what is free. */
+static uint64_t to_come(const struct scorer *s,
+			const struct program_need *plan,
+			const struct scorer_need *need)
 {
-	uint64_t all, pages = infer_pages_bytes(s->program);
 	struct bytes_plan bytes;
+	uint64_t all;
 
 	program_cost(s->program, s->pool, plan, &bytes);
 	all = bytes.by[BYTES_ACTIVATIONS] + bytes.by[BYTES_WORKSPACE] +
 	      room_bytes(s->program, need);
-	if (need->memory && bytes.by[BYTES_WEIGHTS] > pages)
-		all += bytes.by[BYTES_WEIGHTS] - pages;
 	if (need->memory || need->slots == 1)
 		all += size_min(kv_cache_bytes(s->program, need->slots,
 					       cache_room(s, need)),
@@ -82,16 +79,22 @@ static uint64_t beside_pages(const struct scorer *s,
 	return all;
 }
 
+/* A budget bounds all that the process has, adapters and data too; without one,
+ * there is what it has and what is free. */
 static int check_fit(struct scorer *s, const struct program_need *plan,
 		     const struct scorer_need *need)
 {
-	uint64_t most = need->memory ? need->memory : os_memory_free();
-	uint64_t all = beside_pages(s, plan, need);
+	uint64_t most = need->memory ? need->memory : os_memory_free(), least;
+	uint64_t all = infer_pages_beside(&s->program, 1);
 
-	if (most && all > most)
-		return err_set(E_NOMEM, "the plan takes %llu MiB, there are "
-			       "%llu; fewer tokens take less",
-			       (unsigned long long)(all >> 20) + 1,
+	if (most && !need->memory)
+		most += os_memory_used();
+	all += to_come(s, plan, need);
+	TRY(infer_pages_least(&least, s->program));
+	if (most && all + least > most)
+		return err_set(E_NOMEM, "the least plan takes %llu MiB, there "
+			       "are %llu; fewer tokens take less",
+			       (unsigned long long)size_mib(all + least),
 			       (unsigned long long)(most >> 20));
 	return infer_pages_new(&s->pages, s->program, s->pool,
 			       most ? most - all : UINT64_MAX);

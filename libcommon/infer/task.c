@@ -39,10 +39,15 @@ struct reading {
 
 static int give(struct reading *r, json_t *record)
 {
+	int err;
+
 	if (!json_is_object(record))
 		return err_set(E_DATA, "%s: record %zu is no object", r->path,
 			       r->number + 1);
-	if (r->fn(r->ctx, record, r->number))
+	err = r->fn(r->ctx, record, r->number);
+	if (err == E_NOMEM)
+		return err; /* a plan's, which is no fault of the record's */
+	if (err)
 		return err_at(E_DATA, "%s: record %zu", r->path,
 			      r->number + 1);
 	r->number++;

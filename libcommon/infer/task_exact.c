@@ -115,6 +115,19 @@ static int ask(struct exact *e, const char *prompt, int chat)
 	return err;
 }
 
+/* When the records are in memory, which the plan counts. */
+static int begin(struct exact *e)
+{
+	const struct task_options *o = e->run->options;
+	struct scorer_need need = {
+		.tokens = 256, .sequences = 1, .cache_tokens = o->window,
+		.slots = 1, .memory = o->memory,
+	};
+
+	return e->s ? 0 : scorer_new(&e->s, e->run->program, e->run->pool,
+				     &need);
+}
+
 static int take(void *ctx, json_t *record, size_t number)
 {
 	struct exact *e = ctx;
@@ -125,6 +138,8 @@ static int take(void *ctx, json_t *record, size_t number)
 	int err = question(e->run, record, &prompt, &answer);
 
 	(void)number;
+	if (!err)
+		err = begin(e);
 	if (!err)
 		err = task_prompt(e->run, e->s, record);
 	if (!err)
@@ -145,18 +160,13 @@ static int take(void *ctx, json_t *record, size_t number)
 
 static int prepare(struct exact *e)
 {
-	const struct task_options *o = e->run->options;
-	struct scorer_need need = {
-		.tokens = 256, .sequences = 1, .cache_tokens = o->window,
-		.slots = 1, .memory = o->memory,
-	};
 	struct sampling greedy = { .top_p = 1, .repetition_penalty = 1 };
 
-	e->id = malloc((o->most + 1) * sizeof(*e->id));
+	e->id = malloc((e->run->options->most + 1) * sizeof(*e->id));
 	if (!e->id)
 		return err_set(E_NOMEM, "out of memory");
-	TRY(sampler_new(&e->sampler, &greedy, program_vocab(e->run->program)));
-	return scorer_new(&e->s, e->run->program, e->run->pool, &need);
+	return sampler_new(&e->sampler, &greedy,
+			   program_vocab(e->run->program));
 }
 
 static int exact(const struct task_run *r)

@@ -201,6 +201,20 @@ static int judge(struct mc *m, json_t *record,
 	return 0;
 }
 
+/* When the records are in memory, which the plan counts. */
+static int begin(struct mc *m)
+{
+	const struct task_options *o = m->run->options;
+	struct scorer_need need = {
+		.tokens = o->window, .sequences = CHOICES,
+		.cache_tokens = o->window, .slots = CHOICES,
+		.memory = o->memory,
+	};
+
+	return m->s ? 0 : scorer_new(&m->s, m->run->program, m->run->pool,
+				     &need);
+}
+
 static int take(void *ctx, json_t *record, size_t number)
 {
 	struct choice_score scores[CHOICES];
@@ -211,7 +225,9 @@ static int take(void *ctx, json_t *record, size_t number)
 	if (!err && number < m->run->options->fewshot) {
 		err = add_shot(m, record, context);
 	} else if (!err) {
-		err = task_prompt(m->run, m->s, record);
+		err = begin(m);
+		if (!err)
+			err = task_prompt(m->run, m->s, record);
 		whole = err ? NULL :
 			join(m->shots ? m->shots : "", context, "");
 		if (!err)
@@ -228,16 +244,10 @@ static int take(void *ctx, json_t *record, size_t number)
 
 static int mc(const struct task_run *r)
 {
-	struct scorer_need need = {
-		.tokens = r->options->window, .sequences = CHOICES,
-		.cache_tokens = r->options->window, .slots = CHOICES,
-		.memory = r->options->memory,
-	};
 	struct mc m = { .run = r };
 	size_t limit = r->options->limit;
 	int err;
 
-	TRY(scorer_new(&m.s, r->program, r->pool, &need));
 	err = task_records(r->options->data,
 			   limit ? limit + r->options->fewshot : 0, take, &m);
 	scorer_free(m.s);

@@ -57,7 +57,8 @@ struct page_owner {
 	void *ctx;
 	const struct pager_page *page;
 	size_t n;
-	uint64_t here;          /* bytes of those that are in memory already */
+	uint64_t here;          /* bytes of those that are in memory, without a
+				 * pager */
 
 	/* All into memory for good: no pager is needed. */
 	int (*hold)(void *ctx, struct pool *pool) MUST_CHECK;

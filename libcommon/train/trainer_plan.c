@@ -211,8 +211,8 @@ static int fit(struct trainer *t)
 			       (unsigned long long)(t->plan.least >> 10) + 1);
 	return err_set(E_NOMEM, "the least plan takes %llu MiB, there are %llu;"
 		       " shorter rows (--length) or fewer (-b) take less",
-		       (unsigned long long)(trainer_total(
-				&t->plan.bytes) >> 20) + 1,
+		       (unsigned long long)size_mib(trainer_total(
+				&t->plan.bytes)),
 		       (unsigned long long)(l.most >> 20));
 }
 

@@ -125,22 +125,52 @@ least() { # BASE ...
 	cmp "$T/log" "$T/base.log"
 }
 
-# The least -m that will do, where the base comes and goes.
-@test "eval and generate say the same of a base in pages" {
-	local kb=200 failed=0
+# The least -m, as a refusal names it; with a MiB less it names the same.
+least_m() { # PROGRAM ARG ...
+	run -71 "$BIN/$1" -m 1M "${@:2}"
+	[ "${#lines[@]}" = 1 ]
+	[[ $output =~ \ takes?\ ([0-9]+)\ MiB ]]
+	least=${BASH_REMATCH[1]}
+	run -71 "$BIN/$1" -m "$((least - 1))M" "${@:2}"
+	[[ $output == *" $least MiB"*"there are $((least - 1))"* ]]
+	[ "${#lines[@]}" = 1 ]
+}
+
+# The most that it has resident, in kB, with what it maps of files.
+most_of() { # PROGRAM ARG ...
+	python3 - "$BIN/$1" "${@:2}" << 'END'
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+END
+}
+
+@test "eval says the same of a base in pages, and the least that it takes" {
 	"$BIN/eval" -t loss -d "$data" "$T/raw.st" "$T/raw.out" > "$T/one"
-	until "$BIN/eval" -m "${kb}K" -t loss -d "$data" "$T/raw.st" \
-		"$T/raw.out" > "$T/two" 2> "$T/err"; do
-		grep -q 'there are [0-9]*' "$T/err"
-		failed=$((failed + 1)) kb=$((kb + kb / 40 + 10))
-		[ "$failed" -lt 300 ]
-	done
+	least_m eval -t loss -d "$data" "$T/raw.st" "$T/raw.out"
+	"$BIN/eval" -m "${least}M" -t loss -d "$data" "$T/raw.st" \
+		"$T/raw.out" > "$T/two"
 	cmp "$T/one" "$T/two"
-	[ "$failed" -gt 3 ]
-	run -65 "$BIN/eval" -m "${kb}K" -t loss -d "$data" <(damaged; cat "$T/bad.st")
+	run -65 "$BIN/eval" -m "${least}M" -t loss -d "$data" <(damaged; cat "$T/bad.st")
 	damaged
-	run -65 "$BIN/eval" -m "${kb}K" -t loss -d "$data" "$T/bad.st"
+	run -65 "$BIN/eval" -m "${least}M" -t loss -d "$data" "$T/bad.st"
 	[[ $output == *"payload is damaged" ]]
+}
+
+@test "-m of eval counts adapters and data" {
+	local other i args=()
+	"$BIN/lora-init" --only -u -r 32 -o "$T/wide.st" "$T/raw.st"
+	[ "$(stat -c %s "$T/wide.st")" -gt 200000 ]
+	least_m eval -t loss -d "$data" "$T/raw.st"
+	other=$least
+	for i in $(seq 120); do
+		args+=(-A "a$i=$T/wide.st")
+	done
+	least_m eval -t loss -d "$data" "${args[@]}" "$T/raw.st"
+	[ "$least" -gt $((other + 120 * 200000 / 1048576)) ]
+	jq -nc 'range(30000) | {input_ids: [range(64)]}' > "$T/much.jsonl"
+	least_m eval -t loss -d "$T/much.jsonl" "$T/raw.st"
+	[ "$least" -gt $((other + 10)) ]
 }
 
 # Damages a byte of the last matrix, which is not looked at before its turn.
@@ -229,17 +259,27 @@ damaged() {
 			"$T/real.st"
 		cmp "$T/out" "$T/real.out"
 	done
-	"$BIN/generate" -n 4 -p 'The quick brown' "$T/real.st" > "$T/one"
-	"$BIN/generate" -m 150M -n 4 -p 'The quick brown' "$T/real.st" > "$T/two"
-	cmp "$T/one" "$T/two"
-	# Within 5 %; and 8 MiB are the program itself.
-	most=$(python3 - "$BIN/merge-adapter" -q -j 2 -m 250M --verify 64 \
-		-o "$T/two.st" "$T/real.st" "$T/real.out" << 'END'
-import resource, subprocess, sys
-subprocess.run(sys.argv[1:], check=True)
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
-END
-	)
+	# Within 5 %; and 8 MiB are mapped of the program itself.
+	"$BIN/lora-init" --only -u -r 64 -o "$T/wide.st" "$T/real.st"
+	[ "$(stat -c %s "$T/wide.st")" -gt 70000000 ]
+	for program in "generate -n 4 -p The\ quick -j 2" \
+		"eval -t mc -L 2 --length 128 -d $T/mc.jsonl -j 2"; do
+		jq -nc 'range(50000) | {question: "How many are \(.)?",
+			choices: ["one", "two", "or \("more" * 50)"],
+			answer: 0}' > "$T/mc.jsonl"
+		eval "set -- $program $T/real.st $T/wide.st"
+		"$BIN/$1" "${@:2}" > "$T/one"
+		least_m "$@"
+		[ "$least" -gt 190 ]
+		"$BIN/$1" -m "${least}M" "${@:2}" > "$T/two"
+		cmp "$T/one" "$T/two"
+		most=$(most_of "$1" -m "${least}M" "${@:2}")
+		echo "$most kB of $least MiB"
+		[ "$most" -lt $(((least * 105 / 100 + 8) << 10)) ]
+		[ "$most" -gt $((least * 95 / 100 << 10)) ]
+	done
+	most=$(most_of merge-adapter -q -j 2 -m 250M --verify 64 \
+		-o "$T/two.st" "$T/real.st" "$T/real.out")
 	[ "$most" -lt $((270 << 10)) ]
 	"$BIN/merge-adapter" -q --verify 64 -o "$T/one.st" "$T/real.st" \
 		"$T/real.out"
@@ -288,25 +328,30 @@ END
 
 # The tokens' numbers are those of two models in memory.
 @test "merge-adapter --verify within -m says the same, and the least it takes" {
-	local failed=0 kb=100 least options
+	local least options
 	for options in "" "--dtype bf16 --requantise" "-A $T/nf4.out"; do
 		"$BIN/merge-adapter" -A "$T/nf4.out" $options --verify 200 \
 			-o "$T/merged" "$T/nf4.st" 2> "$T/one"
-		until "$BIN/merge-adapter" -m "${kb}K" -A "$T/nf4.out" \
+		set -- -A "$T/nf4.out" $options --verify 200
+		run -71 "$BIN/merge-adapter" -m 1M "$@" "$T/nf4.st" \
+			-o "$T/two.st"
+		[[ $output =~ \ take\ ([0-9]+)\ MiB\ at\ least ]]
+		least=${BASH_REMATCH[1]}
+		# What is spilled leaves some KiB in the heap: maybe a MiB less.
+		run -71 "$BIN/merge-adapter" -m "$((least - 2))M" "$@" \
+			-o "$T/two.st" "$T/nf4.st"
+		[[ $output =~ \ take\ ([0-9]+)\ MiB\ at\ least ]]
+		[ $((least - BASH_REMATCH[1])) -le 1 ]
+		"$BIN/merge-adapter" -m "${least}M" -A "$T/nf4.out" \
 			$options --verify 200 -o "$T/two.st" "$T/nf4.st" \
-			2> "$T/two"; do
-			grep -q 'there are [0-9]*' "$T/two"
-			failed=$((failed + 1)) kb=$((kb + kb / 40 + 10))
-			[ "$failed" -lt 300 ]
-		done
+			2> "$T/two"
 		cmp "$T/merged" "$T/two.st"
 		diff "$T/one" "$T/two"
-		cat "$T/nf4.st" | "$BIN/merge-adapter" -m "${kb}K" $options \
+		cat "$T/nf4.st" | "$BIN/merge-adapter" -m "${least}M" $options \
 			-A "$T/nf4.out" --verify 200 > "$T/two.st"
 		cmp "$T/merged" "$T/two.st"
 	done
-	[ "$failed" -gt 3 ]
-	TMPDIR=/dev/shm run -73 "$BIN/merge-adapter" -m "${kb}K" \
+	TMPDIR=/dev/shm run -73 "$BIN/merge-adapter" -m 1M \
 		-A "$T/nf4.out" --verify 200 -o "$T/three" "$T/nf4.st"
 	[ ! -e "$T/three" ]
 	run -71 "$BIN/merge-adapter" -m 20K -A "$T/nf4.out" -o "$T/three" \

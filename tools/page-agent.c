@@ -33,9 +33,9 @@ static const struct opt_program program = {
 	.about =
 	"Programs that page a base (peft-step, eval, generate with --agent "
 	"SOCKET) have its pages from this agent, so that several runs on one "
-	"base hold it once, within -m, and a run finds warm what the one "
-	"before has read. The agent only reads bases: what a run changes stays "
-	"with the run.\n\n"
+	"base hold it once, within -m (and a page for each client while it "
+	"loads), and a run finds warm what the one before has read. The agent "
+	"only reads bases: what a run changes stays with the run.\n\n"
 	"A client hands over its open file, so the agent opens no paths of "
 	"others; it answers to its own user alone, at a socket in a folder "
 	"that nobody else may enter. Memory is lent for reading, sealed "

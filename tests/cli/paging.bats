@@ -196,9 +196,30 @@ damaged() {
 	[[ $output == *"/dev/shm is in memory"* ]]
 }
 
-@test "the real model at half its base, and at the least" {
+# The embedding is a fifth of this base, so a quarter of it is little more than
+# the least.
+@test "the real model at all of its base, a half, a quarter, and at the least" {
 	[ "${WEFT_MODEL-}" ] || skip "no WEFT_MODEL"
-	local args="-q -r 8 -d pipelines/data/weft-train.jsonl -n 1 -g 2 --length 128"
+	local args="-q -r 8 -d pipelines/data/weft-train.jsonl -n 2 -g 2 --length 64"
+	local kib size
+	"$BIN/st-import" -u -o "$T/bf16.st" "$WEFT_MODEL"
+	kib=$(($(stat -c %s "$T/bf16.st") / 1024))
+	"$BIN/peft-step" $args -o "$T/bf16.out" "$T/bf16.st"
+	run -71 "$BIN/peft-step" $args --page-memory 1K "$T/bf16.st"
+	[[ $output =~ take\ ([0-9]+)\ KiB ]]
+	for size in "$kib" $((kib / 2)) $((kib / 4)) "${BASH_REMATCH[1]}"; do
+		rm -f "$T/times"
+		"$BIN/peft-step" $args --page-memory "${size}K" --log-times \
+			--log "$T/times" -o "$T/out" "$T/bf16.st"
+		cmp "$T/out" "$T/bf16.out"
+		jq -se 'length == 2 and .[-1].page_read_bytes > 2e8' "$T/times"
+	done
+	rm "$T/bf16.st"
+}
+
+@test "the real model quantised at nearly all of its base, and at the least" {
+	[ "${WEFT_MODEL-}" ] || skip "no WEFT_MODEL"
+	local args="-q -r 8 -d pipelines/data/weft-train.jsonl -n 2 -g 2 --length 128"
 	"$BIN/quantize-nf4" -o "$T/real.st" "$WEFT_MODEL"
 	"$BIN/peft-step" $args -o "$T/real.out" "$T/real.st"
 	run -71 "$BIN/peft-step" $args --page-memory 1K "$T/real.st"

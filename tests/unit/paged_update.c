@@ -1,7 +1,9 @@
 /*
  * paged_update - a step in pages without clipping: each segment's parameters
- * are moved as soon as their gradients are complete, and no sooner
+ * are moved as soon as their gradients are complete, and no sooner; and a step
+ * whose spilled pages cannot be written or read
  */
+#define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,13 +12,16 @@
 #include <cmocka.h>
 
 #include "adapt/spec.h"
+#include "base/digest.h"
 #include "base/size.h"
 #include "golden.h"
+#include "io_faults.h"
 #include "model.h"
 #include "trace.h"
 #include "train/paging.h"
 
-enum { STATES = 8, STATE_BYTES = 5000 };
+/* Not all states fit at the least capacity. */
+enum { STATES = 8, STATE_BYTES = 50000 };
 
 /* A run, as it goes. */
 struct run {
@@ -27,7 +32,6 @@ struct run {
 	size_t left;                    /* segments to move */
 	float *then[STATES * 8];        /* a parameter's gradients when its
 					 * segment was moved */
-	size_t nthen;
 };
 
 static void adapt(struct model *m, const char *text)
@@ -103,10 +107,12 @@ static void update(void *ctx, size_t segment)
 				&r->m.adapters.at[i].param[k];
 			size_t of = segment_of(r, i);
 
-			if (of == segment)
-				r->then[at] = copy(p->grad, count_of(p));
-			else if (of < segment && of > 0)
+			if (of < segment && of > 0)
 				assert_true(is_zero(p->grad, count_of(p)));
+			if (of != segment)
+				continue;
+			free(r->then[at]);
+			r->then[at] = copy(p->grad, count_of(p));
 		}
 }
 
@@ -125,18 +131,19 @@ static void make_paging(struct run *r, struct paging_options *o, size_t tokens)
 		fail_msg("%s", err_text());
 }
 
-static void step(struct run *r, int together)
+static int step(struct run *r, int together)
 {
 	struct paging_calls calls = { r, loss, update, together };
+	int err;
 
 	adapter_set_clear(&r->m.adapters);
 	for (size_t i = 0; i < r->n; i++)
 		paging_add(r->g, &r->batches[i].batch);
 	r->losses = 0;
 	r->left = program_segments(r->m.p);
-	if (paging_run(r->g, r->m.pool, 1, 3, &calls))
-		fail_msg("%s", err_text());
+	err = paging_run(r->g, r->m.pool, 1, 3, &calls);
 	paging_clear(r->g);
+	return err;
 }
 
 /* What was moved by is what all micro-batches have given. */
@@ -155,8 +162,6 @@ static void check_gradients(struct run *r)
 				fail_msg("%s.%s was moved too soon", a->module,
 					 p->name);
 			any |= !is_zero(p->grad, count_of(p));
-			free(r->then[at]);
-			r->then[at] = NULL;
 		}
 	assert_true(any);
 }
@@ -205,33 +210,48 @@ static void take_batches(struct run *r, const char *dir,
 	golden_close(&g);
 }
 
-static void one_step(const char *dir, const char *config, int together)
+static void open_run(struct run *r, const char *dir, const char *config)
 {
 	size_t state[STATES];
 	struct pack_most most = { 0 };
 	struct paging_options o = { .state = state, .most = &most };
-	struct run r = { 0 };
 
+	memset(r, 0, sizeof(*r));
 	for (size_t i = 0; i < STATES; i++)
 		state[i] = STATE_BYTES;
-	model_open(&r.m, dir, 2);
-	adapt(&r.m, config);
-	assert_true(program_segments(r.m.p) <= STATES);
-	take_batches(&r, dir, &most);
-	o.batches = r.n;
-	make_paging(&r, &o, most.tokens);
-	step(&r, together);
+	model_open(&r->m, dir, 2);
+	adapt(&r->m, config);
+	assert_true(program_segments(r->m.p) <= STATES);
+	take_batches(r, dir, &most);
+	o.batches = r->n;
+	make_paging(r, &o, most.tokens);
+}
+
+static void close_run(struct run *r)
+{
+	paging_free(r->g);
+	for (size_t i = 0; i < STATES * 8; i++)
+		free(r->then[i]);
+	for (size_t i = 0; i < r->n; i++)
+		model_batch_release(&r->batches[i]);
+	free(r->batches);
+	model_close(&r->m);
+}
+
+static void one_step(const char *dir, const char *config, int together)
+{
+	struct run r;
+
+	open_run(&r, dir, config);
+	if (step(&r, together))
+		fail_msg("%s", err_text());
 	if (together) {
 		assert_int_equal(r.left, 0);
 		check_gradients(&r);
 	} else { /* nothing is moved before the whole is known */
 		assert_int_equal(r.left, program_segments(r.m.p));
 	}
-	paging_free(r.g);
-	for (size_t i = 0; i < r.n; i++)
-		model_batch_release(&r.batches[i]);
-	free(r.batches);
-	model_close(&r.m);
+	close_run(&r);
 }
 
 /* Modules of layers, and what several segments use: a tied embedding is trained
@@ -273,11 +293,109 @@ static void with_clipping_they_wait_for_all(void **state)
 	one_step("A/llama", configs[0], 0);
 }
 
+/* ---- spilled pages that cannot be written or read ---- */
+
+/* What the parameters of a step were moved by; the last, if it came to it. */
+static uint64_t gradients(const struct run *r)
+{
+	uint64_t sum = 1;
+
+	for (size_t i = 0; i < r->m.adapters.n; i++)
+		for (size_t k = 0; k < r->m.adapters.at[i].nparam; k++) {
+			const struct adapter_param *p =
+				&r->m.adapters.at[i].param[k];
+
+			sum = sum * 31 + digest_64(p->grad, count_of(p) *
+							    sizeof(float));
+		}
+	return sum;
+}
+
+static void check_message(void)
+{
+	if (!strstr(err_text(), "pages cannot be ") &&
+	    !strstr(err_text(), "the spill file: other bytes"))
+		fail_msg("%s", err_text());
+}
+
+/* The states say how many times they were moved, if they can be had. */
+static int check_states(struct run *r, float times)
+{
+	for (size_t i = 0; i < program_segments(r->m.p); i++) {
+		const float *states = paging_state(r->g, i);
+
+		TRY(paging_use_state(r->g, i));
+		assert_true(states[STATE_BYTES / sizeof(float) - 1] == times);
+	}
+	return 0;
+}
+
+/* Steps whose n'th call fails, -1: none; *sum: what came of the last. */
+static int faulty_steps(long n, uint64_t *sum)
+{
+	struct run r;
+	int err = 0;
+
+	open_run(&r, "A/llama", configs[0]);
+	asked = hits = 0;
+	nth = n;
+	for (int i = 0; !err && i < 3; i++)
+		err = step(&r, 1);
+	*sum = gradients(&r);
+	if (!err)
+		err = check_states(&r, 3);
+	nth = -1;
+	if (err)
+		check_message();
+	close_run(&r);
+	return err;
+}
+
+/* Every call of this kind fails in turn; how many runs ended with an error, of
+ * how many calls. */
+static long each(struct fault f, long *all)
+{
+	uint64_t want, sum;
+	long errors = 0;
+
+	fault = f;
+	assert_int_equal(faulty_steps(-1, &want), 0);
+	for (*all = 0;; ++*all) {
+		int err = faulty_steps(*all, &sum);
+
+		assert_true(!err || err == E_IO);
+		assert_true(err || sum == want);
+		errors += err != 0;
+		if (!hits)
+			return errors;
+	}
+}
+
+static void spilled_pages_fail_at_every_call(void **state)
+{
+	static const struct fault read = { ERROR, EIO, ALWAYS, 0 },
+		damage = { DAMAGE, 0, 1, 0 }, part = { SHORT, 0, 1, 0 },
+		write = { ERROR, EIO, 1, 1 }, full = { ERROR, ENOSPC, 1, 1 },
+		less = { SHORT, 0, 1, 1 };
+	long all;
+
+	(void)state;
+	assert_true(each(read, &all) > 5);
+	assert_true(each(damage, &all) > 5);
+	assert_int_equal(each(part, &all), 0);
+	assert_true(all > 5);
+	assert_true(each(write, &all) > 5);
+	assert_true(each(full, &all) > 5);
+	assert_int_equal(each(less, &all), 0);
+	assert_true(all > 5);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(parameters_move_when_gradients_are_complete),
 		cmocka_unit_test(with_clipping_they_wait_for_all),
+		cmocka_unit_test(spilled_pages_fail_at_every_call),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

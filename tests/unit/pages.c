@@ -2,7 +2,7 @@
  * pages - a plan played ahead: whatever order loads and stores end in, which of
  * them fail, and wherever the run is given up, what is promised holds
  *
- * What comes in random order is covered by dice in four places:
+ * What comes in random order is covered by dice in these places:
  *   here        loads and stores that end or fail, runs that end anywhere;
  *               100,000 schedules in check-long. At each move: no more in
  *               memory than the budget, nothing that a step has is taken, no
@@ -15,6 +15,8 @@
  *               devices that die, above a host whose loads may fail
  *   tests/cli/agent.bats
  *               messages: nonsense, and deaths of the agent and its clients
+ * and every read and write of a file fails in turn in page_faults.c and
+ * paged_faults.c.
  */
 #include "pager/pages.h"
 

@@ -118,6 +118,14 @@ static uint64_t two_segments(const struct infer_pages *g,
 	return least;
 }
 
+/* What it takes beside the pages; of its threads, stacks and heaps. */
+enum { THREADS = 1 << 20 };
+
+static size_t pager_beside(const struct page_owner *o)
+{
+	return pager_bytes(o->page, o->n) + (o->paged ? 0 : THREADS);
+}
+
 static int prepare(struct infer_pages *g, struct program *p, uint64_t *least)
 {
 	const struct page_owner *o = program_base(p)->pages;
@@ -133,7 +141,7 @@ static int prepare(struct infer_pages *g, struct program *p, uint64_t *least)
 	if (!g->use || !g->start || !g->refreshed)
 		return err_set(E_NOMEM, "out of memory");
 	TRY(make_plan(g, 0, &plan));
-	*least = two_segments(g, &plan) + pager_bytes(o->page, o->n);
+	*least = two_segments(g, &plan) + pager_beside(o);
 	return 0;
 }
 
@@ -163,7 +171,7 @@ int infer_pages_least(uint64_t *least, struct program *p)
 static int make(struct infer_pages *g, struct program *p, uint64_t room)
 {
 	const struct page_owner *o = program_base(p)->pages;
-	size_t beside = pager_bytes(o->page, o->n);
+	size_t beside = pager_beside(o);
 	struct page_plan plan;
 	uint64_t least;
 

@@ -144,6 +144,7 @@ END
 	done
 	least_m eval -t loss -d "$data" "${args[@]}" "$T/raw.st"
 	[ "$least" -gt $((other + 120 * 200000 / 1048576)) ]
+	"$BIN/eval" -m "${least}M" -t loss -d "$data" "${args[@]}" "$T/raw.st"
 	jq -nc 'range(30000) | {input_ids: [range(64)]}' > "$T/much.jsonl"
 	least_m eval -t loss -d "$T/much.jsonl" "$T/raw.st"
 	[ "$least" -gt $((other + 10)) ]

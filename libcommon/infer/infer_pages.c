@@ -24,17 +24,23 @@ uint64_t infer_pages_bytes(const struct program *p)
 	return o ? pager_page_bytes(o->page, o->n) : 0;
 }
 
+/* Stacks and heaps of a pager's threads. */
+enum { THREADS = 1 << 20 };
+
 uint64_t infer_pages_beside(struct program *const *p, size_t n)
 {
-	uint64_t used, here = 0;
+	uint64_t used, here = 0, to_come = 0;
 
 	os_memory_trim();
 	used = os_memory_used();
-	for (size_t i = 0; i < n; i++)
-		if (program_base(p[i])->pages)
-			here += program_base(p[i])->pages->here;
+	for (size_t i = 0; i < n; i++) {
+		const struct page_owner *o = program_base(p[i])->pages;
+
+		here += o ? o->here : 0;
+		to_come = o && !o->paged ? THREADS : to_come;
+	}
 	used -= here < used ? here : used;
-	return size_mib(used) << 20;
+	return size_mib(used + to_come) << 20;
 }
 
 /* ---- the plan: all segments in turn, from one of them on ---- */
@@ -118,14 +124,6 @@ static uint64_t two_segments(const struct infer_pages *g,
 	return least;
 }
 
-/* What it takes beside the pages; of its threads, stacks and heaps. */
-enum { THREADS = 1 << 20 };
-
-static size_t pager_beside(const struct page_owner *o)
-{
-	return pager_bytes(o->page, o->n) + (o->paged ? 0 : THREADS);
-}
-
 static int prepare(struct infer_pages *g, struct program *p, uint64_t *least)
 {
 	const struct page_owner *o = program_base(p)->pages;
@@ -141,7 +139,7 @@ static int prepare(struct infer_pages *g, struct program *p, uint64_t *least)
 	if (!g->use || !g->start || !g->refreshed)
 		return err_set(E_NOMEM, "out of memory");
 	TRY(make_plan(g, 0, &plan));
-	*least = two_segments(g, &plan) + pager_beside(o);
+	*least = two_segments(g, &plan) + pager_bytes(o->page, o->n);
 	return 0;
 }
 
@@ -171,7 +169,7 @@ int infer_pages_least(uint64_t *least, struct program *p)
 static int make(struct infer_pages *g, struct program *p, uint64_t room)
 {
 	const struct page_owner *o = program_base(p)->pages;
-	size_t beside = pager_beside(o);
+	size_t beside = pager_bytes(o->page, o->n);
 	struct page_plan plan;
 	uint64_t least;
 

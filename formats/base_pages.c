@@ -380,6 +380,7 @@ static int ready(void *ctx)
 		if (b->page[i].here)
 			TRY(drop(b, &b->page[i]));
 	b->owner.here = 0;
+	b->owner.paged = 1;
 	return 0;
 }
 
@@ -392,7 +393,7 @@ const struct page_owner *base_pages_owner(struct base_pages *b)
 	b->direct = b->bytes + size_min(b->bytes, b->budget) >
 		    os_memory_free();
 	b->backing.scratch = size_max(b->packed, b->direct ? b->raw : 0);
-	b->owner = (struct page_owner){ b, b->out, b->npage, b->held, hold,
-					ready };
+	b->owner = (struct page_owner){ b, b->out, b->npage, b->held, 0,
+					hold, ready };
 	return &b->owner;
 }

@@ -130,6 +130,7 @@ void train_inputs_taken(struct train_inputs *t)
 {
 	release_tensors(&t->in);
 	release_tensors(&t->saved);
+	os_memory_trim();
 }
 
 void train_inputs_release(struct train_inputs *t)

@@ -7,7 +7,6 @@
 #include "adapt/spec.h"
 #include "arch/family.h"
 #include "arch/soft_model.h"
-#include "base/os.h"
 #include "base/sig.h"
 #include "base/size.h"
 #include "formats/soft_text.h"
@@ -268,8 +267,10 @@ static int print_plan(struct work *w)
 	char text[1024];
 	double seconds;
 
+	train_inputs_taken(&w->in);
 	TRY(trainer_estimate(w->trainer, &seconds));
-	fputs(progress_plan(text, sizeof(text), w->trainer, seconds), stdout);
+	fputs(progress_plan(text, sizeof(text), &w->progress, w->trainer,
+			    seconds), stdout);
 	return fflush(stdout) ? err_errno(E_IO, "<stdout>") : 0;
 }
 
@@ -314,8 +315,6 @@ static int start(struct work *w)
 		.stopping = on_stopping, .progress = on_progress,
 	};
 
-	TRY(pool_new(&w->pool, opt_common.threads ? opt_common.threads :
-						    os_cpus()));
 	TRY(open_adapter(w));
 	TRY(program_open(&w->program, &w->in.in.base.tensors, NULL));
 	program_compute(w->program, compute);
@@ -333,6 +332,7 @@ static int start(struct work *w)
 
 static int run(struct work *w, char *const *operands)
 {
+	TRY(progress_pool(&w->progress, &w->pool, opt_common.threads));
 	TRY(family_bring(opt_common.arch));
 	TRY(recipe_take(&choice.recipe));
 	TRY(read_inputs(w, operands));

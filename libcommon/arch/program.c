@@ -61,7 +61,7 @@ int program_new(struct program **to, const struct family *f,
 	return err;
 }
 
-static void plan_drop(struct program *p)
+void program_unplan(struct program *p)
 {
 	plan_free(p->plan);
 	p->plan = NULL;
@@ -72,7 +72,7 @@ void program_free(struct program *p)
 {
 	if (!p)
 		return;
-	plan_drop(p);
+	program_unplan(p);
 	program_unbind(p);
 	for (size_t i = 0; i < p->nangles; i++)
 		free(p->angles[i].freq);
@@ -286,13 +286,13 @@ int program_plan(struct program *p, struct pool *pool,
 	size_t activations;
 	int err;
 
-	plan_drop(p);
+	program_unplan(p);
 	p->pool = pool;
 	TRY(plan_new(&p->plan, p, pool, need));
 	err = arena_init(&p->arena,
 			 arena_bytes(p->plan, p, &activations));
 	if (err)
-		plan_drop(p);
+		program_unplan(p);
 	else
 		lay_out(p);
 	return err;

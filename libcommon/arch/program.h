@@ -114,6 +114,7 @@ void program_cost(const struct program *p, const struct pool *pool,
 /* E_NOMEM. */
 int program_plan(struct program *p, struct pool *pool,
 		 const struct program_need *need) MUST_CHECK;
+void program_unplan(struct program *p); /* gives back what it took */
 
 /* Keys and values of the tokens seen so far, for inference. */
 struct kv_cache;

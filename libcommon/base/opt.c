@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/level.h"
 #include "base/opt_text.h"
 
 int opt_bytes(uint64_t *bytes, const char *text)
@@ -334,6 +335,7 @@ int opt_parse(const struct opt_program *p, int argc, char **argv,
 	static char **list; /* lives as long as the program */
 	struct cursor c = { p, argv, argc, 1 };
 	const struct opt *config;
+	enum level level;
 	const char *file;
 
 	*done = 0;
@@ -345,6 +347,8 @@ int opt_parse(const struct opt_program *p, int argc, char **argv,
 	drop_unused(p);
 	TRY(parse(&c, *operands, noperand, done));
 	config = opt_find(p, "config");
+	if (!*done)
+		TRY(level_asked(&level));
 	file = config ? *(const char **)config->at : NULL;
 	return *done || !file ? 0 : opt_read_config(p, file);
 }

@@ -75,8 +75,9 @@ struct opt_program {
 /*
  * Reads the command line and, where it names one, the -c FILE (JSON, long
  * names as keys; the command line wins). On return *operands is argv's
- * operands, NULL-terminated, *noperand of them, until the next call. E_USAGE;
- * E_CONFIG for the file. --help, --version, --man and --completion print to
+ * operands, NULL-terminated, *noperand of them, until the next call. E_USAGE,
+ * also where KERNELS in the environment names no level (base/level.h); E_CONFIG
+ * for the file. --help, --version, --man and --completion print to
  * stdout and set *done: the program should end with the status returned.
  */
 int opt_parse(const struct opt_program *p, int argc, char **argv,

@@ -16,9 +16,11 @@ size_t os_cpus(void);
  * us. 0 when the system does not say. */
 uint64_t os_memory_free(void);
 
-/* This process's anonymous and shared resident memory now, and the most it has
+/* This process's anonymous and shared resident memory now, that of files that
+ * it has mapped (its own code and libraries among them), and the most it has
  * been (all resident memory, where only that is known). Bytes. */
 uint64_t os_memory_used(void);
+uint64_t os_memory_mapped(void);
 uint64_t os_memory_peak(void);
 
 /* Gives the system back what the program has freed. */

@@ -64,6 +64,11 @@ uint64_t os_memory_used(void)
 		proc_kb("/proc/self/status", "RssShmem:")) * 1024;
 }
 
+uint64_t os_memory_mapped(void)
+{
+	return proc_kb("/proc/self/status", "RssFile:") * 1024;
+}
+
 uint64_t os_memory_peak(void)
 {
 	return proc_kb("/proc/self/status", "VmHWM:") * 1024;

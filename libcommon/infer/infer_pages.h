@@ -18,9 +18,12 @@ uint64_t infer_pages_bytes(const struct program *p);
 /* The least room that infer_pages_new() can do with. E_NOMEM. */
 int infer_pages_least(uint64_t *least, struct program *p) MUST_CHECK;
 
-/* What the process has in use now, without the pages of the n programs' bases:
- * adapters, data, tokenizer, libraries, stacks. In whole MiB, since it differs
- * by some KiB from run to run, and a plan that named its least does with it. */
+/*
+ * What the process has in use now, without the pages of the n programs' bases:
+ * adapters, data, tokenizer, libraries, stacks, and those of a pager that may
+ * come. In whole MiB, since it differs by some KiB from run to run, and who is
+ * told the least that a plan takes can do with it.
+ */
 uint64_t infer_pages_beside(struct program *const *p, size_t n);
 
 /*

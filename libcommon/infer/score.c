@@ -144,6 +144,7 @@ void scorer_free(struct scorer *s)
 	if (!s)
 		return;
 	infer_pages_free(s->pages);
+	program_unplan(s->program);
 	kv_cache_free(s->kv);
 	feed_release(&s->feed);
 	arena_release(&s->arena);

@@ -19,8 +19,9 @@ struct scorer_need {
 	uint64_t memory;                /* to fit into; 0: what is free */
 };
 
-/* Plans the program for inference and owns its buffers. E_NOMEM, also before
- * anything is taken: what need asks for does not fit. */
+/* Plans the program for inference, until scorer_free(), and owns its buffers.
+ * E_NOMEM, also before anything is taken: what need asks for does not fit; the
+ * message has what would. */
 int scorer_new(struct scorer **s, struct program *p, struct pool *pool,
 	       const struct scorer_need *need) MUST_CHECK;
 void scorer_free(struct scorer *s);

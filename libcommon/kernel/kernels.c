@@ -4,9 +4,8 @@
 #include <cpuid.h>
 #endif
 #include <pthread.h>
-#include <stdlib.h>
-#include <string.h>
 
+#include "base/level.h"
 #include "base/size.h"
 #include "kernel/table.h"
 
@@ -75,15 +74,15 @@ static int has_avx512bf16(void)
 
 /* Lowest first. A level overwrites only what it does better than the last. */
 static const struct {
-	const char *name;
+	enum level is;
 	int (*usable)(void);
 	void (*fill)(struct kernels *);
 } level[] = {
-	{ "c", has_c, fill_c },
+	{ LEVEL_C, has_c, fill_c },
 #ifdef __x86_64__
-	{ "avx2", has_avx2, fill_avx2 },
-	{ "avx512", has_avx512, fill_avx512 },
-	{ "avx512bf16", has_avx512bf16, fill_avx512bf16 },
+	{ LEVEL_AVX2, has_avx2, fill_avx2 },
+	{ LEVEL_AVX512, has_avx512, fill_avx512 },
+	{ LEVEL_AVX512BF16, has_avx512bf16, fill_avx512bf16 },
 #endif
 };
 
@@ -92,13 +91,14 @@ static const char *best_name;
 
 static void climb(void)
 {
-	const char *top = getenv("KERNELS");
+	enum level top;
 
-	for (size_t i = 0; i < NELEM(level) && level[i].usable(); i++) {
+	if (level_asked(&top)) /* whoever read the command line has said so */
+		top = LEVEL_COUNT;
+	for (size_t i = 0; i < NELEM(level) && level[i].is <= top &&
+			   level[i].usable(); i++) {
 		level[i].fill(&best);
-		best_name = level[i].name;
-		if (top && !strcmp(top, best_name))
-			break;
+		best_name = level_name(level[i].is);
 	}
 }
 
@@ -128,5 +128,5 @@ const char *kernels_level(size_t i, struct kernels *k, int *usable)
 	for (size_t j = 0; j <= i; j++)
 		level[j].fill(k);
 	*usable = level[i].usable();
-	return level[i].name;
+	return level_name(level[i].is);
 }

@@ -4,7 +4,8 @@
  * Every field has a plain C version, <name>_c, which defines the result; a
  * variant gives the same bits. The levels are climbed from the lowest: each
  * overwrites what it does better. KERNELS=c, avx2, avx512 or avx512bf16 in the
- * environment stops the climb there, for tests and bug reports.
+ * environment stops the climb there, or where the machine ends, for tests and
+ * bug reports; opt_parse() refuses other names.
  */
 #ifndef KERNEL_KERNELS_H
 #define KERNEL_KERNELS_H

@@ -59,6 +59,8 @@ struct page_owner {
 	size_t n;
 	uint64_t here;          /* bytes of those that are in memory, without a
 				 * pager */
+	int paged;              /* ready() was called: the threads that pagers
+				 * share are there */
 
 	/* All into memory for good: no pager is needed. */
 	int (*hold)(void *ctx, struct pool *pool) MUST_CHECK;

@@ -6,6 +6,23 @@
 #include "base/size.h"
 #include "kernel/kernels.h"
 
+static void nothing(void *ctx, size_t task, size_t lane)
+{
+	(void)ctx;
+	(void)task;
+	(void)lane;
+}
+
+int progress_pool(struct progress *p, struct pool **pool, size_t threads)
+{
+	p->libraries = os_memory_used();
+	TRY(pool_new(pool, threads ? threads : os_cpus()));
+	pool_run(*pool, pool_lanes(*pool), nothing, NULL);
+	p->stacks = os_memory_used();
+	p->stacks -= p->libraries < p->stacks ? p->libraries : p->stacks;
+	return 0;
+}
+
 void progress_start(struct progress *p, const struct trainer *t)
 {
 	p->start = os_seconds();
@@ -76,8 +93,19 @@ const char *progress_text(char *buf, size_t size, const struct progress *p,
 	return buf;
 }
 
-const char *progress_plan(char *buf, size_t size, const struct trainer *t,
-			  double seconds)
+/* What is there when all is read and planned. */
+static void measure(struct progress *p, const struct trainer *t)
+{
+	uint64_t planned = trainer_here(t) + p->stacks, used;
+
+	os_memory_trim();
+	used = os_memory_used();
+	if (used > planned + p->libraries)
+		p->libraries = used - planned;
+}
+
+const char *progress_plan(char *buf, size_t size, struct progress *p,
+			  const struct trainer *t, double seconds)
 {
 	static const char *const name[BYTES_CLASSES] = {
 		[BYTES_WEIGHTS] = "weights", [BYTES_ADAPTER] = "adapter",
@@ -89,6 +117,7 @@ const char *progress_plan(char *buf, size_t size, const struct trainer *t,
 	uint64_t total = 0;
 	size_t n = 0;
 
+	measure(p, t);
 	for (size_t i = 0; i < BYTES_CLASSES; i++) {
 		total += plan->bytes.by[i];
 		n += (size_t)snprintf(buf + size_min(n, size),
@@ -106,10 +135,15 @@ const char *progress_plan(char *buf, size_t size, const struct trainer *t,
 				      (unsigned long long)plan->carried,
 				      "page_capacity", plan->capacity);
 	snprintf(buf + size_min(n, size), size - size_min(n, size),
-		 "%-18s %12llu bytes\n%-18s %12zu of %zu layers\n"
+		 "%-18s %12llu bytes\n%-18s %12llu bytes\n"
+		 "%-18s %12llu bytes\n%-18s %12llu bytes\n"
+		 "%-18s %12zu of %zu layers\n"
 		 "%-18s %12zu of %zu\n"
 		 "%-18s %12llu\n%-18s %12.1f\n%-18s %12.0f\n%-18s %12.3g\n",
-		 "total", (unsigned long long)total, "recomputed",
+		 "total", (unsigned long long)total,
+		 "libraries", (unsigned long long)p->libraries,
+		 "stacks", (unsigned long long)p->stacks,
+		 "mapped", (unsigned long long)os_memory_mapped(), "recomputed",
 		 plan->need.recompute, program_layers(t->program),
 		 "tokens_at_once", plan->need.tokens, plan->most.tokens,
 		 "steps",

@@ -126,6 +126,18 @@ static uint64_t to_come(const struct trainer *t)
 	       b->by[BYTES_ADAPTER] - b->by[BYTES_DATA];
 }
 
+uint64_t trainer_here(const struct trainer *t)
+{
+	const struct train_plan *plan = &t->plan;
+	const struct page_owner *o = program_base(t->program)->pages;
+	uint64_t paged = o ? pager_page_bytes(o->page, o->n) : 0;
+
+	return plan->bytes.by[BYTES_WEIGHTS] -
+	       (plan->capacity ? plan->capacity : paged) +
+	       (o ? o->here : 0) + adapter_set_bytes(t->set, 0) +
+	       plan->bytes.by[BYTES_DATA];
+}
+
 static int fits(struct trainer *t, const struct train_limit *l)
 {
 	const struct bytes_plan *b = &t->plan.bytes;

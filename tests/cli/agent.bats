@@ -158,8 +158,11 @@ END
 	local adapters=(-A "$T/whole" -A "$T/two")
 	cp "$T/whole" "$T/two"
 	serve -m 4M --clients 4
-	"$BIN/eval" -m 3M --agent "$S" -t loss -d "$data" "${adapters[@]}" \
-		"$T/base.st" > "$T/shared"
+	run -71 "$BIN/eval" -m 3M --agent "$S" -t loss -d "$data" \
+		"${adapters[@]}" "$T/base.st"
+	[[ $output =~ takes\ ([0-9]+)\ MiB ]]
+	"$BIN/eval" -m "${BASH_REMATCH[1]}M" --agent "$S" -t loss -d "$data" \
+		"${adapters[@]}" "$T/base.st" > "$T/shared"
 	"$BIN/eval" -t loss -d "$data" "${adapters[@]}" "$T/base.st" |
 		cmp - "$T/shared"
 	status -e '.pinned == 0 and .loads > 0'

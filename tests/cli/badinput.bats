@@ -212,3 +212,19 @@ each_base() { # STATUS BASE
 	run --separate-stderr -65 "$BIN/st-export" --to hf "$T/none" "$T/cut"
 	[[ $stderr == "st-export: $T/cut: offset "*truncated ]]
 }
+
+@test "KERNELS that are none are refused by every program" {
+	local program n=0
+	for program in "$BIN"/*; do
+		program=$(basename "$program")
+		[ "$program" = weft-eval ] && continue
+		KERNELS=AVX2 refuses 64 "$program" "$T/base.st"
+		grep -q "KERNELS=AVX2: no such kernels" "$T/err"
+		KERNELS=AVX2 "$BIN/$program" --version
+		n=$((n + 1))
+	done
+	[ "$n" -ge 17 ]
+	for level in c avx2 avx512 avx512bf16 ""; do
+		KERNELS=$level "$BIN/st-check" "$T/base.st"
+	done
+}

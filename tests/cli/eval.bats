@@ -81,11 +81,11 @@ setup_file() {
 		jq -e --slurpfile w "$T/want.json" 'del(.bench) == $w[0]'
 	"$BIN/eval" --bench "$T/base.st" "$T/data.st" |
 		jq -e --slurpfile w "$T/want.json" 'del(.bench) == $w[0]'
-	refuses 71 'the plan takes' eval --bench -m 100k "$T/base.st"
+	refuses 71 'the least plan takes' eval --bench -m 100k "$T/base.st"
 }
 
 @test "-m bounds the plan, and names it" {
-	refuses 71 'the plan takes' eval -m 100k -d "$data" "$T/base.st"
+	refuses 71 'the least plan takes' eval -m 100k -d "$data" "$T/base.st"
 	"$BIN/eval" -m 100M -d "$data" "$T/base.st" | cmp - "$T/want.json"
 }
 

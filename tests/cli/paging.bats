@@ -146,11 +146,21 @@ END
 }
 
 @test "eval says the same of a base in pages, and the least that it takes" {
+	local kb
 	"$BIN/eval" -t loss -d "$data" "$T/raw.st" "$T/raw.out" > "$T/one"
 	least_m eval -t loss -d "$data" "$T/raw.st" "$T/raw.out"
 	"$BIN/eval" -m "${least}M" -t loss -d "$data" "$T/raw.st" \
 		"$T/raw.out" > "$T/two"
 	cmp "$T/one" "$T/two"
+	# Less than a MiB less, of which the base's pages are a third.
+	kb=$((least << 10))
+	while "$BIN/eval" -m "$((kb - 25))K" -t loss -d "$data" "$T/raw.st" \
+		"$T/raw.out" > "$T/two" 2> "$T/err"; do
+		kb=$((kb - 25))
+		cmp "$T/one" "$T/two"
+		[ "$kb" -gt $(((least - 1) << 10)) ]
+	done
+	grep -q 'the least plan takes' "$T/err"
 	run -65 "$BIN/eval" -m "${least}M" -t loss -d "$data" <(damaged; cat "$T/bad.st")
 	damaged
 	run -65 "$BIN/eval" -m "${least}M" -t loss -d "$data" "$T/bad.st"
@@ -168,6 +178,9 @@ END
 	done
 	least_m eval -t loss -d "$data" "${args[@]}" "$T/raw.st"
 	[ "$least" -gt $((other + 120 * 200000 / 1048576)) ]
+	# Some KiB stay in the heap of each.
+	"$BIN/eval" -m "$((least + 1))M" -t loss -d "$data" "${args[@]}" \
+		"$T/raw.st"
 	jq -nc 'range(30000) | {input_ids: [range(64)]}' > "$T/much.jsonl"
 	least_m eval -t loss -d "$T/much.jsonl" "$T/raw.st"
 	[ "$least" -gt $((other + 10)) ]

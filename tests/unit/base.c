@@ -215,6 +215,7 @@ static void the_machine_can_be_asked(void **state)
 	assert_true(os_cpus() >= 1);
 	assert_true(os_memory_free() > 1 << 20);
 	assert_true(os_memory_used() > 1 << 12);
+	assert_true(os_memory_mapped() > 1 << 12);
 }
 
 int main(void)

@@ -160,7 +160,7 @@ ALONE void add_queries(const struct head *h, float *dq, size_t stride)
 
 /* dk, dv of the tile's keys go on: weight^T times the queries' rows x. */
 ALONE void add_keys(const struct head *h, float *dk, size_t stride,
-		     const float *weight, const float *x)
+		    const float *weight, const float *x)
 {
 	for (size_t key = 0; key < h->nkey; key += BLOCK_ROWS) {
 		struct span s = queries_of(h, key);

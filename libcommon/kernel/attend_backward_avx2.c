@@ -8,6 +8,10 @@
  */
 enum { TILE = 48 };
 
+/* What has chains stands alone: all in one function, they want for registers,
+ * and a tenth is lost. */
+#define ALONE static __attribute__((noinline))
+
 struct head {
 	const struct attention *a;
 	size_t d, wide;
@@ -22,18 +26,15 @@ struct head {
 
 static float delta_of(const float *dout, const float *out, size_t d)
 {
-	__m256 sum[2] = { _mm256_setzero_ps(), _mm256_setzero_ps() };
+	x16 sum = x16_set(0);
 
-	for (size_t i = 0; i < d; i += 16)
-		for (size_t j = 0; j < 2; j++) {
-			__m256i m = mask8_at(d - i, 8 * j);
-			__m256 x = _mm256_maskload_ps(dout + i + 8 * j, m);
-			__m256 y = _mm256_maskload_ps(out + i + 8 * j, m);
+	for (size_t i = 0; i < d; i += 16) {
+		x16 x = x16_load(dout + i, d - i);
 
-			y = _mm256_fmadd_ps(x, y, sum[j]);
-			sum[j] = keep(sum[j], y, m);
-		}
-	return sum16(sum[0], sum[1]);
+		x = x16_fma(x, x16_load(out + i, d - i), sum);
+		sum = x16_keep(sum, x, d - i);
+	}
+	return x16_sum(sum);
 }
 
 /* The scores s of a block become the probabilities p, and, with softcap, the
@@ -73,7 +74,7 @@ static inline void weigh(const struct head *h, size_t row, size_t c, float *p)
 }
 
 /* p and ds of six queries and sixteen keys. */
-static void block(const struct head *h, size_t row, size_t c)
+ALONE void block(const struct head *h, size_t row, size_t c)
 {
 	const __m256 scale = _mm256_set1_ps(h->a->scale);
 	struct left q = { h->q + row * h->wide, h->wide, 1 };
@@ -138,7 +139,7 @@ static struct span queries_of(const struct head *h, size_t key)
 }
 
 /* dq of the tile's queries goes on. */
-static void add_queries(const struct head *h, float *dq, size_t stride)
+ALONE void add_queries(const struct head *h, float *dq, size_t stride)
 {
 	for (size_t row = 0; row < h->nquery; row += BLOCK_ROWS) {
 		struct span s = keys_of(h, row);
@@ -158,8 +159,8 @@ static void add_queries(const struct head *h, float *dq, size_t stride)
 }
 
 /* dk, dv of the tile's keys go on: weight^T times the queries' rows x. */
-static void add_keys(const struct head *h, float *dk, size_t stride,
-		     const float *weight, const float *x)
+ALONE void add_keys(const struct head *h, float *dk, size_t stride,
+		    const float *weight, const float *x)
 {
 	for (size_t key = 0; key < h->nkey; key += BLOCK_ROWS) {
 		struct span s = queries_of(h, key);

@@ -1,6 +1,8 @@
 # agent_peer - a client of page-agent, in as much msgpack as that takes
 import array, socket, struct
 
+VERSION = 2  # WIRE_VERSION of formats/wire.h
+
 
 def encode(v):
     if isinstance(v, dict):
@@ -78,7 +80,7 @@ class Peer:
         return self.answer()
 
     def hello(self):
-        return self.ask("hello", v=1)
+        return self.ask("hello", v=VERSION)
 
     def open(self, path):
         with open(path, "rb") as f:

@@ -78,24 +78,24 @@ END
 	serve -m 16M --clients 9
 	peers << 'END'
 import sys
-from agent_peer import Peer, encode
+from agent_peer import VERSION, Peer, encode
 def ends(packet):
     p = Peer(sys.argv[1])
     p.send(packet)
     assert p.answer() is None, packet
 p = Peer(sys.argv[1]) # another version, an older one, none
-for v in {"v": 2}, {"v": 0}, {}, {"v": "1"}:
+for v in {"v": VERSION + 1}, {"v": VERSION - 1}, {}, {"v": "2"}:
     p = Peer(sys.argv[1])
     assert p.ask("hello", **v) == {"code": 69,
-        "error": "the agent speaks version 1"}
+        "error": f"the agent speaks version {VERSION}"}
     assert p.answer() is None
-hello = encode({"do": "hello", "v": 1})
+hello = encode({"do": "hello", "v": VERSION})
 for n in range(1, len(hello)): # too short
     ends(hello[:n])
 ends(hello + b"\x00") # too long, another language
 ends(b"GET / HTTP/1.1\r\n\r\n")
 ends(b"\xc1" + hello[1:])
-ends(b"\x82\xa1v\x01\xa2do\xa5hello") # keys out of order
+ends(b"\x82\xa1v\x02\xa2do\xa5hello") # keys out of order
 p = Peer(sys.argv[1]) # nothing without a greeting
 for do in "open", "get", "put", "bye":
     assert p.ask(do, page=0, space=0)["code"] == 65
@@ -137,8 +137,8 @@ END
 		[ "${#lines[@]}" = 1 ]
 		wait "$false"
 	}
-	said='b"\x82\xa4code\x45\xa5error\xbathe agent speaks version 2"'
-	refused "the agent speaks version 2" "$said" 0
+	said='b"\x82\xa4code\x45\xa5error\xbathe agent speaks version 3"'
+	refused "the agent speaks version 3" "$said" 0
 	refused "no agent of ours" 'b"\x80"' 1
 	refused "no agent of ours" 'b"\x81\xa5block\xce\0\x10\0\0"' 0
 	refused "no agent of ours" 'b"\x81\xa5block\xcd\x0f\xff"' 1

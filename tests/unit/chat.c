@@ -134,12 +134,12 @@ static void named_ones_as_jinja_render_the_same(void **state)
 {
 	static const char *const talks[] = {
 		"[{\"role\":\"user\",\"content\":\" a'b\\\\ \\n\"}]",
-		"[{\"role\":\"system\",\"content\":\" s \"},"
-		"{\"role\":\"user\",\"content\":\" one \"},"
-		"{\"role\":\"assistant\",\"content\":\"\\ttwo\\n\"},"
-		"{\"role\":\"user\",\"content\":\"{{ three }}\"}]",
-		"[{\"role\":\"user\",\"content\":\"1\"},"
-		"{\"role\":\"assistant\",\"content\":\" 2 \"}]",
+		("[{\"role\":\"system\",\"content\":\" s \"},"
+		 "{\"role\":\"user\",\"content\":\" one \"},"
+		 "{\"role\":\"assistant\",\"content\":\"\\ttwo\\n\"},"
+		 "{\"role\":\"user\",\"content\":\"{{ three }}\"}]"),
+		("[{\"role\":\"user\",\"content\":\"1\"},"
+		 "{\"role\":\"assistant\",\"content\":\" 2 \"}]"),
 	};
 
 	(void)state;

@@ -25,7 +25,8 @@ struct fault {
 
 enum { ALWAYS = 1 << 20 };
 
-static struct fault fault;
+/* Not static, since the C library's headers may have pread() as inline. */
+struct fault fault;
 static long asked, nth = -1;    /* the first that fails; -1: none */
 static int hits;
 
@@ -35,7 +36,9 @@ static int is_direct(int fd)
 }
 
 /* From several threads, with nothing else changed. */
-static int fails(int fd, int write)
+int fails(int fd, int write);
+
+int fails(int fd, int write)
 {
 	long n;
 

@@ -255,7 +255,8 @@ static int make_room(struct paging *g)
 static int make(struct paging *g, const struct paging_options *o)
 {
 	TRY(make_slots(g, o->state));
-	memcpy(g->page, o->base, o->nbase * sizeof(*g->page));
+	if (o->nbase)
+		memcpy(g->page, o->base, o->nbase * sizeof(*g->page));
 	TRY(make_segments(g));
 	TRY(make_room(g));
 	/* What never goes may be in huge pages. */

@@ -175,8 +175,10 @@ int pack_bound(const struct pack *p, struct pack_most *most)
 
 size_t pack_bytes(const struct pack_most *m)
 {
-	return m->sequences * (sizeof(uint64_t) + sizeof(size_t)) +
-	       sizeof(size_t) + m->tokens * 3 * sizeof(uint32_t);
+	size_t n = m->sequences * (sizeof(uint64_t) + sizeof(size_t)) +
+		   sizeof(size_t) + m->tokens * 3 * sizeof(uint32_t);
+
+	return size_align(n, sizeof(uint64_t)); /* one behind another */
 }
 
 /* The columns in pack_bytes() of memory. */

@@ -11,10 +11,10 @@
 #include "base/digest.h"
 #include "base/os.h"
 #include "base/size.h"
+#include "formats/st_record.h"
 
 enum {
 	LEAST = SPACE_PAGE,     /* bytes of a tensor that is worth a page */
-	LARGE = 64 << 10,       /* of a part that begins on a disk's page */
 	PIECE = 4 << 20,        /* of a page in the spill file */
 };
 
@@ -109,7 +109,7 @@ static int lay_out(struct held_page *p, const struct tensor *t, size_t *bytes)
 	size_t sum = *bytes = 0;
 
 	for (int i = 0; i < t->npart; i++) {
-		if (t->part[i].bytes >= LARGE)
+		if (t->part[i].bytes >= ST_LARGE)
 			sum = size_align(sum, SPACE_PAGE);
 		p->part_at[i] = sum;
 		p->part[i] = t->part[i];

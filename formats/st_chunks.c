@@ -10,8 +10,6 @@
 enum {
 	WIDTH = 8,              /* chunks packed side by side, at most */
 	WORTH = 20,             /* a part's first chunk must lose 1/20 */
-	LARGE = 64 << 10,       /* raw payloads from here on ... */
-	LARGE_ALIGN = 12,       /* ... lie on pages, for mapping */
 	SMALL_ALIGN = 6,
 };
 
@@ -113,7 +111,7 @@ static void describe(struct st_record *r, const struct slot *s, int planes)
 	r->payload_hash = r->packed ? digest_64(s->to, s->got) :
 				      s->chunk.hash;
 	r->align = r->packed ? 0 :
-		   r->payload >= LARGE ? LARGE_ALIGN : SMALL_ALIGN;
+		   r->payload >= ST_LARGE ? ST_ALIGN : SMALL_ALIGN;
 }
 
 static int put_chunk(struct st_chunks *c, struct st_writer *w,

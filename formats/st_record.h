@@ -22,6 +22,7 @@ enum {
 	ST_CHUNK = 4 << 20,             /* the largest that we write */
 	ST_PAD = 8192,                  /* padding is shorter */
 	ST_ALIGN = 12,                  /* 4096: the largest alignment */
+	ST_LARGE = 64 << 10,            /* raw payloads from here on have it */
 	ST_TENSORS = 1 << 20,           /* in a stream */
 	ST_KEPT = 4096,                 /* provenance records in a stream */
 };

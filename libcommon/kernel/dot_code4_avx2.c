@@ -50,9 +50,9 @@ INLINE __m256 dot_pairs(__m256 sum, const float *x, const struct planes *p,
 INLINE void dot_step(__m256 sum[VECTORS], const float *x,
 		     const struct dot_code4 *d, struct made m[VECTORS],
 		     const struct planes *p, const uint8_t *const *row,
-		     size_t k, unsigned shift)
+		     size_t k)
 {
-	size_t at = (k >> shift) * d->from.scale_stride;
+	size_t at = code4_unit(&d->from, k) * d->from.scale_stride;
 	__m256i t[VECTORS][4];
 
 	x += k;
@@ -99,7 +99,6 @@ INLINE void dot_columns(float *y, const float *x, const struct dot_code4 *d,
 {
 	struct made m[VECTORS] = { { .form = form }, { .form = form },
 				   { .form = form } };
-	unsigned shift = (unsigned)__builtin_ctzl(d->from.unit);
 
 	for (size_t k = 0; k < nk; first = 0) {
 		size_t end = nk - k < GEMM_KC ? nk : k + GEMM_KC;
@@ -109,7 +108,7 @@ INLINE void dot_columns(float *y, const float *x, const struct dot_code4 *d,
 			sum[i] = _mm256_setzero_ps();
 		for (; k < end; k += 32) {
 			next_columns(d, row[0], k);
-			dot_step(sum, x, d, m, p, row, k, shift);
+			dot_step(sum, x, d, m, p, row, k);
 		}
 		for (int i = 0; i < VECTORS; i++)
 			_mm256_storeu_ps(y + 8 * i, first ? sum[i] :

@@ -78,7 +78,7 @@ INLINE void dot_step(__m512 sum[DOT_VECTORS], const float *x,
 		     const struct dot_code4 *d, struct made *m,
 		     const uint8_t *const row[DOT_COLUMNS], size_t k)
 {
-	size_t at = k / d->from.unit * d->from.scale_stride;
+	size_t at = code4_unit(&d->from, k) * d->from.scale_stride;
 	__m512i t[4][DOT_VECTORS], turned[4];
 
 	x += k;

@@ -105,6 +105,12 @@ static inline int has_plus(enum code4_form form)
 	return form == CODE4_PAIRS_LESS || adds_plus(form);
 }
 
+/* The unit that k is of; a division would take longer than 32 codes do. */
+static inline size_t code4_unit(const struct pack_code4 *f, size_t k)
+{
+	return k >> __builtin_ctzl(f->unit);
+}
+
 /* Where the 32 codes begin, in bytes from the row's first, that k is of. */
 static inline size_t dot_code4_at(const struct dot_code4 *d, size_t k)
 {

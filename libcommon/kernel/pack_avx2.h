@@ -43,6 +43,25 @@ INLINE void bytes8(__m256i t[4], const uint8_t *const *row, size_t at)
 	t[3] = _mm256_unpackhi_epi16(h01, h23);
 }
 
+/* t[b]: dword b of each of 8 rows. Rows i and i + 4 share a register, so that
+ * no step has to cross its lanes. */
+INLINE void dwords8(__m256i t[4], const uint8_t *const *row, size_t at)
+{
+	__m256i r0 = two(row[0] + at, row[4] + at);
+	__m256i r1 = two(row[1] + at, row[5] + at);
+	__m256i r2 = two(row[2] + at, row[6] + at);
+	__m256i r3 = two(row[3] + at, row[7] + at);
+	__m256i l01 = _mm256_unpacklo_epi32(r0, r1);
+	__m256i h01 = _mm256_unpackhi_epi32(r0, r1);
+	__m256i l23 = _mm256_unpacklo_epi32(r2, r3);
+	__m256i h23 = _mm256_unpackhi_epi32(r2, r3);
+
+	t[0] = _mm256_unpacklo_epi64(l01, l23);
+	t[1] = _mm256_unpackhi_epi64(l01, l23);
+	t[2] = _mm256_unpacklo_epi64(h01, h23);
+	t[3] = _mm256_unpackhi_epi64(h01, h23);
+}
+
 /* Byte i of each of the book's 16 numbers, twice: for vpshufb. */
 struct planes {
 	__m256i at[4];

@@ -14,25 +14,6 @@ INLINE __m512i join(__m256i low, __m256i high)
 	return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
 }
 
-/* t[b]: dword b of each of 8 rows. Rows i and i + 4 share a register, so that
- * no step has to cross its lanes. */
-INLINE void dwords8(__m256i t[4], const uint8_t *const *row, size_t at)
-{
-	__m256i r0 = two(row[0] + at, row[4] + at);
-	__m256i r1 = two(row[1] + at, row[5] + at);
-	__m256i r2 = two(row[2] + at, row[6] + at);
-	__m256i r3 = two(row[3] + at, row[7] + at);
-	__m256i l01 = _mm256_unpacklo_epi32(r0, r1);
-	__m256i h01 = _mm256_unpackhi_epi32(r0, r1);
-	__m256i l23 = _mm256_unpacklo_epi32(r2, r3);
-	__m256i h23 = _mm256_unpackhi_epi32(r2, r3);
-
-	t[0] = _mm256_unpacklo_epi64(l01, l23);
-	t[1] = _mm256_unpackhi_epi64(l01, l23);
-	t[2] = _mm256_unpacklo_epi64(h01, h23);
-	t[3] = _mm256_unpackhi_epi64(h01, h23);
-}
-
 /* Rows 0, 4, 8 and 12. */
 INLINE __m512i four(const uint8_t *const *row, size_t at)
 {

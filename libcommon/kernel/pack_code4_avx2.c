@@ -26,10 +26,9 @@ INLINE void panel_nt(float *dst, const struct planes *p,
 		     const struct pack_code4 *f, const uint8_t *const row[8],
 		     size_t j, size_t nk)
 {
-	unsigned shift = (unsigned)__builtin_ctzl(f->unit);
-
 	for (size_t k = 0; k < nk; k += 32) {
-		const float *s = f->scale + (k >> shift) * f->scale_stride + j;
+		const float *s = f->scale + j +
+				 code4_unit(f, k) * f->scale_stride;
 
 		columns(dst + k * GEMM_NR, p, row, k / 2, _mm256_loadu_ps(s));
 	}

@@ -56,7 +56,8 @@ INLINE void panel_nt(float *dst, __m512 book, const struct pack_code4 *f,
 		     const uint8_t *const row[GEMM_NR], size_t j, size_t nk)
 {
 	for (size_t k = 0; k < nk; k += 32) {
-		const float *at = f->scale + k / f->unit * f->scale_stride + j;
+		const float *at = f->scale + j +
+				  code4_unit(f, k) * f->scale_stride;
 		const __m512 scale[3] = { _mm512_loadu_ps(at),
 					  two_scales(at + 16, at),
 					  _mm512_loadu_ps(at + 8) };

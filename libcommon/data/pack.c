@@ -86,13 +86,14 @@ int pack_init(struct pack *p, const struct samples *s,
 	memset(p, 0, sizeof(*p));
 	p->options = *o;
 	p->samples = s;
-	for (size_t i = 0; i < s->n && !found; i++)
-		found = targets(p, i);
+	p->order = calloc(s->n + 1, sizeof(*p->order));
+	p->targets = calloc(s->n + 1, sizeof(*p->targets));
+	if (!p->order || !p->targets)
+		return err_set(E_NOMEM, "out of memory");
+	for (size_t i = 0; i < s->n; i++)
+		found += p->targets[i] = (uint32_t)targets(p, i);
 	if (!found)
 		return err_set(E_DATA, "the data has no labelled token");
-	p->order = calloc(s->n, sizeof(*p->order));
-	if (!p->order)
-		return err_set(E_NOMEM, "out of memory");
 	set_order(p);
 	return 0;
 }
@@ -100,6 +101,7 @@ int pack_init(struct pack *p, const struct samples *s,
 void pack_release(struct pack *p)
 {
 	free(p->order);
+	free(p->targets);
 	free(p->memory);
 	memset(p, 0, sizeof(*p));
 }
@@ -172,6 +174,77 @@ int pack_bound(const struct pack *p, struct pack_most *most)
 	most->longest = size_max(most->longest, longest);
 	return 0;
 }
+
+/* ---- what batches have ---- */
+
+struct pack_place pack_skip(struct pack *p, uint64_t n)
+{
+	go(p, (struct pack_place){ 0, 0 });
+	for (size_t tokens; n > 0; n--) {
+		if (p->place.sample == p->samples->n)
+			go(p, (struct pack_place){ p->place.epoch + 1, 0 });
+		p->place.sample = batch_end(p, p->place.sample, &tokens);
+	}
+	return p->place;
+}
+
+size_t pack_turn(size_t targets, size_t most)
+{
+	return targets ? size_ceil(targets, size_ceil(targets, most)) : 0;
+}
+
+static void raise(struct pack_most *most, const struct pack_most *part,
+		  const struct pack_cut *cut)
+{
+	size_t turn = pack_turn(part->targets, cut->targets);
+
+	most->tokens = size_max(most->tokens, part->tokens);
+	most->sequences = size_max(most->sequences, part->sequences);
+	most->longest = size_max(most->longest, part->longest);
+	most->targets = size_max(most->targets, turn);
+}
+
+/* The parts of the batch of samples [first, end) of the order. */
+static void measure_batch(const struct pack *p, size_t first, size_t end,
+			  const struct pack_cut *cut, struct pack_most *most)
+{
+	struct pack_most part = { 0 };
+
+	for (size_t i = first; i < end; i++) {
+		size_t len = sample_len(p, p->order[i]);
+
+		if (part.sequences && part.tokens + len > cut->tokens) {
+			raise(most, &part, cut);
+			part = (struct pack_most){ 0 };
+		}
+		part.tokens += len;
+		part.sequences++;
+		part.longest = size_max(part.longest, len);
+		part.targets += p->targets[p->order[i]];
+	}
+	raise(most, &part, cut);
+}
+
+void pack_measure(struct pack *p, uint64_t n, const struct pack_cut *cut,
+		  struct pack_most *most)
+{
+	size_t end, tokens;
+
+	go(p, (struct pack_place){ 0, 0 });
+	for (; n > 0; n--) {
+		if (p->place.sample == p->samples->n) {
+			if (!p->options.shuffle)
+				break; /* every epoch is as the first */
+			go(p, (struct pack_place){ p->place.epoch + 1, 0 });
+		}
+		end = batch_end(p, p->place.sample, &tokens);
+		measure_batch(p, p->place.sample, end, cut, most);
+		p->place.sample = end;
+	}
+	go(p, (struct pack_place){ 0, 0 });
+}
+
+/* ---- batches ---- */
 
 size_t pack_bytes(const struct pack_most *m)
 {

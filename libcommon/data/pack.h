@@ -44,15 +44,24 @@ struct pack {
 	const struct samples *samples;
 	struct pack_place place;
 	size_t *order;          /* of place.epoch */
+	uint32_t *targets;      /* (samples->n) of each that count */
 	struct pack_columns to;
 	struct batch batch;     /* what pack_next() returned last */
 	void *memory;
 };
 
-/* The most that a batch can hold. */
+/* The most that a batch, or a part of one, holds. */
 struct pack_most {
 	size_t tokens, sequences;
 	size_t longest;         /* tokens of a sequence */
+	size_t targets;         /* that are computed at once */
+};
+
+/* How a batch is computed. */
+struct pack_cut {
+	size_t tokens;          /* of a part at most, see batch_part() */
+	size_t targets;         /* at once at most; a part's are divided evenly
+				 * into as few turns as can be */
 };
 
 /* At the start of epoch 0. The samples are borrowed. E_DATA: there is no
@@ -65,11 +74,21 @@ void pack_release(struct pack *p);
  * there is no such place. */
 int pack_seek(struct pack *p, struct pack_place place) MUST_CHECK;
 
+/* The place behind the first n batches. Leaves p there. */
+struct pack_place pack_skip(struct pack *p, uint64_t n);
+
 /* Batches in an epoch. Leaves p at the start of epoch 0. */
 size_t pack_count(struct pack *p, uint64_t epoch);
 
-/* Raises *most to what no batch of any epoch goes beyond. E_NOMEM. */
+/* Raises *most to what no batch of any epoch goes beyond, whatever place it
+ * begins at. E_NOMEM. */
 int pack_bound(const struct pack *p, struct pack_most *most) MUST_CHECK;
+
+/* Raises *most to what the first n batches have, exactly, cut so. Takes a few
+ * nanoseconds a sample. Leaves p at the start of epoch 0. */
+void pack_measure(struct pack *p, uint64_t n, const struct pack_cut *cut,
+		  struct pack_most *most);
+size_t pack_turn(size_t targets, size_t most); /* of pack_cut.targets */
 
 /* Memory for batches of at most this; before pack_next(). E_NOMEM. */
 int pack_plan(struct pack *p, const struct pack_most *most) MUST_CHECK;

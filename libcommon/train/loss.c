@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "data/pack.h"
 #include "kernel/cross_entropy.h"
 #include "kernel/table.h"
 
@@ -18,51 +19,52 @@ size_t loss_rows(size_t vocab)
 
 enum { X, DX, LOGIT_ROWS, DLAST, AT, TARGET, NLL, PARTS };
 
-static void sizes(size_t bytes[PARTS], const struct program *p, size_t tokens,
-		  int train)
+static void sizes(size_t bytes[PARTS], const struct program *p,
+		  const struct program_need *need)
 {
 	size_t hidden = program_hidden(p) * sizeof(float);
 	size_t vocab = program_vocab(p) * sizeof(float);
-	size_t n = loss_rows(program_vocab(p));
+	size_t n = need->rows;
 
 	bytes[X] = n * hidden;
-	bytes[DX] = train ? n * hidden : 0;
+	bytes[DX] = need->train ? n * hidden : 0;
 	bytes[LOGIT_ROWS] = n * vocab;
-	bytes[DLAST] = train ? tokens * hidden : 0;
+	bytes[DLAST] = need->train ? need->tokens * hidden : 0;
 	bytes[AT] = n * sizeof(size_t);
 	bytes[TARGET] = n * sizeof(int32_t);
 	bytes[NLL] = n * sizeof(double);
 }
 
-size_t loss_bytes(const struct program *p, size_t tokens, int train)
+size_t loss_bytes(const struct program *p, const struct program_need *need)
 {
 	size_t bytes[PARTS], total = 0;
 
-	sizes(bytes, p, tokens, train);
+	sizes(bytes, p, need);
 	for (size_t i = 0; i < PARTS; i++)
 		arena_plan(&total, bytes[i]);
 	return total;
 }
 
 int loss_init(struct loss *l, struct program *p, struct pool *pool,
-	      size_t tokens, int train)
+	      const struct program_need *need)
 {
 	size_t hidden = program_hidden(p), vocab = program_vocab(p);
+	size_t tokens = need->train ? need->tokens : 0;
 	size_t bytes[PARTS];
 	void *part[PARTS];
 
 	memset(l, 0, sizeof(*l));
 	l->program = p;
 	l->pool = pool;
-	l->rows = loss_rows(vocab);
-	TRY(arena_init(&l->memory, loss_bytes(p, tokens, train)));
-	sizes(bytes, p, tokens, train);
+	l->rows = need->rows;
+	TRY(arena_init(&l->memory, loss_bytes(p, need)));
+	sizes(bytes, p, need);
 	for (size_t i = 0; i < PARTS; i++)
 		part[i] = arena_get(&l->memory, bytes[i]);
 	l->x = mat_of(part[X], l->rows, hidden);
-	l->dx = mat_of(part[DX], train ? l->rows : 0, hidden);
+	l->dx = mat_of(part[DX], need->train ? l->rows : 0, hidden);
 	l->logits = mat_of(part[LOGIT_ROWS], l->rows, vocab);
-	l->dlast = mat_of(part[DLAST], train ? tokens : 0, hidden);
+	l->dlast = mat_of(part[DLAST], tokens, hidden);
 	l->at = part[AT];
 	l->target = part[TARGET];
 	l->nll = part[NLL];
@@ -91,17 +93,6 @@ static void row_task(void *ctx, size_t i, size_t lane)
 	l->nll[i] = job->train ?
 		kernels()->cross_entropy_backward(logits, n, target, 1) :
 		kernels()->cross_entropy(logits, n, target);
-}
-
-/* Rows of a turn: as few turns as can be, all of one size. The head is read
- * and decoded in each, however few rows it has. */
-static size_t turn_rows(const struct loss *l, const struct batch *b)
-{
-	size_t n = 0;
-
-	for (size_t t = 0; t < b->n; t++)
-		n += b->target[t] != LABEL_NONE;
-	return n ? size_ceil(n, size_ceil(n, l->rows)) : l->rows;
 }
 
 /* The next rows of last that have a target, at most so many, from position *t
@@ -144,7 +135,8 @@ static size_t sequence_of(const struct batch *b, size_t t)
 void loss_run(struct loss *l, const struct batch *b, struct mat last,
 	      int train, double *sum, size_t *bad)
 {
-	size_t most = turn_rows(l, b);
+	/* The head is read and decoded in each turn, however few its rows. */
+	size_t most = pack_turn(b->ntarget, l->rows);
 	struct job job = { l, train };
 
 	*bad = SIZE_MAX;

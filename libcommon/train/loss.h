@@ -3,7 +3,7 @@
  *
  * The logits exist for some rows at a time, and only where a target counts:
  * there is no (tokens, vocabulary) matrix. How many rows depends on the
- * vocabulary alone, so results do not depend on memory.
+ * vocabulary and the batch alone, so results do not depend on memory.
  */
 #ifndef TRAIN_LOSS_H
 #define TRAIN_LOSS_H
@@ -24,11 +24,12 @@ struct loss {
 
 /* Rows that program_logits() will be given at most: program_need.rows. */
 size_t loss_rows(size_t vocab);
-size_t loss_bytes(const struct program *p, size_t tokens, int train);
+size_t loss_bytes(const struct program *p, const struct program_need *need);
 
-/* For batches of at most so many tokens. E_NOMEM. */
+/* For batches of at most need->tokens, need->rows of them at a time: fewer
+ * than loss_rows() where no batch has as many in a turn. E_NOMEM. */
 int loss_init(struct loss *l, struct program *p, struct pool *pool,
-	      size_t tokens, int train) MUST_CHECK;
+	      const struct program_need *need) MUST_CHECK;
 void loss_release(struct loss *l);
 
 /*

@@ -376,7 +376,7 @@ int trainer_start(struct trainer *t)
 	t->part_start = calloc(t->plan.most.sequences + 1, sizeof(size_t));
 	if (!t->part_start)
 		return err_set(E_NOMEM, "out of memory");
-	TRY(loss_init(&t->loss, t->program, t->pool, t->plan.need.tokens, 1));
+	TRY(loss_init(&t->loss, t->program, t->pool, &t->plan.need));
 	TRY(trainer_pages(t));
 	return trainer_optimizer(t);
 }

@@ -192,6 +192,9 @@ struct train_limit {
 void trainer_cost(struct trainer *t);
 uint64_t trainer_total(const struct bytes_plan *b);
 
+/* The plan knows what each of the run's batches has, not only a bound. */
+int trainer_measures(const struct trainer *t);
+
 /* In the fewest parts of a batch, of at most and at least so many tokens, with
  * which what fits() asks about does; 0: with none. */
 typedef int train_fits_fn(struct trainer *t, const struct train_limit *l);

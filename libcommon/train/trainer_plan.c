@@ -57,6 +57,34 @@ static uint64_t count_batches(struct trainer *t)
 	return done;
 }
 
+/* Batches that are looked at one by one; of a longer run's, what none of any
+ * epoch goes beyond is enough. */
+enum { MEASURED = 1 << 18 };
+
+int trainer_measures(const struct trainer *t)
+{
+	return t->plan.batches <= MEASURED;
+}
+
+/* What the run's batches have in parts of at most so many tokens. */
+static void measure(struct trainer *t, size_t tokens, struct pack_most *most)
+{
+	struct pack_cut cut = { tokens, loss_rows(program_vocab(t->program)) };
+
+	memset(most, 0, sizeof(*most));
+	pack_measure(&t->data, t->plan.batches, &cut, most);
+	if (t->has_eval)
+		pack_measure(&t->eval, pack_count(&t->eval, 0), &cut, most);
+}
+
+static int bound(struct trainer *t, struct pack_most *most)
+{
+	memset(most, 0, sizeof(*most));
+	most->targets = loss_rows(program_vocab(t->program));
+	TRY(pack_bound(&t->data, most));
+	return t->has_eval ? pack_bound(&t->eval, most) : 0;
+}
+
 static int count_steps(struct trainer *t)
 {
 	const struct trainer_options *o = &t->options;
@@ -65,8 +93,10 @@ static int count_steps(struct trainer *t)
 	plan->batches = o->steps ? (uint64_t)o->steps * o->accumulate :
 				   count_batches(t);
 	plan->steps = (plan->batches + o->accumulate - 1) / o->accumulate;
-	TRY(pack_bound(&t->data, &plan->most));
-	return t->has_eval ? pack_bound(&t->eval, &plan->most) : 0;
+	if (!trainer_measures(t))
+		return bound(t, &plan->most);
+	measure(t, SIZE_MAX, &plan->most);
+	return 0;
 }
 
 static void count_tokens(struct trainer *t)
@@ -97,7 +127,7 @@ void trainer_cost(struct trainer *t)
 	if (!plan->page_optimizer)
 		by[BYTES_OPTIMIZER] += optim_bytes(t->options.optim,
 						   &t->options.move, t->set);
-	by[BYTES_WORKSPACE] += loss_bytes(t->program, need->tokens, 1) +
+	by[BYTES_WORKSPACE] += loss_bytes(t->program, need) +
 			       pack_bytes(&plan->most) *
 			       (t->has_eval ? 2 : 1) +
 			       (plan->most.sequences + 1) * sizeof(size_t);
@@ -161,16 +191,31 @@ static int fits_recomputed(struct trainer *t, const struct train_limit *l,
 	return 0;
 }
 
+/* Batches are run in parts of at most so many tokens, which are the same parts
+ * where that is what the largest of them has. */
+static void cut(struct trainer *t, size_t tokens)
+{
+	struct program_need *need = &t->plan.need;
+	struct pack_most most = t->plan.most;
+
+	if (trainer_measures(t))
+		measure(t, tokens, &most);
+	else
+		most.tokens = size_min(most.tokens, tokens);
+	need->tokens = most.tokens;
+	need->sequences = most.sequences;
+	need->rows = most.targets;
+}
+
 int trainer_fits_cut(struct trainer *t, const struct train_limit *l,
 		     size_t most, size_t least, train_fits_fn *fits_so)
 {
-	size_t *at_once = &t->plan.need.tokens;
+	size_t at_once = most;
 
-	*at_once = most;
-	for (size_t parts = 1; !fits_so(t, l); parts++) {
-		if (*at_once == least)
+	for (size_t parts = 1; cut(t, at_once), !fits_so(t, l); parts++) {
+		if (at_once == least)
 			return 0;
-		*at_once = size_max(size_ceil(most, parts + 1), least);
+		at_once = size_max(size_ceil(most, parts + 1), least);
 	}
 	return 1;
 }
@@ -201,16 +246,12 @@ static int fit(struct trainer *t)
 	if (adapter_set_by_sequence(t->set))
 		least = size_min(t->plan.most.longest, whole);
 	good = size_max(least, size_min(GOOD_ROWS, whole));
-	*need = (struct program_need){
-		.sequences = t->plan.most.sequences,
-		.rows = loss_rows(program_vocab(t->program)),
-		.train = 1,
-	};
+	*need = (struct program_need){ .train = 1 };
 	if (!t->options.page_memory && !t->options.page_optimizer) {
 		if (trainer_fits_cut(t, &l, whole, good, fits) ||
 		    fits_recomputed(t, &l, 1))
 			return 0;
-		need->tokens = least;
+		cut(t, least);
 		if (fits_recomputed(t, &l, 0))
 			return 0;
 	}

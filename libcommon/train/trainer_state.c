@@ -33,6 +33,25 @@ static int get_count(json_t *state, const char *key, uint64_t *to)
 	return 0;
 }
 
+/* Batches are measured from the run's first on: these must be the same, or
+ * they could be larger than the plan knows. */
+static int check_place(struct trainer *t, const struct train_state *s)
+{
+	struct pack_place here;
+
+	if (!trainer_measures(t))
+		return 0;
+	here = pack_skip(&t->data, s->step * t->options.accumulate);
+	if (here.epoch == s->place.epoch && here.sample == s->place.sample)
+		return 0;
+	return err_set(E_DATA, "step %llu of this run is at sample %zu of "
+		       "epoch %llu, the state's at %zu of %llu: continue with "
+		       "the run's options", (unsigned long long)s->step,
+		       here.sample + 1, (unsigned long long)here.epoch + 1,
+		       s->place.sample + 1,
+		       (unsigned long long)s->place.epoch + 1);
+}
+
 int trainer_restore(struct trainer *t, json_t *state,
 		    const struct tensor_set *tensors)
 {
@@ -56,6 +75,7 @@ int trainer_restore(struct trainer *t, json_t *state,
 			       (unsigned long long)s.step,
 			       (unsigned long long)s.steps,
 			       (unsigned long long)t->plan.steps);
+	TRY(check_place(t, &s));
 	TRY(pack_seek(&t->data, s.place));
 	TRY(optim_load(&t->optim, tensors));
 	t->optim.t = s.step;

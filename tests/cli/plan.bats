@@ -60,6 +60,26 @@ keeps() { # OPTION ...
 	[ "$(planned tokens_at_once)" -lt 65536 ]
 }
 
+# Records of 2 to 128 tokens that label the last 1 to 12: the vocabulary is
+# larger than all that a layer leaves of a token.
+records() {
+	jq -nc 'range(400) | (. * 37 % 127 + 2) as $n | (. % 12 + 1) as $k |
+		[range($n) | . * 2 % 256] as $id | { input_ids: $id, labels:
+			[range($n) | if . < $n - $k then -100 else $id[.]
+			end] }' > "$T/records.jsonl"
+}
+
+@test "where few tokens carry labels, and records are of any length" {
+	records
+	local data=(-d "$T/records.jsonl")
+	keeps -r 8 -b 64 --no-pack "$T/base.st"
+	keeps -r 8 -b 64 --no-pack --seed 7 --no-shuffle "$T/base.st"
+	keeps -r 8 -b 32 "$T/base.st"
+	train --dry-run -r 8 -b 64 "$T/base.st" > "$T/plan"
+	keeps -r 8 -b 64 -m $(($(planned total) * 7 / 10)) "$T/base.st"
+	[ "$(planned tokens_at_once)" -lt 8192 ]
+}
+
 @test "with layers of the real model computed twice" {
 	[ "${WEFT_MODEL-}" ] || skip "no WEFT_MODEL"
 	"$BIN/quantize-nf4" -u -o "$T/real.st" "$WEFT_MODEL"

@@ -1,5 +1,6 @@
 /* pack - rows, targets, epochs, places */
 #include "data/pack.h"
+#include "base/size.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -197,6 +198,78 @@ static void no_batch_goes_beyond_the_bound(void **state)
 	samples_release(&s);
 }
 
+/* Of batch b, cut as batch_part() cuts it. */
+static void see_parts(const struct batch *b, const struct pack_cut *cut,
+		      struct pack_most *most)
+{
+	size_t start[N + 1], next = 0;
+	struct batch part;
+
+	while (batch_part(&part, b, &next, cut->tokens, start)) {
+		size_t turn = 0;
+
+		for (size_t n = 1; part.ntarget && !turn; n++)
+			if ((part.ntarget + n - 1) / n <= cut->targets)
+				turn = (part.ntarget + n - 1) / n;
+		most->tokens = size_max(most->tokens, part.n);
+		most->sequences = size_max(most->sequences, part.nseq);
+		most->targets = size_max(most->targets, turn);
+		for (size_t q = 0; q < part.nseq; q++)
+			most->longest = size_max(most->longest,
+						 start[q + 1] - start[q]);
+	}
+}
+
+/* The second of two runs has half an epoch, and shuffles or not. */
+static void what_is_measured_is_what_batches_have(void **state)
+{
+	struct samples s = data(lengths, N);
+
+	(void)state;
+	for (size_t i = 0; i < 200; i++) {
+		struct pack_options o = {
+			.length = 3 + i % 13, .rows = 1 + i % 4,
+			.single = i % 2, .shuffle = i % 3 > 0, .seed = i,
+			.front = i % 5, .predicts = i % 5 > 2,
+		};
+		struct pack_cut cut = { 1 + i % 31, 1 + i % 7 };
+		struct pack_most is = { 0 }, most = { 0 };
+		struct pack p = start(&s, o);
+		size_t n = i % 2 ? 2 * pack_count(&p, 0) + 1 :
+				   (pack_count(&p, 0) + 1) / 2;
+
+		for (size_t k = 0; k < n; k++)
+			see_parts(pack_next(&p), &cut, &is);
+		pack_measure(&p, n, &cut, &most);
+		assert_memory_equal(&most, &is, sizeof(most));
+		assert_int_equal(p.place.epoch + p.place.sample, 0);
+		pack_release(&p);
+	}
+	samples_release(&s);
+}
+
+static void skipping_is_going_on(void **state)
+{
+	struct samples s = data(lengths, N);
+
+	(void)state;
+	for (int shuffle = 0; shuffle < 2; shuffle++) {
+		struct pack_options o = { 10, 2, 0, shuffle, 3 };
+		struct pack p = start(&s, o), q = start(&s, o);
+
+		for (size_t i = 0; i < 20; i++) {
+			struct pack_place to = pack_skip(&q, i);
+
+			assert_int_equal(to.epoch, p.place.epoch);
+			assert_int_equal(to.sample, p.place.sample);
+			pack_next(&p);
+		}
+		pack_release(&p);
+		pack_release(&q);
+	}
+	samples_release(&s);
+}
+
 static void it_goes_on_from_any_place(void **state)
 {
 	struct samples s = data(lengths, N);
@@ -247,6 +320,8 @@ int main(void)
 		cmocka_unit_test(single_rows_are_records),
 		cmocka_unit_test(an_epoch_has_every_sample_once),
 		cmocka_unit_test(no_batch_goes_beyond_the_bound),
+		cmocka_unit_test(what_is_measured_is_what_batches_have),
+		cmocka_unit_test(skipping_is_going_on),
 		cmocka_unit_test(it_goes_on_from_any_place),
 		cmocka_unit_test(data_without_a_label_is_refused),
 	};

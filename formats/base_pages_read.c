@@ -11,22 +11,15 @@
 #include "formats/st_header.h"
 
 /* At least bytes of the file, and as many as there are of most. */
-static int read_all(const struct file *f, int direct, uint64_t at, char *to,
-		    size_t least, size_t most)
+static int read_all(int fd, uint64_t at, char *to, size_t least, size_t most)
 {
-	int fd = direct ? f->direct : f->fd;
 	size_t have = 0;
 
 	while (have < least) {
 		ssize_t k = pread(fd, to + have, most - have,
 				  (off_t)(at + have));
-		int refused = k < 0 && errno == EINVAL && fd != f->fd;
 
-		/* Past the page cache not every file system reads, and none
-		 * goes on from the middle of a block. */
-		if (refused)
-			fd = f->fd;
-		if (refused || (k < 0 && errno == EINTR))
+		if (k < 0 && errno == EINTR)
 			continue;
 		if (k < 0)
 			return err_errno(E_IO, "it cannot be read");
@@ -39,8 +32,8 @@ static int read_all(const struct file *f, int direct, uint64_t at, char *to,
 
 /* Past the page cache whole disk pages come in: to where they stay, where they
  * begin on a page there too; else, and the last, through scratch. */
-static int read_direct(const struct file *f, const struct place *from,
-		       char *to, char *scratch, const void **got)
+static int read_direct(int fd, const struct place *from, char *to,
+		       char *scratch, const void **got)
 {
 	size_t skip = (size_t)(from->offset % SPACE_PAGE);
 	size_t body = 0, rest;
@@ -48,13 +41,13 @@ static int read_direct(const struct file *f, const struct place *from,
 	*got = scratch + skip;
 	if (base_pages_in_place(from)) {
 		body = from->stored - from->stored % SPACE_PAGE;
-		TRY(read_all(f, 1, from->offset, to, body, body));
+		TRY(read_all(fd, from->offset, to, body, body));
 		*got = to;
 	}
 	rest = from->stored + skip - body;
 	if (!rest)
 		return 0;
-	TRY(read_all(f, 1, from->offset - skip + body, scratch, rest,
+	TRY(read_all(fd, from->offset - skip + body, scratch, rest,
 		     size_align(rest, SPACE_PAGE)));
 	if (body)
 		memcpy(to + body, scratch, rest);
@@ -65,9 +58,9 @@ static int read_at(const struct file *f, const struct place *from,
 		   int direct, void *to, void *scratch, const void **got)
 {
 	if (direct && f->direct >= 0)
-		return read_direct(f, from, to, scratch, got);
+		return read_direct(f->direct, from, to, scratch, got);
 	*got = from->packed ? scratch : to;
-	return read_all(f, 0, from->offset, from->packed ? scratch : to,
+	return read_all(f->fd, from->offset, from->packed ? scratch : to,
 			from->stored, from->stored);
 }
 
@@ -128,8 +121,8 @@ static int load_piece(const struct base_pages *b, const struct held_page *p,
 }
 
 /* pager_backing's. A read that fails is tried once more, through the page
- * cache: a disk may have a bad moment, and not every file can be read past
- * it. */
+ * cache: a disk may have a bad moment, and past the cache not every file system
+ * reads, and none goes on from the middle of a block. */
 int base_pages_load(void *ctx, size_t id, size_t i, void *at, void *scratch)
 {
 	const struct base_pages *b = ctx;

@@ -105,6 +105,7 @@ struct adapter {
 	size_t bias;            /* 1 + the parameter that is the layer's bias;
 				 * 0: none is */
 	size_t keep;            /* floats kept for a row of x */
+	size_t pooled;          /* ... and written while training, in scratch */
 	void *own;              /* the kind's, freed by release() ... */
 	size_t own_bytes;       /* ... and what it holds, for the plan */
 };
@@ -117,7 +118,8 @@ struct adapt_pass {
 	uint32_t step;          /* dropout's */
 	struct mat keep;        /* (n, keep): forward writes, backward reads
 				 * and spoils */
-	struct mat scratch;     /* (n, in), for a masked x or dx */
+	struct mat scratch;     /* (n, adapter_scratch()), in training: for a
+				 * masked x or dx, or what a kind makes of x */
 	struct gemm_output *early; /* NULL: none; else an early output of the
 				 * product to come, which a kind may fill in
 				 * (n is 0 while it is not) */

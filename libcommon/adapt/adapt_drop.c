@@ -40,6 +40,11 @@ static void drop(const struct adapter *a, const struct adapt_pass *p,
 	pool_run(p->pool, p->batch->nseq, drop_sequence, &d);
 }
 
+size_t adapter_scratch(const struct adapter *a)
+{
+	return a->dropout > 0 ? a->in : a->pooled;
+}
+
 struct mat adapter_drop(const struct adapter *a, const struct adapt_pass *p,
 			struct mat x)
 {

@@ -15,6 +15,9 @@ void adapter_init_normal(struct adapter *a, size_t i, float deviation,
 /* Is there dropout in this pass? */
 int adapter_drops(const struct adapter *a, const struct adapt_pass *p);
 
+/* Floats of scratch for a row of x: none without dropout, mostly. */
+size_t adapter_scratch(const struct adapter *a);
+
 /* drop(x), in p->scratch; x itself where there is none. */
 struct mat adapter_drop(const struct adapter *a, const struct adapt_pass *p,
 			struct mat x);

@@ -110,6 +110,7 @@ static int qalora_shape(struct adapter *a, const struct adapter_options *o)
 	TRY(choose_group(q, a, o));
 	TRY(choose_pool(q, a, o->extra));
 	a->keep = a->rank;
+	a->pooled = a->in / q->group;
 	adapter_param_add(a, "lora_A", a->rank, a->in / q->group);
 	adapter_param_add(a, "lora_B", a->out, a->rank);
 	a->param[B].plus = 1;

@@ -27,8 +27,9 @@ static void space_of(struct plan *plan, const struct op_node *n,
 		plan->space = size_max(plan->space,
 				       op->space(n, pool, rows,
 						 plan->need.train));
-	plan->scratch = size_max(plan->scratch, op_scratch(n) * rows *
-						sizeof(float));
+	if (plan->need.train)
+		plan->scratch = size_max(plan->scratch, op_scratch(n) * rows *
+							sizeof(float));
 }
 
 static void work_space(struct plan *plan, const struct program *p,

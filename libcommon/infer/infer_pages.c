@@ -24,9 +24,6 @@ uint64_t infer_pages_bytes(const struct program *p)
 	return o ? pager_page_bytes(o->page, o->n) : 0;
 }
 
-/* Stacks and heaps of a pager's threads. */
-enum { THREADS = 1 << 20 };
-
 uint64_t infer_pages_beside(struct program *const *p, size_t n)
 {
 	uint64_t used, here = 0, to_come = 0;
@@ -37,7 +34,7 @@ uint64_t infer_pages_beside(struct program *const *p, size_t n)
 		const struct page_owner *o = program_base(p[i])->pages;
 
 		here += o ? o->here : 0;
-		to_come = o && !o->paged ? THREADS : to_come;
+		to_come = o && !o->paged ? PAGER_THREADS : to_come;
 	}
 	used -= here < used ? here : used;
 	return size_mib(used + to_come) << 20;

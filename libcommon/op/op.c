@@ -1,5 +1,6 @@
 #include "op/op.h"
 
+#include "adapt/adapt_kind.h"
 #include "base/size.h"
 
 #include <string.h>
@@ -44,7 +45,8 @@ size_t op_scratch(const struct op_node *n)
 
 	for (size_t i = 0; i < OP_OUT; i++)
 		if (n->module[i].adapter)
-			most = size_max(most, n->module[i].adapter->in);
+			most = size_max(most, adapter_scratch(
+						n->module[i].adapter));
 	return most;
 }
 

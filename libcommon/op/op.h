@@ -128,7 +128,7 @@ const struct op *op_at(size_t i);
 /* Has the node a parameter that is trained? */
 int op_trains(const struct op_node *n);
 
-/* Floats of scratch that the node's adapters want for a row. */
+/* Floats of scratch that the node's adapters want for a row, in training. */
 size_t op_scratch(const struct op_node *n);
 
 /* fn(ctx, first, count) for blocks of rows, in parallel: for ops whose rows

@@ -83,7 +83,7 @@ static struct adapt_pass pass_of(const struct op_call *c, size_t i)
 		.step = c->run->step,
 		.keep = mat_cols(c->aux, col, m[i].adapter->keep),
 		.scratch = mat_of(c->run->scratch, c->rows,
-				  m[i].adapter->in),
+				  adapter_scratch(m[i].adapter)),
 	};
 }
 

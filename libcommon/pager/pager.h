@@ -95,8 +95,10 @@ int pager_new(struct pager **p, const struct pager_page *pages, size_t n,
 /* Waits for what is under way; no page is in memory then. NULL is fine. */
 void pager_free(struct pager *p);
 
-/* What the pager takes beside its pages, for a plan of memory. */
+/* What the pager takes beside its pages, for a plan of memory; and what its
+ * threads' stacks and heaps come to. */
 size_t pager_bytes(const struct pager_page *pages, size_t n);
+enum { PAGER_THREADS = 1 << 20 };
 
 /* As pages_plan(), between steps; waits for what is under way. A plan that
  * repeats goes on by itself. */

@@ -1,6 +1,7 @@
 /* trainer_paged - the base in pages: held, or brought in layer by layer */
 #include "train/trainer.h"
 
+#include "base/os.h"
 #include "base/size.h"
 
 #include <stdlib.h>
@@ -15,6 +16,24 @@ static uint64_t carried_bytes(const struct trainer *t)
 
 	return (uint64_t)((double)c.all * sizeof(float) *
 			  t->plan.tokens_per_step);
+}
+
+/* What the process has beside its plan, libraries, stacks, stays within the
+ * budget too, where pages are not as few as they must be. over: bytes of the
+ * budget that nothing takes. */
+static void leave_room(struct trainer *t, uint64_t over, uint64_t needed)
+{
+	struct train_plan *plan = &t->plan;
+	uint64_t beside = PAGER_THREADS, cut, used, here = trainer_here(t);
+
+	os_memory_trim();
+	used = os_memory_used();
+	beside += used > here ? used - here : 0;
+	cut = beside > over ? beside - over : 0;
+	if (cut > plan->capacity - needed)
+		cut = plan->capacity - needed;
+	plan->capacity -= (size_t)cut;
+	plan->bytes.by[BYTES_WEIGHTS] -= cut;
 }
 
 /* What the rest leaves is for pages: least, of two layers in a row, and more
@@ -50,6 +69,8 @@ static int fits(struct trainer *t, const struct train_limit *l, uint64_t more)
 	pages += paging_spill_bytes(t->program, t->pool, &plan->need, &o);
 	plan->capacity = (size_t)(left < pages ? left : pages);
 	*weights += plan->capacity;
+	if (!t->options.page_memory && plan->capacity > plan->least + more)
+		leave_room(t, left - plan->capacity, plan->least + more);
 	return 1;
 }
 

@@ -63,7 +63,7 @@ keeps() { # OPTION ...
 # Records of 2 to 128 tokens that label the last 1 to 12: the vocabulary is
 # larger than all that a layer leaves of a token.
 records() {
-	jq -nc 'range(400) | (. * 37 % 127 + 2) as $n | (. % 12 + 1) as $k |
+	jq -nc 'range(2400) | (. * 37 % 127 + 2) as $n | (. % 12 + 1) as $k |
 		[range($n) | . * 2 % 256] as $id | { input_ids: $id, labels:
 			[range($n) | if . < $n - $k then -100 else $id[.]
 			end] }' > "$T/records.jsonl"
@@ -72,12 +72,12 @@ records() {
 @test "where few tokens carry labels, and records are of any length" {
 	records
 	local data=(-d "$T/records.jsonl")
-	keeps -r 8 -b 64 --no-pack "$T/base.st"
-	keeps -r 8 -b 64 --no-pack --seed 7 --no-shuffle "$T/base.st"
-	keeps -r 8 -b 32 "$T/base.st"
-	train --dry-run -r 8 -b 64 "$T/base.st" > "$T/plan"
-	keeps -r 8 -b 64 -m $(($(planned total) * 7 / 10)) "$T/base.st"
-	[ "$(planned tokens_at_once)" -lt 8192 ]
+	keeps -r 8 -b 512 --no-pack "$T/base.st"
+	keeps -r 8 -b 512 --no-pack --seed 7 --no-shuffle "$T/base.st"
+	keeps -r 8 -b 256 "$T/base.st"
+	train --dry-run -r 8 -b 512 "$T/base.st" > "$T/plan"
+	keeps -r 8 -b 512 -m $(($(planned total) * 7 / 10)) "$T/base.st"
+	[ "$(planned tokens_at_once)" -lt 32768 ]
 }
 
 @test "with layers of the real model computed twice" {

@@ -195,13 +195,14 @@ static size_t unhex(char *to, const char *hex)
 
 static void bytes_that_are_no_text_are_replaced(void **state)
 {
-	json_t *root = golden("smollm2/bytes.json"), *c;
 	struct tokenizer *t;
 	char bytes[64];
+	json_t *root, *c;
 	size_t i, differ = 0;
 
 	(void)state;
 	need_reference();
+	root = golden("smollm2/bytes.json");
 	t = from_json(reference);
 	json_array_foreach(json_object_get(root, "cases"), i, c) {
 		size_t n = unhex(bytes, json_text(c, "hex", NULL));

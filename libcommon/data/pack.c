@@ -193,8 +193,8 @@ size_t pack_turn(size_t targets, size_t most)
 	return targets ? size_ceil(targets, size_ceil(targets, most)) : 0;
 }
 
-static void raise(struct pack_most *most, const struct pack_most *part,
-		  const struct pack_cut *cut)
+static void raise_to(struct pack_most *most, const struct pack_most *part,
+		     const struct pack_cut *cut)
 {
 	size_t turn = pack_turn(part->targets, cut->targets);
 
@@ -214,7 +214,7 @@ static void measure_batch(const struct pack *p, size_t first, size_t end,
 		size_t len = sample_len(p, p->order[i]);
 
 		if (part.sequences && part.tokens + len > cut->tokens) {
-			raise(most, &part, cut);
+			raise_to(most, &part, cut);
 			part = (struct pack_most){ 0 };
 		}
 		part.tokens += len;
@@ -222,7 +222,7 @@ static void measure_batch(const struct pack *p, size_t first, size_t end,
 		part.longest = size_max(part.longest, len);
 		part.targets += p->targets[p->order[i]];
 	}
-	raise(most, &part, cut);
+	raise_to(most, &part, cut);
 }
 
 void pack_measure(struct pack *p, uint64_t n, const struct pack_cut *cut,

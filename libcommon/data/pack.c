@@ -135,6 +135,19 @@ size_t pack_count(struct pack *p, uint64_t epoch)
 	return n;
 }
 
+struct pack_place pack_skip(struct pack *p, uint64_t n)
+{
+	go(p, (struct pack_place){ 0, 0 });
+	for (size_t tokens; n > 0; n--) {
+		if (p->place.sample == p->samples->n)
+			go(p, (struct pack_place){ p->place.epoch + 1, 0 });
+		p->place.sample = batch_end(p, p->place.sample, &tokens);
+	}
+	return p->place;
+}
+
+/* ---- what batches have ---- */
+
 static int by_size(const void *a, const void *b)
 {
 	size_t x = *(const size_t *)a, y = *(const size_t *)b;
@@ -173,19 +186,6 @@ int pack_bound(const struct pack *p, struct pack_most *most)
 	most->sequences = size_max(most->sequences, count);
 	most->longest = size_max(most->longest, longest);
 	return 0;
-}
-
-/* ---- what batches have ---- */
-
-struct pack_place pack_skip(struct pack *p, uint64_t n)
-{
-	go(p, (struct pack_place){ 0, 0 });
-	for (size_t tokens; n > 0; n--) {
-		if (p->place.sample == p->samples->n)
-			go(p, (struct pack_place){ p->place.epoch + 1, 0 });
-		p->place.sample = batch_end(p, p->place.sample, &tokens);
-	}
-	return p->place;
 }
 
 size_t pack_turn(size_t targets, size_t most)

@@ -71,8 +71,14 @@ static void measure(struct trainer *t, size_t tokens, struct pack_most *most)
 {
 	struct pack_cut cut = { tokens, loss_rows(program_vocab(t->program)) };
 
-	memset(most, 0, sizeof(*most));
 	pack_measure(&t->data, t->plan.batches, &cut, most);
+}
+
+static void measure_eval(struct trainer *t, size_t tokens,
+			 struct pack_most *most)
+{
+	struct pack_cut cut = { tokens, loss_rows(program_vocab(t->program)) };
+
 	if (t->has_eval)
 		pack_measure(&t->eval, pack_count(&t->eval, 0), &cut, most);
 }
@@ -95,7 +101,9 @@ static int count_steps(struct trainer *t)
 	plan->steps = (plan->batches + o->accumulate - 1) / o->accumulate;
 	if (!trainer_measures(t))
 		return bound(t, &plan->most);
+	memset(&plan->most, 0, sizeof(plan->most));
 	measure(t, SIZE_MAX, &plan->most);
+	measure_eval(t, SIZE_MAX, &plan->most);
 	return 0;
 }
 
@@ -192,16 +200,20 @@ static int fits_recomputed(struct trainer *t, const struct train_limit *l,
 }
 
 /* Batches are run in parts of at most so many tokens, which are the same parts
- * where that is what the largest of them has. */
+ * where that is what the largest of them has. Those of an evaluation, which
+ * takes less of a token, are no larger, unless a sequence is. */
 static void cut(struct trainer *t, size_t tokens)
 {
 	struct program_need *need = &t->plan.need;
-	struct pack_most most = t->plan.most;
+	struct pack_most most = { 0 };
 
-	if (trainer_measures(t))
+	if (trainer_measures(t)) {
 		measure(t, tokens, &most);
-	else
+		measure_eval(t, most.tokens, &most);
+	} else {
+		most = t->plan.most;
 		most.tokens = size_min(most.tokens, tokens);
+	}
 	need->tokens = most.tokens;
 	need->sequences = most.sequences;
 	need->rows = most.targets;

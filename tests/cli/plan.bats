@@ -84,6 +84,26 @@ records() {
 	[ "$(planned tokens_at_once)" -lt 32768 ]
 }
 
+@test "an evaluation is run in parts that are no larger" {
+	records
+	local all=$T/data.jsonl data=(-d "$T/records.jsonl")
+	train --dry-run -r 8 --no-pack "$T/base.st" > "$T/plan"
+	tokens=$(planned tokens_at_once)
+	keeps -r 8 --no-pack --eval-data "$all" "$T/base.st"
+	[ "$(planned tokens_at_once)" -eq "$tokens" ]
+	[ "$tokens" -lt $((128 * 256)) ]
+	jq -s '.[-1].eval_loss' "$T/log" > "$T/parts"
+	train -r 8 --no-pack -b 1 -g 256 --eval-data "$all" --log "$T/log" \
+		-o "$T/out.st" "$T/base.st"
+	jq -s '.[-1].eval_loss' "$T/log" | cmp - "$T/parts"
+	# A sequence that is longer than any batch is what counts.
+	jq -nc '{input_ids: [range(20)]}' > "$T/short.jsonl"
+	data=(-d "$T/short.jsonl" --eval-data "$all")
+	train -r 8 -o "$T/out.st" "$T/base.st"
+	train --dry-run -r 8 "$T/base.st" > "$T/plan"
+	[ "$(planned tokens_at_once)" -eq 128 ]
+}
+
 @test "with layers of the real model computed twice" {
 	[ "${WEFT_MODEL-}" ] || skip "no WEFT_MODEL"
 	"$BIN/quantize-nf4" -u -o "$T/real.st" "$WEFT_MODEL"

@@ -209,7 +209,8 @@ static void cut(struct trainer *t, size_t tokens)
 
 	if (trainer_measures(t)) {
 		measure(t, tokens, &most);
-		measure_eval(t, most.tokens, &most);
+		measure_eval(t, size_max(most.tokens, t->plan.most.longest),
+			     &most);
 	} else {
 		most = t->plan.most;
 		most.tokens = size_min(most.tokens, tokens);

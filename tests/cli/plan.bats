@@ -102,6 +102,8 @@ records() {
 	train -r 8 -o "$T/out.st" "$T/base.st"
 	train --dry-run -r 8 "$T/base.st" > "$T/plan"
 	[ "$(planned tokens_at_once)" -eq 128 ]
+	data=(-d "$T/short.jsonl" --eval-data "$T/records.jsonl")
+	train -r 8 -o "$T/out.st" "$T/base.st"
 }
 
 @test "with layers of the real model computed twice" {

@@ -66,7 +66,8 @@ int trainer_measures(const struct trainer *t)
 	return t->plan.batches <= MEASURED;
 }
 
-/* What the run's batches have in parts of at most so many tokens. */
+/* What the run's batches have in parts of at most so many tokens, and what the
+ * evaluation's, of which every epoch is as the first, have. */
 static void measure(struct trainer *t, size_t tokens, struct pack_most *most)
 {
 	struct pack_cut cut = { tokens, loss_rows(program_vocab(t->program)) };
@@ -80,7 +81,7 @@ static void measure_eval(struct trainer *t, size_t tokens,
 	struct pack_cut cut = { tokens, loss_rows(program_vocab(t->program)) };
 
 	if (t->has_eval)
-		pack_measure(&t->eval, pack_count(&t->eval, 0), &cut, most);
+		pack_measure(&t->eval, UINT64_MAX, &cut, most);
 }
 
 static int bound(struct trainer *t, struct pack_most *most)
@@ -201,7 +202,8 @@ static int fits_recomputed(struct trainer *t, const struct train_limit *l,
 
 /* Batches are run in parts of at most so many tokens, which are the same parts
  * where that is what the largest of them has. Those of an evaluation, which
- * takes less of a token, are no larger, unless a sequence is. */
+ * takes less of a token, are no larger, unless a sequence is; but in pages,
+ * where each part is planned by itself, they are as large as they may be. */
 static void cut(struct trainer *t, size_t tokens)
 {
 	struct program_need *need = &t->plan.need;
@@ -209,7 +211,8 @@ static void cut(struct trainer *t, size_t tokens)
 
 	if (trainer_measures(t)) {
 		measure(t, tokens, &most);
-		measure_eval(t, size_max(most.tokens, t->plan.most.longest),
+		measure_eval(t, need->visits ? tokens :
+			     size_max(most.tokens, t->plan.most.longest),
 			     &most);
 	} else {
 		most = t->plan.most;

@@ -103,7 +103,9 @@ records() {
 	train --dry-run -r 8 "$T/base.st" > "$T/plan"
 	[ "$(planned tokens_at_once)" -eq 128 ]
 	data=(-d "$T/short.jsonl" --eval-data "$T/records.jsonl")
-	train -r 8 -o "$T/out.st" "$T/base.st"
+	train -r 8 -o "$T/out.st" "$T/nf4.st"
+	train -r 8 --page-memory 2M -o "$T/paged.st" "$T/nf4.st"
+	cmp "$T/out.st" "$T/paged.st"
 }
 
 @test "with layers of the real model computed twice" {

@@ -96,12 +96,10 @@ const char *progress_text(char *buf, size_t size, const struct progress *p,
 /* What is there when all is read and planned. */
 static void measure(struct progress *p, const struct trainer *t)
 {
-	uint64_t planned = trainer_here(t) + p->stacks, used;
+	uint64_t beside = trainer_beside(t);
 
-	os_memory_trim();
-	used = os_memory_used();
-	if (used > planned + p->libraries)
-		p->libraries = used - planned;
+	if (beside > p->stacks + p->libraries)
+		p->libraries = beside - p->stacks;
 }
 
 const char *progress_plan(char *buf, size_t size, struct progress *p,

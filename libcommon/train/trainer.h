@@ -146,8 +146,9 @@ int trainer_new(struct trainer **t, struct program *p, struct adapter_set *set,
 		const struct trainer_calls *calls) MUST_CHECK;
 void trainer_free(struct trainer *t);
 
-/* Bytes of the plan that are in memory before trainer_start(). */
-uint64_t trainer_here(const struct trainer *t);
+/* Bytes that the process has beside its plan, before trainer_start():
+ * libraries, stacks, what reading left in the heap. */
+uint64_t trainer_beside(const struct trainer *t);
 
 /* Takes the memory that the plan says. E_NOMEM. */
 int trainer_start(struct trainer *t) MUST_CHECK;

@@ -1,7 +1,6 @@
 /* trainer_paged - the base in pages: held, or brought in layer by layer */
 #include "train/trainer.h"
 
-#include "base/os.h"
 #include "base/size.h"
 
 #include <stdlib.h>
@@ -24,12 +23,9 @@ static uint64_t carried_bytes(const struct trainer *t)
 static void leave_room(struct trainer *t, uint64_t over, uint64_t needed)
 {
 	struct train_plan *plan = &t->plan;
-	uint64_t beside = PAGER_THREADS, cut, used, here = trainer_here(t);
+	uint64_t beside = trainer_beside(t) + PAGER_THREADS;
+	uint64_t cut = beside > over ? beside - over : 0;
 
-	os_memory_trim();
-	used = os_memory_used();
-	beside += used > here ? used - here : 0;
-	cut = beside > over ? beside - over : 0;
 	if (cut > plan->capacity - needed)
 		cut = plan->capacity - needed;
 	plan->capacity -= (size_t)cut;

@@ -165,7 +165,8 @@ static uint64_t to_come(const struct trainer *t)
 	       b->by[BYTES_ADAPTER] - b->by[BYTES_DATA];
 }
 
-uint64_t trainer_here(const struct trainer *t)
+/* Bytes of the plan that are in memory before trainer_start(). */
+static uint64_t here(const struct trainer *t)
 {
 	const struct train_plan *plan = &t->plan;
 	const struct page_owner *o = program_base(t->program)->pages;
@@ -175,6 +176,15 @@ uint64_t trainer_here(const struct trainer *t)
 	       (plan->capacity ? plan->capacity : paged) +
 	       (o ? o->here : 0) + adapter_set_bytes(t->set, 0) +
 	       plan->bytes.by[BYTES_DATA];
+}
+
+uint64_t trainer_beside(const struct trainer *t)
+{
+	uint64_t planned = here(t), used;
+
+	os_memory_trim();
+	used = os_memory_used();
+	return used > planned ? used - planned : 0;
 }
 
 static int fits(struct trainer *t, const struct train_limit *l)

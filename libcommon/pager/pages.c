@@ -208,13 +208,29 @@ static enum page_move give_up(struct pages *s, size_t *page)
 	return MOVE_DROP;
 }
 
+/* There is room in the play alone: what a step has used last, or what is being
+ * stored, is still there. What makes room next makes it now. */
+static enum page_move give_up_early(struct pages *s, size_t *page)
+{
+	*page = pages_goes_early(s);
+	if (*page == NO_PAGE)
+		return MOVE_NONE;
+	play_put_out(s, &s->ahead, *page, 0);
+	s->page[*page].state = ABSENT;
+	s->page[*page].dirty = 0;
+	s->used -= s->page[*page].bytes;
+	return MOVE_DROP;
+}
+
 static enum page_move bring_in(struct pages *s, size_t *page)
 {
 	struct page *p = &s->page[s->ahead.want];
 	int new = (s->ahead.want_how & PAGE_NEW) != 0;
 
-	if (s->used + p->bytes > s->capacity || p->state != ABSENT)
+	if (p->state != ABSENT)
 		return MOVE_NONE;
+	if (s->used + p->bytes > s->capacity)
+		return give_up_early(s, page);
 	*page = s->ahead.want;
 	play_bring_in(s, &s->ahead);
 	s->tried = 0;

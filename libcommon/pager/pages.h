@@ -8,7 +8,9 @@
  * the plan is known, its loads are known ahead of their time. The schedule
  * plays the plan with a capacity, as if pages were loaded on demand, and hands
  * out what that does (load this, drop that) as early as memory allows, in that
- * order. So prefetching never costs a load more.
+ * order; but where the play has room that is still taken (by what a step reads
+ * last, or what is being stored), the page that goes next goes before. So
+ * prefetching never costs a load more.
  *
  * A page is whole in memory or not at all. No threads and no I/O in here: who
  * drives it starts what pages_next() says, and reports ends.

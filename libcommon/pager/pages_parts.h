@@ -94,4 +94,8 @@ void play_bring_in(const struct pages *s, struct play *p);
  * and later if pages that are clean do better. */
 void pages_try(struct pages *s, size_t out);
 
+/* Where the next page to make room in s->ahead need not wait for that: it is
+ * clean, and no step before uses it; else NO_PAGE. */
+size_t pages_goes_early(struct pages *s);
+
 #endif

@@ -87,6 +87,23 @@ static int is_worth_it(struct pages *s, uint64_t until, uint64_t later)
 	return 0;
 }
 
+size_t pages_goes_early(struct pages *s)
+{
+	struct play *p = &s->trial[0];
+	uint64_t end = s->repeat ? s->ahead.step + s->nstep : s->nstep;
+	int store = 0;
+	size_t page;
+
+	copy_play(s, p, &s->ahead);
+	do {
+		play_bring_in(s, p);
+		if (!play_find_want(s, p, end))
+			return NO_PAGE;
+	} while (!play_is_full(s, p));
+	page = play_victim(s, p, &store);
+	return store || p->page[page].last > s->done ? NO_PAGE : page;
+}
+
 void pages_try(struct pages *s, size_t out)
 {
 	uint64_t now = s->ahead.step, far = s->ahead.page[out].next;

@@ -121,8 +121,9 @@ json_t *agent_status(const struct agent *a)
 	}
 	for (const struct agent_client *c = a->client; c; c = c->after)
 		clients += (size_t)c->greeted;
-	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "bases",
+	return json_pack("{s:I,s:I,s:o*,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "bases",
 			 (json_int_t)spaces, "clients", (json_int_t)clients,
+			 "device", agent_device_status(a),
 			 "evictions", (json_int_t)a->evictions, "hits",
 			 (json_int_t)a->hits, "loads", (json_int_t)a->loads,
 			 "memory", (json_int_t)(a->arena.nblock * AGENT_BLOCK),

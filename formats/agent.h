@@ -5,17 +5,23 @@
  * A client opens a base by handing over the file; a page of it is asked for
  * (get) and given back (put). Pages lie in an arena, a sealed memory file that
  * clients map for reading only, in blocks of AGENT_BLOCK bytes. What nobody has
- * stays there until the room is needed: then the page goes whose next use is
- * furthest away, as its last reader said; first those of a base that no client
- * has open. The agent has nothing that could be
- * lost: pages are copies of files that the client has too.
+ * stays there until the room is needed: then the page goes whose next use by
+ * any of its readers is furthest away, as they said when they gave it back;
+ * first those that no client is known to want.
+ *
+ * With a device, what leaves the arena is kept in the device's memory, by the
+ * same order, and comes back from there instead of the file, checked: a GPU's
+ * memory is so the clients' too, though they compute on the host.
+ *
+ * The agent has nothing that could be lost: pages are copies of files that the
+ * client has too.
  *
  * Messages (formats/wire.h), each answered in order:
  *
  *   {do: "hello", v}             {block, quota} and the arena
  *   {do: "open"} and the file    {pages, space}
  *   {do: "get", page, space}     {at: [block, ...]}
- *   {do: "put", next, page, space}   {}
+ *   {do: "put", next, now, page, space}   {}   (struct page_time)
  *   {do: "status"}               what page-agent --status prints
  *
  * and {error, code} when it cannot be done. Errors of a client end its
@@ -32,10 +38,14 @@
 
 enum { AGENT_BLOCK = 1 << 20, AGENT_SPACES = 16 };
 
+struct device;
+
 struct agent_options {
 	const char *socket;
 	uint64_t memory;        /* bytes of the arena */
-	size_t clients;         /* at a time; each may have that part of it */
+	struct device *device;  /* borrowed; NULL: none */
+	size_t clients;         /* at a time; each may have that part of the
+				 * arena */
 	double handshake;       /* seconds until a hello */
 	double idle;            /* seconds without a client until the end; 0:
 				 * for ever */

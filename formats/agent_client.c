@@ -27,12 +27,9 @@ static void leave_spaces(struct agent_client *c)
 		struct agent_space *s = c->space[i];
 
 		s->users--;
-		for (size_t k = 0; k < s->owner->n; k++) {
-			s->page[k].pins -= c->pins[i][k];
-			if (!s->users) /* nobody is known to want it */
-				s->page[k].next = UINT64_MAX;
-		}
-		free(c->pins[i]);
+		for (size_t k = 0; k < s->owner->n; k++)
+			s->page[k].pins -= c->reader[i][k].pins;
+		free(c->reader[i]);
 	}
 	c->nspace = 0;
 }
@@ -138,10 +135,19 @@ static void forget_spaces(struct agent *a)
 	}
 }
 
+static struct agent_reader *make_reader(size_t npage)
+{
+	struct agent_reader *r = calloc(npage, sizeof(*r));
+
+	for (size_t i = 0; r && i < npage; i++)
+		r[i].due = UINT64_MAX;
+	return r;
+}
+
 void agent_opened(struct agent_client *c, struct agent_space *s, int err)
 {
 	struct msg_out *o = &c->agent->out;
-	uint32_t *pins;
+	struct agent_reader *reader;
 
 	c->wait.opening = 0;
 	if (c->gone) {
@@ -149,8 +155,8 @@ void agent_opened(struct agent_client *c, struct agent_space *s, int err)
 			free(c);
 		return;
 	}
-	pins = err ? NULL : calloc(s->owner->n, sizeof(*pins));
-	if (!err && !pins)
+	reader = err ? NULL : make_reader(s->owner->n);
+	if (!err && !reader)
 		err = err_set(E_NOMEM, "out of memory");
 	if (err) {
 		send_error(c, err);
@@ -159,7 +165,7 @@ void agent_opened(struct agent_client *c, struct agent_space *s, int err)
 	}
 	s->users++;
 	c->space[c->nspace] = s;
-	c->pins[c->nspace] = pins;
+	c->reader[c->nspace] = reader;
 	msg_begin(o);
 	msg_put_map(o, 2);
 	msg_put_text(o, "pages");
@@ -172,6 +178,45 @@ void agent_opened(struct agent_client *c, struct agent_space *s, int err)
 }
 
 /* ---- pages ---- */
+
+static uint64_t wait_of(const struct agent_client *c,
+			const struct agent_space *s, size_t page)
+{
+	uint64_t least = UINT64_MAX;
+
+	for (size_t i = 0; i < c->nspace; i++) {
+		uint64_t due = c->reader[i][page].due;
+
+		if (c->space[i] != s || due == UINT64_MAX)
+			continue;
+		due -= due < c->now ? due : c->now;
+		least = due < least ? due : least;
+	}
+	return least;
+}
+
+uint64_t agent_wait_for(const struct agent *a, const struct agent_space *s,
+			size_t page)
+{
+	uint64_t least = UINT64_MAX;
+
+	for (const struct agent_client *c = a->client; c; c = c->after) {
+		uint64_t wait = wait_of(c, s, page);
+
+		least = wait < least ? wait : least;
+	}
+	return least;
+}
+
+int agent_is_wanted(const struct agent *a, const struct agent_space *s,
+		    size_t page)
+{
+	const struct agent_client *c = a->client;
+
+	while (c && (c->wait.space != s || c->wait.page != page))
+		c = c->after;
+	return c != NULL;
+}
 
 static int find_page(const struct agent_client *c, const struct msg_value *v,
 		     size_t *space, size_t *page)
@@ -190,7 +235,7 @@ static void grant(struct agent_client *c, struct agent_space *s, size_t page)
 
 	while (c->space[i] != s)
 		i++;
-	c->pins[i][page]++;
+	c->reader[i][page].pins++;
 	c->pinned += n;
 	s->page[page].pins++;
 	msg_begin(o);
@@ -240,18 +285,20 @@ static int get(struct agent_client *c, const struct msg_value *v)
 static int put(struct agent_client *c, const struct msg_value *v)
 {
 	size_t space, page;
-	struct agent_page *p;
-	uint64_t next;
+	struct agent_reader *r;
+	struct page_time t;
 
 	TRY(find_page(c, v, &space, &page));
-	if (msg_u64(msg_find(v, "next"), &next) || !c->pins[space][page])
+	r = &c->reader[space][page];
+	if (msg_u64(msg_find(v, "next"), &t.next) ||
+	    msg_u64(msg_find(v, "now"), &t.now) || !r->pins)
 		return err_set(E_DATA, "put: a page that was not had");
-	p = &c->space[space]->page[page];
-	c->pins[space][page]--;
+	r->pins--;
+	r->due = t.next;
+	c->now = t.now;
 	c->pinned -= agent_blocks(c->space[space]->owner->page[page].bytes);
-	p->pins--;
-	p->next = next;
-	p->put = ++c->agent->clock;
+	c->space[space]->page[page].pins--;
+	c->space[space]->page[page].put = ++c->agent->clock;
 	msg_begin(&c->agent->out);
 	msg_put_map(&c->agent->out, 0);
 	send_out(c, -1);

@@ -16,7 +16,7 @@ enum { PATIENCE = 120 };
 /* A page that is no longer mapped, and that the agent has not been told of. */
 struct put {
 	size_t page;
-	uint64_t next;
+	struct page_time when;
 };
 
 struct agent_link {
@@ -195,12 +195,14 @@ static int map_page(const struct agent_link *l, const struct msg *m,
 }
 
 static void page_request(struct agent_link *l, const char *what, size_t page,
-			 const uint64_t *next)
+			 const struct page_time *when)
 {
-	request(l, what, next ? 3 : 2);
-	if (next) {
+	request(l, what, when ? 4 : 2);
+	if (when) {
 		msg_put_text(&l->out, "next");
-		msg_put_u64(&l->out, *next);
+		msg_put_u64(&l->out, when->next);
+		msg_put_text(&l->out, "now");
+		msg_put_u64(&l->out, when->now);
 	}
 	msg_put_text(&l->out, "page");
 	msg_put_u64(&l->out, page);
@@ -263,7 +265,7 @@ static void send_puts(struct agent_link *l)
 	while (take_put(l, &put)) {
 		struct msg *m;
 
-		page_request(l, "put", put.page, &put.next);
+		page_request(l, "put", put.page, &put.when);
 		(void)!ask(l, &m, -1, NULL);
 		msg_free(m);
 	}
@@ -308,10 +310,10 @@ int agent_link_get(struct agent_link *l, size_t page, void *at, size_t bytes)
 }
 
 int agent_link_put(struct agent_link *l, size_t page, void *at, size_t bytes,
-		   uint64_t next)
+		   struct page_time when)
 {
 	TRY(unmap(at, bytes));
-	TRY(remember(l, (struct put){ page, next }));
+	TRY(remember(l, (struct put){ page, when }));
 	if (!pthread_mutex_trylock(&l->lock))
 		unlock(l);
 	return 0;

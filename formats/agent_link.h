@@ -9,6 +9,7 @@
 #define FORMATS_AGENT_LINK_H
 
 #include "base/json.h"
+#include "pager/pages.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -30,10 +31,10 @@ int agent_link_gone(struct agent_link *l);
 int agent_link_get(struct agent_link *l, size_t page, void *at,
 		   size_t bytes) MUST_CHECK;
 
-/* The addresses are left without memory; next: steps to the next use. Waits for
- * no request of another thread: that one tells the agent then. E_NOMEM. */
+/* The addresses are left without memory. Waits for no request of another
+ * thread: that one tells the agent then. E_NOMEM. */
 int agent_link_put(struct agent_link *l, size_t page, void *at, size_t bytes,
-		   uint64_t next) MUST_CHECK;
+		   struct page_time when) MUST_CHECK;
 
 /* The agent at that socket, as it says of itself; a new reference. */
 int agent_link_status(json_t **status, const char *socket) MUST_CHECK;

@@ -2,6 +2,7 @@
 #ifndef FORMATS_AGENT_PARTS_H
 #define FORMATS_AGENT_PARTS_H
 
+#include "device/device.h"
 #include "formats/agent.h"
 #include "formats/collect.h"
 #include "formats/wire.h"
@@ -18,6 +19,9 @@ struct agent_arena {
 	size_t nblock;
 	uint32_t *free;         /* (nblock) a stack */
 	size_t nfree;
+	size_t leaving;         /* of pages on their way to the device */
+	size_t promised;        /* to pages that come; nfree and leaving are as
+				 * many, or more */
 };
 
 int agent_arena_init(struct agent_arena *a, uint64_t bytes) MUST_CHECK;
@@ -25,17 +29,24 @@ void agent_arena_release(struct agent_arena *a);
 
 /* ---- spaces: bases, and their pages ---- */
 
-enum agent_state { AGENT_AWAY, AGENT_LOADING, AGENT_HERE };
+enum agent_state {
+	AGENT_AWAY,
+	AGENT_LOADING,          /* on its way; it has no blocks yet, */
+	AGENT_PLACING,          /* and now it has */
+	AGENT_HERE,
+	AGENT_LEAVING,          /* it is copied to the device */
+};
 
 struct agent_page {
 	enum agent_state state;
 	uint32_t *block;        /* (blocks of the page) */
 	size_t pins;
-	uint64_t next;          /* steps to its next use, as was said last */
-	uint64_t put;           /* when */
+	uint64_t put;           /* when it was put back last */
 	int err;                /* of loading */
 	char message[200];
 	size_t pieces;          /* still to load */
+	struct device_region *kept;     /* its copy on the device, or NULL */
+	uint64_t digest;                /* of that */
 };
 
 struct agent_space {
@@ -51,6 +62,13 @@ struct agent_space {
 };
 
 /* ---- connections ---- */
+
+/* A client as a reader of a page. */
+struct agent_reader {
+	uint32_t pins;
+	uint64_t due;           /* when it reads it next, by its own steps;
+				 * UINT64_MAX: not known */
+};
 
 /* What waits for an answer: at most one thing. */
 struct agent_wait {
@@ -68,8 +86,9 @@ struct agent_client {
 	int excess;             /* one too many: it will be told */
 	struct agent_wait wait;
 	struct agent_space *space[AGENT_SPACES];
-	uint32_t *pins[AGENT_SPACES]; /* (pages) of this client */
+	struct agent_reader *reader[AGENT_SPACES];      /* (pages) */
 	size_t nspace, pinned;  /* pinned: blocks */
+	uint64_t now;           /* steps that it has done */
 	struct agent_client *after;
 	unsigned char message[WIRE_MESSAGE];
 };
@@ -82,6 +101,7 @@ struct agent {
 	size_t nclient, nexcess;
 	uint64_t clock;
 	uint64_t hits, loads, evictions, refused;
+	uint64_t saves, fetches;        /* pages to the device, and back */
 	uv_loop_t loop;
 	uv_poll_t listener;
 	uv_signal_t signal[2];
@@ -100,16 +120,43 @@ void agent_drop(struct agent_client *c);
 void agent_left(struct agent *a);
 json_t *agent_status(const struct agent *a);
 
+/* Steps until a client reads the page; UINT64_MAX: none is known to. */
+uint64_t agent_wait_for(const struct agent *a, const struct agent_space *s,
+			size_t page);
+
 /* agent_space.c. A file's space, if it is there; else one is made, on a thread
  * of the pool, and agent_opened() called. file: taken over. */
 int agent_open(struct agent_client *c, int file) MUST_CHECK;
 void agent_opened(struct agent_client *c, struct agent_space *s, int err);
 void agent_space_free(struct agent_space *s);
 
-/* Makes the page's bytes come in; 1: they are there. agent_loaded() is called
- * for all who wait. E_NOMEM: no room now. */
+/* agent_pages.c. Makes the page's bytes come in; 1: they are there.
+ * agent_loaded() is called for all who wait. E_NOMEM: no room now. */
 int agent_load(struct agent *a, struct agent_space *s, size_t page,
 	       int *here) MUST_CHECK;
 void agent_loaded(struct agent *a, struct agent_space *s, size_t page);
+
+/* Does a client wait for it? */
+int agent_is_wanted(const struct agent *a, const struct agent_space *s,
+		    size_t page);
+
+/* ---- the device: agent_device.c ---- */
+
+/* Takes room for a copy of a page, from copies of pages that are wanted later
+ * or lie in the arena too. 0: there is none, or no device. */
+int agent_keep(struct agent *a, struct agent_space *s, size_t page);
+
+/* A new reference; NULL: there is no device. */
+json_t *agent_device_status(const struct agent *a);
+
+/* The copy goes; there may be none. */
+void agent_forget(struct agent_page *p);
+
+/* On a thread: copy a page there from its blocks, and back, checked. E_IO,
+ * E_UNAVAIL, E_DATA. */
+int agent_save(const struct agent *a, const struct agent_space *s,
+	       size_t page, uint64_t *digest) MUST_CHECK;
+int agent_fetch(const struct agent *a, const struct agent_space *s,
+		size_t page) MUST_CHECK;
 
 #endif

@@ -1,4 +1,4 @@
-/* agent_space - bases, and the way of their pages into the arena */
+/* agent_space - bases that clients have opened, and their pages */
 #include "formats/agent_parts.h"
 
 #include <stdio.h>
@@ -7,16 +7,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/size.h"
 #include "formats/base_pages.h"
-#include "pager/space.h"
 
 void agent_space_free(struct agent_space *s)
 {
 	if (!s)
 		return;
-	for (size_t i = 0; s->page && i < s->owner->n; i++)
+	for (size_t i = 0; s->page && i < s->owner->n; i++) {
+		agent_forget(&s->page[i]);
 		free(s->page[i].block);
+	}
 	collection_release(&s->base);
 	free(s->page);
 	free(s);
@@ -158,183 +158,4 @@ int agent_open(struct agent_client *c, int file)
 	if (file >= 0)
 		close(file);
 	return err;
-}
-
-/* ---- loading ---- */
-
-/* A piece of a page on its way into the page's own addresses; the one after the
- * last is the copy of all to the arena. */
-struct piece {
-	uv_work_t work;
-	struct agent *agent;
-	struct agent_space *space;
-	size_t page, piece;
-	int err;
-	char message[200];
-};
-
-static void copy_page(uv_work_t *work)
-{
-	const struct piece *p = work->data;
-	const struct agent *a = p->agent;
-	const struct pager_page *from = &p->space->owner->page[p->page];
-	const struct agent_page *to = &p->space->page[p->page];
-
-
-	for (size_t at = 0, i = 0; at < from->bytes; at += AGENT_BLOCK, i++)
-		memcpy(a->arena.at + (size_t)to->block[i] * AGENT_BLOCK,
-		       (const unsigned char *)from->at + at,
-		       size_min(AGENT_BLOCK, from->bytes - at));
-}
-
-static void load_piece(uv_work_t *work)
-{
-	struct piece *p = work->data;
-	const struct pager_page *from = &p->space->owner->page[p->page];
-	const struct pager_backing *b = from->backing;
-	void *scratch = NULL;
-
-	if (b->scratch)
-		scratch = aligned_alloc(SPACE_PAGE,
-					size_align(b->scratch, SPACE_PAGE));
-	if (b->scratch && !scratch)
-		p->err = err_set(E_NOMEM, "out of memory");
-	else
-		p->err = b->load(b->ctx, from->id, p->piece, from->at,
-				 scratch);
-	if (p->err)
-		snprintf(p->message, sizeof(p->message), "%s", err_text());
-	free(scratch);
-}
-
-static void free_blocks(struct agent *a, struct agent_space *s, size_t page)
-{
-	size_t n = agent_blocks(s->owner->page[page].bytes);
-
-	for (size_t i = 0; i < n; i++)
-		a->arena.free[a->arena.nfree++] = s->page[page].block[i];
-	s->page[page].state = AGENT_AWAY;
-}
-
-static void page_came(struct agent *a, struct agent_space *s, size_t page)
-{
-	const struct pager_page *from = &s->owner->page[page];
-	struct agent_page *p = &s->page[page];
-
-	if (space_drop(from->at, from->bytes) && !p->err)
-		p->err = E_BUG;
-	if (p->err)
-		free_blocks(a, s, page);
-	else
-		p->state = AGENT_HERE;
-	agent_loaded(a, s, page);
-}
-
-static void note_error(struct agent_page *p, int err, const char *message)
-{
-	if (p->err)
-		return;
-	p->err = err;
-	snprintf(p->message, sizeof(p->message), "%s", message);
-}
-
-static int start_piece(struct agent *a, struct agent_space *s, size_t page,
-		       size_t i);
-
-static void piece_came(uv_work_t *work, int status)
-{
-	struct piece p = *(struct piece *)work->data;
-	struct agent_page *page = &p.space->page[p.page];
-	size_t n = p.space->owner->page[p.page].npiece;
-
-	(void)status;
-	free(work->data);
-	if (p.err)
-		note_error(page, p.err, p.message);
-	if (--page->pieces)
-		return;
-	if (p.piece < n && !page->err &&
-	    start_piece(p.agent, p.space, p.page, n))
-		note_error(page, E_UNAVAIL, err_text());
-	if (p.piece == n || page->err)
-		page_came(p.agent, p.space, p.page);
-}
-
-static int start_piece(struct agent *a, struct agent_space *s, size_t page,
-		       size_t i)
-{
-	int copy = i == s->owner->page[page].npiece;
-	struct piece *p = calloc(1, sizeof(*p));
-
-	if (!p)
-		return err_set(E_NOMEM, "out of memory");
-	*p = (struct piece){ .agent = a, .space = s, .page = page, .piece = i };
-	p->work.data = p;
-	if (uv_queue_work(&a->loop, &p->work, copy ? copy_page : load_piece,
-			  piece_came)) {
-		free(p);
-		return err_set(E_UNAVAIL, "no thread");
-	}
-	s->page[page].pieces++;
-	return 0;
-}
-
-/* The unpinned page that is needed last. */
-static int evict(struct agent *a)
-{
-	struct agent_space *from = NULL;
-	size_t best = 0;
-
-	for (struct agent_space *s = a->space; s; s = s->after)
-		for (size_t i = 0; i < s->owner->n; i++) {
-			const struct agent_page *p = &s->page[i];
-			const struct agent_page *b =
-				from ? &from->page[best] : NULL;
-
-			if (p->state != AGENT_HERE || p->pins ||
-			    (b && (p->next < b->next ||
-				   (p->next == b->next && p->put > b->put))))
-				continue;
-			from = s;
-			best = i;
-		}
-	if (!from)
-		return err_set(E_NOMEM, "all of the arena is in use");
-	free_blocks(a, from, best);
-	a->evictions++;
-	return 0;
-}
-
-int agent_load(struct agent *a, struct agent_space *s, size_t page, int *here)
-{
-	const struct pager_page *from = &s->owner->page[page];
-	struct agent_page *p = &s->page[page];
-	size_t n = agent_blocks(from->bytes);
-
-	*here = p->state == AGENT_HERE;
-	a->hits += *here;
-	if (p->state != AGENT_AWAY)
-		return 0;
-	while (a->arena.nfree < n)
-		TRY(evict(a));
-	TRY(space_take(from->at, from->bytes));
-	for (size_t i = 0; i < n; i++)
-		p->block[i] = a->arena.free[--a->arena.nfree];
-	p->state = AGENT_LOADING;
-	p->err = 0;
-	p->pieces = 0;
-	a->loads++;
-	for (size_t i = 0; i < from->npiece; i++) {
-		int err = start_piece(a, s, page, i);
-
-		if (!err)
-			continue;
-		note_error(p, err, err_text());
-		if (i)
-			return 0; /* the pieces under way will tell */
-		free_blocks(a, s, page);
-		TRY(space_drop(from->at, from->bytes));
-		return err;
-	}
-	return 0;
 }

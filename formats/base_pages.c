@@ -213,7 +213,8 @@ static int drop(struct base_pages *b, struct held_page *p)
 	b->held -= size_min(b->held, p->space.bytes);
 	if (b->backing.drop)
 		return b->backing.drop(b, (size_t)(p - b->page), p->space.at,
-				       p->space.bytes, UINT64_MAX);
+				       p->space.bytes,
+				       (struct page_time){ 0, UINT64_MAX });
 	return space_drop(p->space.at, p->space.bytes);
 }
 

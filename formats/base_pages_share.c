@@ -23,14 +23,14 @@ static int load(void *ctx, size_t id, size_t i, void *at, void *scratch)
 }
 
 static int drop_page(void *ctx, size_t id, void *at, size_t bytes,
-		     uint64_t next)
+		     struct page_time when)
 {
 	struct base_pages *b = ctx;
 
 	if (!b->shared[id])
 		return space_drop(at, bytes);
 	b->shared[id] = 0;
-	return agent_link_put(b->link, id, at, bytes, next);
+	return agent_link_put(b->link, id, at, bytes, when);
 }
 
 int base_pages_from_agent(struct base_pages *b, struct held_page *p)

@@ -10,7 +10,7 @@
 
 #include "formats/msg.h"
 
-enum { WIRE_MESSAGE = 64 << 10, WIRE_VERSION = 2 };
+enum { WIRE_MESSAGE = 64 << 10, WIRE_VERSION = 3 };
 
 /* $XDG_RUNTIME_DIR/weft/agent.sock, or one under ~/.cache; into buf. E_UNAVAIL:
  * neither is known, or too long. */

@@ -5,11 +5,14 @@
 #include "base/opt.h"
 #include "base/os.h"
 #include "base/sig.h"
+#include "device/device.h"
 #include "formats/agent.h"
 #include "formats/agent_link.h"
 #include "formats/wire.h"
 
 static const char *path;
+static const char *device;
+static uint64_t device_memory;
 static int ask;
 static struct agent_options how = { .clients = 4, .handshake = 30 };
 
@@ -19,6 +22,11 @@ static struct opt own[] = {
 	  "weft in XDG_RUNTIME_DIR, or in ~/.cache" },
 	{ "clients", 0, OPT_COUNT, &how.clients, "N",
 	  "connections at a time; each may have that part of the memory" },
+	{ "device", 0, OPT_TEXT, &device, "KIND",
+	  "keep what leaves the memory on a device: cuda, managed (CUDA's own "
+	  "paging), emu (a part of the host's, to try it out)" },
+	{ "device-memory", 0, OPT_BYTES, &device_memory, "SIZE",
+	  "how much of the device's memory" },
 	{ "idle", 0, OPT_REAL, &how.idle, "SECONDS",
 	  "end after so long without a client; 0: never" },
 	{ "status", 0, OPT_FLAG, &ask, NULL,
@@ -45,14 +53,20 @@ static const struct opt_program program = {
 	"as many clients as it takes, they end with status 69. When a program "
 	"ends, what it had is free. Without --agent no program needs this "
 	"one.\n\n"
+	"With --device, pages that leave the memory are kept in that of a GPU, "
+	"and come back over its bus instead of from disk: a base that memory "
+	"and GPU hold together is read once. A device that fails is done "
+	"without.\n\n"
 	"Standard output has a JSON object a line whenever a client has left: "
 	"bases, clients, evictions, hits, loads, memory, pinned (what clients "
-	"have now), refused, used (bytes, or counts since the start). Without "
+	"have now), refused, used (bytes, or counts since the start); device "
+	"has fetches, memory, saves, used, and lost: why, or null. Without "
 	"-m the arena is half of what is free. SIGTERM and SIGINT end the "
 	"agent. A unit for systemd is installed: systemctl --user enable --now "
 	"page-agent.",
 	.examples =
 	"page-agent -m 12G &\n"
+	"page-agent -m 12G --device cuda --device-memory 20G &\n"
 	"peft-step --agent $XDG_RUNTIME_DIR/weft/agent.sock -d chat.jsonl "
 	"base.st -o a.st\n"
 	"page-agent --status",
@@ -80,9 +94,38 @@ static int print_status(void)
 	return ferror(stdout) ? err_errno(E_IO, "<stdout>") : 0;
 }
 
-static int serve(void)
+static int open_device(void)
+{
+	const struct device_kind *kind;
+	struct device_options o = { .budget = (size_t)device_memory };
+
+	if (!device && !device_memory)
+		return 0;
+	if (!device || !device_memory)
+		return err_set(E_USAGE, "--device and --device-memory go "
+			       "together");
+	kind = device_find(device);
+	if (!kind)
+		return err_set(E_UNAVAIL, "--device %s: no such kind in this "
+			       "build", device);
+	if (device_memory < AGENT_BLOCK || device_memory > PTRDIFF_MAX)
+		return err_set(E_USAGE, "--device-memory: want some MiB");
+	return device_open(&how.device, kind, &o);
+}
+
+static int run(void)
 {
 	struct agent *a;
+	int err;
+
+	TRY(agent_new(&a, &how));
+	err = agent_run(a);
+	agent_free(a);
+	return err;
+}
+
+static int serve(void)
+{
 	int err;
 
 	if (!how.clients)
@@ -98,9 +141,10 @@ static int serve(void)
 						    10), AGENT_BLOCK >> 10);
 	if (!opt_common.quiet)
 		how.log = print;
-	TRY(agent_new(&a, &how));
-	err = agent_run(a);
-	agent_free(a);
+	err = open_device();
+	if (!err)
+		err = run();
+	device_close(how.device);
 	return err;
 }
 

@@ -286,9 +286,13 @@ static void give_back(struct pager *p)
 	for (size_t i = 0; p->pages && i < p->npage; i++) {
 		const struct pager_page *at = &p->page[i];
 		const struct pager_backing *b = at->backing;
-		int err = b->drop ? b->drop(b->ctx, at->id, at->at, at->bytes,
-					    UINT64_MAX) :
-				    space_drop(at->at, at->bytes);
+		struct page_time when = pages_time(p->pages, i);
+		int err;
+
+		when.next = UINT64_MAX;
+		err = b->drop ? b->drop(b->ctx, at->id, at->at, at->bytes,
+					when) :
+				space_drop(at->at, at->bytes);
 
 		if (err)
 			return; /* nothing more can be done for it */

@@ -38,10 +38,9 @@ struct pager_backing {
 
 	/* NULL: the page's memory is the pager's. Else, on the loop's thread,
 	 * takes away what load() put at the page's addresses, which no other
-	 * page gets; the page's next use is so many steps away (UINT64_MAX:
-	 * none is known). */
+	 * page gets. */
 	int (*drop)(void *ctx, size_t id, void *at, size_t bytes,
-		    uint64_t next) MUST_CHECK;
+		    struct page_time when) MUST_CHECK;
 };
 
 struct pager_page {

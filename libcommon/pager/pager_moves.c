@@ -176,7 +176,7 @@ static int drop(struct pager *p, size_t page)
 
 	if (b->drop)
 		return b->drop(b->ctx, at->id, at->at, at->bytes,
-			       pages_until(p->pages, page));
+			       pages_time(p->pages, page));
 	p->spare[p->nspare++] = page;
 	p->spare_bytes += at->bytes;
 	return 0;

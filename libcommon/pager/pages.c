@@ -104,6 +104,7 @@ static void index_uses(struct pages *s)
 /* The play begins with what is. */
 static void begin_ahead(struct pages *s)
 {
+	s->before += s->done;
 	s->done = 0;
 	s->out = NO_PAGE;
 	s->tried = 0;

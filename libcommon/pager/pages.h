@@ -108,8 +108,13 @@ int pages_has(const struct pages *s, size_t page); /* whole, in memory */
 int pages_pinned(const struct pages *s, size_t page);
 uint64_t pages_loads(const struct pages *s);
 
-/* Steps from the one in hand to the page's next use; UINT64_MAX: the plan has
- * none. */
-uint64_t pages_until(const struct pages *s, size_t page);
+/* Counted in steps since pages_new(), of all plans. */
+struct page_time {
+	uint64_t now;           /* of them have ended */
+	uint64_t next;          /* that uses the page; UINT64_MAX: the plan has
+				 * none */
+};
+
+struct page_time pages_time(const struct pages *s, size_t page);
 
 #endif

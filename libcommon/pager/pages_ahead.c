@@ -162,11 +162,14 @@ int play_is_full(const struct pages *s, const struct play *p)
 	return p->in_use + s->page[p->want].bytes > s->capacity;
 }
 
-uint64_t pages_until(const struct pages *s, size_t page)
+struct page_time pages_time(const struct pages *s, size_t page)
 {
 	unsigned how;
 	uint64_t next = s->nstep ? next_use(s, &s->page[page], s->done, &how) :
 				   NEVER;
 
-	return next == NEVER ? NEVER : next - s->done;
+	return (struct page_time){
+		s->before + s->done,
+		next == NEVER ? NEVER : s->before + next,
+	};
 }

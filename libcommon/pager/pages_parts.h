@@ -59,6 +59,7 @@ struct pages {
 	size_t nstep;
 	int repeat, paused, open;
 
+	uint64_t before;                /* steps of plans before this one */
 	uint64_t done;
 	struct play ahead;              /* what is handed out */
 	struct play trial[2];

@@ -45,6 +45,33 @@ train_behind() {
 	status -e '.evictions > 0 and .used <= .memory'
 }
 
+@test "what an arena cannot hold is kept on a device, and read once" {
+	serve -m 8M --clients 1 --device emu --device-memory 64M
+	train -n 12 -o "$T/out" "$T/base.st"
+	cmp "$T/out" "$T/whole"
+	train -n 12 -o "$T/again" "$T/base.st"
+	cmp "$T/again" "$T/whole"
+	status -e '.evictions > 0 and .loads <= 20 and .used <= .memory and
+		(.device | .fetches > 50 and .saves > 0 and
+		.used <= .memory and .lost == null)'
+}
+
+@test "a device that is none" {
+	for wrong in "--device emu" "--device-memory 8M" \
+			"--device emu --device-memory 9K"; do
+		run -64 "$BIN/page-agent" --socket "$S" -m 8M $wrong
+		[ "${#lines[@]}" = 1 ]
+	done
+	run -69 "$BIN/page-agent" --socket "$S" -m 8M --device tape \
+		--device-memory 8M
+	[[ $output == *"--device tape: no such kind in this build" ]]
+	[ ! -e /dev/nvidiactl ] || skip "there is a GPU"
+	run -69 "$BIN/page-agent" --socket "$S" -m 8M --device cuda \
+		--device-memory 8M
+	[ "${#lines[@]}" = 1 ]
+	[ ! -e "$S" ]
+}
+
 # Seconds that a run takes, for deaths all along it.
 run_seconds() {
 	local start=$EPOCHREALTIME

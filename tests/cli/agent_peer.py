@@ -1,7 +1,7 @@
 # agent_peer - a client of page-agent, in as much msgpack as that takes
 import array, socket, struct
 
-VERSION = 2  # WIRE_VERSION of formats/wire.h
+VERSION = 3  # WIRE_VERSION of formats/wire.h
 
 
 def encode(v):
@@ -90,4 +90,4 @@ class Peer:
         return self.ask("get", page=page, space=0)
 
     def put(self, page):
-        return self.ask("put", next=1, page=page, space=0)
+        return self.ask("put", next=1, now=0, page=page, space=0)

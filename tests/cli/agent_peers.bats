@@ -137,8 +137,8 @@ END
 		[ "${#lines[@]}" = 1 ]
 		wait "$false"
 	}
-	said='b"\x82\xa4code\x45\xa5error\xbathe agent speaks version 3"'
-	refused "the agent speaks version 3" "$said" 0
+	said='b"\x82\xa4code\x45\xa5error\xbathe agent speaks version 4"'
+	refused "the agent speaks version 4" "$said" 0
 	refused "no agent of ours" 'b"\x80"' 1
 	refused "no agent of ours" 'b"\x81\xa5block\xce\0\x10\0\0"' 0
 	refused "no agent of ours" 'b"\x81\xa5block\xcd\x0f\xff"' 1

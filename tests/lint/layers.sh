@@ -14,7 +14,7 @@ op       base kernel tensor device weight data adapt
 arch     base kernel tensor device weight data adapt op
 train    base kernel tensor device pager weight quant data adapt op arch
 infer    base kernel tensor device pager weight quant data adapt op arch
-formats  base tensor pager weight data
+formats  base tensor device pager weight data
 tools    base tensor device pager weight quant adapt data arch train infer formats
 '
 echo "$rules" | while read -r dir may; do

@@ -24,6 +24,8 @@
 
 enum { PAGES = 4 };
 
+static const struct page_time later = { 3, 12 };
+
 /* An agent of PAGES pages of a block each, which answers when it may. */
 struct agent {
 	char dir[32], path[48];
@@ -220,7 +222,7 @@ static void pages_go_back_while_one_is_awaited(void **state)
 	wait_for(&a, 1);
 	for (size_t i = 0; i < PAGES; i += 2)
 		assert_int_equal(agent_link_put(l, i, s.at + i * SPACE_PAGE,
-						SPACE_PAGE, 9), 0);
+						SPACE_PAGE, later), 0);
 	let(&a);
 	pthread_join(other, NULL);
 	assert_int_equal(g.err, 0);
@@ -230,7 +232,7 @@ static void pages_go_back_while_one_is_awaited(void **state)
 	assert_int_equal(agent_link_get(l, 3, s.at + 3 * SPACE_PAGE,
 					SPACE_PAGE), 0);
 	assert_int_equal(agent_link_put(l, 3, s.at + 3 * SPACE_PAGE,
-					SPACE_PAGE, 9), 0);
+					SPACE_PAGE, later), 0);
 	check_order(&a, order, 7);
 	agent_link_close(l);
 	agent_close(&a, thread);
@@ -255,7 +257,7 @@ static void an_agent_that_is_gone_takes_pages_back(void **state)
 	hang_up(&a);
 	agent_close(&a, thread);
 	assert_int_equal(s.at[0], 'a'); /* what is mapped stays */
-	assert_int_equal(agent_link_put(l, 0, s.at, SPACE_PAGE, 1), 0);
+	assert_int_equal(agent_link_put(l, 0, s.at, SPACE_PAGE, later), 0);
 	assert_true(agent_link_gone(l));
 	assert_int_equal(agent_link_get(l, 0, s.at, SPACE_PAGE), E_UNAVAIL);
 	agent_link_close(l);

@@ -223,52 +223,75 @@ static int is_lost(const struct world *w)
 /* ---- tests ---- */
 
 /* Arena and device hold the base together: it is read once. */
-static void what_the_device_holds_is_not_read_again(void **state)
+static void all_is_held(struct world *w, struct device *d)
 {
-	struct device *d = device_of(64 << 20, NULL);
 	struct reader r;
-	struct world w;
 
-	(void)state;
-	world_open(&w);
-	serve(&w, 6, 1, d);
-	reader_open(&r, &w);
+	serve(w, 6, 1, d);
+	reader_open(&r, w);
 	for (int i = 0; i < 5; i++)
 		pass(&r);
-	assert_int_equal(said(&w, 0, "loads"), PAGES);
-	assert_true(said(&w, 1, "fetches") > 3 * PAGES);
-	assert_true(said(&w, 1, "saves") <= PAGES); /* they stay there */
+	assert_int_equal(said(w, 0, "loads"), PAGES);
+	assert_true(said(w, 1, "fetches") > 3 * PAGES);
+	assert_true(said(w, 1, "saves") <= PAGES); /* they stay there */
 	reader_close(&r);
-	end(&w);
-	device_close(d);
-	world_close(&w);
+	end(w);
 }
 
 /* A device that holds half of what the arena does not: those that are used
  * last stay in the file, and no others. */
-static void a_device_that_is_too_small_helps_as_far_as_it_goes(void **state)
+static void a_part_is_held(struct world *w, struct device *d)
 {
-	struct device *d = device_of(5 << 20, NULL);
 	struct reader r;
-	struct world w;
 	long loads;
 
-	(void)state;
-	world_open(&w);
-	serve(&w, 6, 1, d);
-	reader_open(&r, &w);
+	serve(w, 6, 1, d);
+	reader_open(&r, w);
 	pass(&r);
-	loads = said(&w, 0, "loads");
+	loads = said(w, 0, "loads");
 	for (int i = 0; i < 10; i++)
 		pass(&r);
-	loads = said(&w, 0, "loads") - loads;
+	loads = said(w, 0, "loads") - loads;
 	assert_in_range(loads, 40, 70); /* of 120 gets */
-	assert_true(said(&w, 1, "used") <= 5 << 20);
-	assert_true(said(&w, 1, "fetches") > 20);
+	assert_true(said(w, 1, "used") <= 5 << 20);
+	assert_true(said(w, 1, "fetches") > 20);
 	reader_close(&r);
-	end(&w);
-	device_close(d);
+	end(w);
+}
+
+/* On each kind of device that is here, with so much of its memory. */
+static void on_all(size_t bytes, void (*check)(struct world *, struct device *))
+{
+	const struct device_kind *kind;
+	struct world w;
+
+	world_open(&w);
+	for (size_t i = 0; (kind = device_at(i)); i++) {
+		struct device_options o = { .budget = bytes };
+		struct device *d;
+		int err = device_open(&d, kind, &o);
+
+		if (err) {
+			assert_int_equal(err, E_UNAVAIL);
+			print_message("%s: not here\n", device_name(kind));
+			continue;
+		}
+		check(&w, d);
+		device_close(d);
+	}
 	world_close(&w);
+}
+
+static void what_the_device_holds_is_not_read_again(void **state)
+{
+	(void)state;
+	on_all(64 << 20, all_is_held);
+}
+
+static void a_device_that_is_too_small_helps_as_far_as_it_goes(void **state)
+{
+	(void)state;
+	on_all(5 << 20, a_part_is_held);
 }
 
 /* Flips a bit of all that is there. */

@@ -250,14 +250,14 @@ static int make(struct pager *p, const struct pager_page *pages, size_t n,
 {
 	p->page = malloc((n + 1) * sizeof(*p->page));
 	p->transfer = calloc(n + 1, sizeof(*p->transfer));
-	p->spare = calloc(n + 1, sizeof(*p->spare));
 	p->capacity = capacity;
-	if (!p->page || !p->transfer || !p->spare)
+	if (!p->page || !p->transfer)
 		return err_set(E_NOMEM, "out of memory");
 	if (n)
 		memcpy(p->page, pages, n * sizeof(*pages));
 	p->npage = n;
 	p->last = &p->first;
+	TRY(spares_init(&p->spare, p->page, n));
 	TRY(make_pages(p, capacity));
 	TRY(make_ways(p));
 	return make_loop(p);
@@ -317,7 +317,7 @@ void pager_free(struct pager *p)
 		free(p->way[i].scratch);
 	pages_free(p->pages);
 	free(p->transfer);
-	free(p->spare);
+	spares_release(&p->spare);
 	free(p->page);
 	free(p);
 }

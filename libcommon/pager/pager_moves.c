@@ -1,7 +1,7 @@
 /* pager_moves - the loop's thread at work: memory, and pieces of pages */
 #include "pager/pager_parts.h"
 
-#include "pager/space.h"
+#include "base/size.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -120,53 +120,13 @@ static void queue(struct pager *p, size_t page, int store)
 
 /* ---- memory ---- */
 
-/* Takes spare number i off the list. */
-static const struct pager_page *spare_take(struct pager *p, size_t i)
+/* What is not in use may be spare. */
+static int take(struct pager *p, size_t page)
 {
-	const struct pager_page *at = &p->page[p->spare[i]];
+	size_t used = pages_used(p->pages);
 
-	p->spare_bytes -= at->bytes;
-	p->nspare--;
-	memmove(p->spare + i, p->spare + i + 1,
-		(p->nspare - i) * sizeof(*p->spare));
-	return at;
-}
-
-/* The spare to use for a page: its own, so that none is at its address, else
- * one of its size; nspare: none. */
-static size_t spare_for(const struct pager *p, const struct pager_page *to)
-{
-	size_t best = p->nspare;
-
-	for (size_t i = 0; i < p->nspare; i++) {
-		if (&p->page[p->spare[i]] == to)
-			return i;
-		if (p->page[p->spare[i]].bytes == to->bytes)
-			best = i;
-	}
-	return best;
-}
-
-/* Memory for a page: that of a dropped one, or new memory, for which others are
- * let go. */
-static int take(struct pager *p, const struct pager_page *to)
-{
-	const struct pager_page *from;
-	size_t i = spare_for(p, to);
-
-	if (i < p->nspare) {
-		from = spare_take(p, i);
-		if (from == to ||
-		    !space_move(to->at, from->at, to->bytes))
-			return 0;
-		TRY(space_drop(from->at, from->bytes));
-	}
-	while (p->nspare && pages_used(p->pages) + p->spare_bytes >
-				    p->capacity) {
-		from = spare_take(p, 0);
-		TRY(space_drop(from->at, from->bytes));
-	}
-	return space_take(to->at, to->bytes);
+	return spares_take(&p->spare, page,
+			   p->capacity - size_min(p->capacity, used));
 }
 
 static int drop(struct pager *p, size_t page)
@@ -177,18 +137,16 @@ static int drop(struct pager *p, size_t page)
 	if (b->drop)
 		return b->drop(b->ctx, at->id, at->at, at->bytes,
 			       pages_time(p->pages, page));
-	p->spare[p->nspare++] = page;
-	p->spare_bytes += at->bytes;
+	spares_add(&p->spare, page);
 	return 0;
 }
 
 static void move(struct pager *p, enum page_move how, size_t page)
 {
-	const struct pager_page *at = &p->page[page];
 	int err = 0;
 
 	if (how == MOVE_LOAD || how == MOVE_NEW)
-		err = take(p, at);
+		err = take(p, page);
 	else if (how == MOVE_DROP)
 		err = drop(p, page);
 	if (err)

@@ -3,6 +3,7 @@
 #define PAGER_PAGER_PARTS_H
 
 #include "pager/pager.h"
+#include "pager/spare.h"
 
 #include <uv.h>
 
@@ -38,9 +39,7 @@ struct pager {
 	struct transfer *first, **last; /* with pieces to start, in order */
 	struct way way[PAGER_WAYS];
 	size_t capacity;
-	size_t *spare, nspare;          /* (npage) pages that were dropped and
-					 * still have their memory */
-	size_t spare_bytes;
+	struct spares spare;            /* of pages that were dropped */
 	int err;                        /* the first, and its message */
 	char message[MESSAGE];
 	int open;                       /* the caller's: a step is */

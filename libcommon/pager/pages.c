@@ -13,14 +13,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+static struct play *play_of(struct pages *s, size_t i)
+{
+	return i < 2 ? &s->trial[i] : &s->ahead;
+}
+
 static int make(struct pages *s, size_t npage)
 {
-	struct play *play[] = { &s->ahead, &s->trial[0], &s->trial[1] };
+	int there = 1;
 
 	s->page = calloc(npage + 1, sizeof(*s->page));
-	for (size_t i = 0; i < 3; i++)
-		play[i]->page = calloc(npage + 1, sizeof(*play[i]->page));
-	return !s->page || !play[0]->page || !play[1]->page || !play[2]->page;
+	for (size_t i = 0; i < 3; i++) {
+		struct play *p = play_of(s, i);
+
+		p->page = calloc(npage + 1, sizeof(*p->page));
+		there &= p->page != NULL;
+	}
+	return !s->page || !there;
 }
 
 int pages_new(struct pages **to, const size_t *bytes, size_t npage,
@@ -47,9 +56,13 @@ void pages_free(struct pages *s)
 	if (!s)
 		return;
 	free(s->page);
-	free(s->ahead.page);
-	free(s->trial[0].page);
-	free(s->trial[1].page);
+	for (size_t i = 0; i < 3; i++) {
+		struct play *p = play_of(s, i);
+
+		free(p->page);
+		free(p->may[0]);
+		free(p->may[1]);
+	}
 	free(s->use);
 	free(s->start);
 	free(s->at);
@@ -108,6 +121,7 @@ static void begin_ahead(struct pages *s)
 	s->done = 0;
 	s->out = NO_PAGE;
 	s->tried = 0;
+	s->trials = TRIALS;
 	for (size_t i = 0; i < s->npage; i++) {
 		struct played *p = &s->ahead.page[i];
 
@@ -117,6 +131,19 @@ static void begin_ahead(struct pages *s)
 	play_begin(s, &s->ahead);
 }
 
+static int make_bits(struct pages *s, size_t nstep)
+{
+	for (size_t i = 0; i < 6; i++) {
+		uint64_t **at = &play_of(s, i / 2)->may[i % 2];
+		uint64_t *bits = realloc(*at, play_may_bytes(nstep));
+
+		if (!bits)
+			return err_set(E_NOMEM, "out of memory");
+		*at = bits;
+	}
+	return 0;
+}
+
 static int copy_plan(struct pages *s, const struct page_plan *p)
 {
 	size_t n = p->start[p->nstep];
@@ -124,7 +151,8 @@ static int copy_plan(struct pages *s, const struct page_plan *p)
 	size_t *start = malloc((p->nstep + 1) * sizeof(*start));
 	struct at *at = malloc((n + 1) * sizeof(*at));
 
-	if (!use || !start || !at) {
+	if (!use || !start || !at || make_bits(s, size_max(p->nstep,
+							   s->nstep))) {
 		free(use);
 		free(start);
 		free(at);
@@ -348,6 +376,8 @@ void pages_end(struct pages *s)
 	}
 	s->open = 0;
 	s->done++;
+	if (s->done % s->nstep == 0)
+		s->trials = TRIALS;
 }
 
 /* ---- looking on ---- */

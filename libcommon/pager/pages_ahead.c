@@ -1,6 +1,8 @@
 /* pages_ahead - a plan, played */
 #include "pager/pages_parts.h"
 
+#include <string.h>
+
 /* The page's next use after step t of all steps, and how. */
 static uint64_t next_use(const struct pages *s, const struct page *p,
 			 uint64_t t, unsigned *how)
@@ -23,55 +25,10 @@ static uint64_t next_use(const struct pages *s, const struct page *p,
 	       (lo == p->nuse ? s->nstep : 0);
 }
 
-/* Is the page one of those that the played step uses? */
-static int used_now(const struct play *p, const struct played *page)
-{
-	return page->last == p->step + 1;
-}
-
-/* Must the page's bytes be kept? A later plan may read what this one does not
- * use. */
-static int worth(const struct played *p)
-{
-	return p->changed && (p->next == NEVER || !(p->how & PAGE_NEW));
-}
-
-/* Does the page go before those that are used further away? */
-static int goes_first(const struct play *p, const struct played *page)
-{
-	return p->step < p->until && page->next >= p->later && !worth(page);
-}
-
-static int is_better(const struct play *p, const struct played *page,
-		     const struct played *best)
-{
-	int first = goes_first(p, page), best_first = goes_first(p, best);
-
-	if (first != best_first)
-		return first;
-	return page->next > best->next ||
-	       (page->next == best->next && worth(page) < worth(best));
-}
-
-size_t play_victim(const struct pages *s, const struct play *p, int *store)
-{
-	const struct played *best = NULL;
-
-	for (size_t i = 0; i < s->npage; i++) {
-		const struct played *page = &p->page[i];
-
-		if (!page->in || used_now(p, page))
-			continue;
-		if (!best || is_better(p, page, best))
-			best = page;
-	}
-	*store = worth(best);
-	return (size_t)(best - p->page);
-}
-
 void play_put_out(const struct pages *s, struct play *p, size_t page,
 		  int store)
 {
+	play_count(s, p, page, -1);
 	p->page[page].in = p->page[page].changed = 0;
 	p->in_use -= s->page[page].bytes;
 	if (store)
@@ -83,6 +40,7 @@ void play_bring_in(const struct pages *s, struct play *p)
 	size_t bytes = s->page[p->want].bytes;
 
 	p->page[p->want].in = 1;
+	play_count(s, p, p->want, 1);
 	p->in_use += bytes;
 	if (!(p->want_how & PAGE_NEW))
 		p->read += bytes;
@@ -95,6 +53,9 @@ void play_begin(const struct pages *s, struct play *p)
 	p->next = 0;
 	p->want = NO_PAGE;
 	p->in_use = 0;
+	p->never = 0;
+	for (int i = 0; s->nstep && i < 2; i++)
+		memset(p->may[i], 0, play_may_bytes(s->nstep));
 	for (size_t i = 0; i < s->npage; i++) {
 		const struct page *page = &s->page[i];
 		struct played *to = &p->page[i];
@@ -102,12 +63,14 @@ void play_begin(const struct pages *s, struct play *p)
 		to->last = 0;
 		to->next = page->nuse ? s->at[page->first].step : NEVER;
 		to->how = page->nuse ? s->at[page->first].how : 0;
+		play_count(s, p, i, 1);
 		if (to->in)
 			p->in_use += page->bytes;
 	}
 }
 
-/* Marks this step's uses, so that none of them is given up for another. */
+/* Marks this step's uses, so that none of them is given up for another, and
+ * what they leave behind. */
 static void enter_step(const struct pages *s, struct play *p)
 {
 	size_t step = (size_t)(p->step % s->nstep);
@@ -116,8 +79,12 @@ static void enter_step(const struct pages *s, struct play *p)
 		struct played *page = &p->page[s->use[i].page];
 
 		page->last = p->step + 1;
+		play_count(s, p, s->use[i].page, -1);
 		page->next = next_use(s, &s->page[s->use[i].page], p->step,
 				      &page->how);
+		page->changed |= (s->use[i].how & (PAGE_WRITE | PAGE_NEW)) !=
+				 0;
+		play_count(s, p, s->use[i].page, 1);
 	}
 }
 
@@ -151,8 +118,6 @@ int play_find_want(const struct pages *s, struct play *p, uint64_t until)
 			p->want = s->use[i].page;
 			p->want_how = s->use[i].how;
 		}
-		page->changed |= (s->use[i].how & (PAGE_WRITE | PAGE_NEW)) !=
-				 0;
 	}
 	return p->want != NO_PAGE;
 }

@@ -43,6 +43,12 @@ struct play {
 	size_t in_use;          /* bytes */
 	uint64_t read, written; /* bytes, so far */
 
+	/* Of the pages in memory so many are not used again. A bit for each
+	 * step of the plan: a page, and one that needs no store, may be in
+	 * memory whose next use that is. */
+	size_t never;
+	uint64_t *may[2];
+
 	/* Before step `until`, pages that need no store and whose next use is
 	 * not before `later` make room first. */
 	uint64_t until, later;
@@ -66,6 +72,7 @@ struct pages {
 	size_t out;                     /* page to give up, or NO_PAGE */
 	int out_store;                  /* its bytes are to be kept */
 	int tried;                      /* for what is wanted */
+	int64_t trials;                 /* steps that trials may still play */
 	size_t moving;                  /* loads and stores under way */
 	size_t failed;                  /* the first page to, or NO_PAGE */
 	uint64_t loads;
@@ -83,13 +90,28 @@ int play_find_want(const struct pages *s, struct play *p, uint64_t until);
 /* Must a page make room for it? */
 int play_is_full(const struct pages *s, const struct play *p);
 
-/* The page that makes room; *store: its bytes are to be kept. */
-size_t play_victim(const struct pages *s, const struct play *p, int *store);
 void play_put_out(const struct pages *s, struct play *p, size_t page,
 		  int store);
 void play_bring_in(const struct pages *s, struct play *p);
 
+/* ---- pages_victim.c ---- */
+
+/* The page that makes room: that whose next use is furthest away; *store: its
+ * bytes are to be kept. */
+size_t play_victim(const struct pages *s, struct play *p, int *store);
+
+/* A page has come, been used (sign 1), or is about to go or to be used (-1). */
+void play_count(const struct pages *s, struct play *p, size_t page, int sign);
+
+/* Of play.may[]: 64 steps a word. */
+static inline size_t play_may_bytes(size_t nstep)
+{
+	return (nstep / 64 + 1) * sizeof(uint64_t);
+}
+
 /* ---- pages_trial.c ---- */
+
+enum { TRIALS = 1 << 18 };
 
 /* Page `out` is to make room in s->ahead, and would be stored: sets its until
  * and later if pages that are clean do better. */

@@ -17,6 +17,10 @@
  * one of those. Nor are there more stores than by furthest next use. Pages of
  * several sizes do not fit into each other's places: what the second play has
  * made room for beyond what was needed, it may read more.
+ *
+ * A plan of many parts has a trial for each of thousands of stores, each as long
+ * as the plan. So a pass through the plan may play TRIALS steps in trials, after
+ * which it goes on by furthest next use.
  */
 #include "pager/pages_parts.h"
 
@@ -25,11 +29,15 @@
 static void copy_play(const struct pages *s, struct play *to,
 		      const struct play *from)
 {
-	struct played *page = to->page;
+	struct play old = *to;
 
 	*to = *from;
-	to->page = page;
-	memcpy(page, from->page, s->npage * sizeof(*page));
+	to->page = old.page;
+	memcpy(to->page, from->page, s->npage * sizeof(*to->page));
+	for (int i = 0; i < 2; i++) {
+		to->may[i] = old.may[i];
+		memcpy(to->may[i], from->may[i], play_may_bytes(s->nstep));
+	}
 	to->read = to->written = 0;
 }
 
@@ -78,6 +86,7 @@ static int is_worth_it(struct pages *s, uint64_t until, uint64_t later)
 	make_room(s, b);
 	excess = s->capacity - b->in_use;
 	for (uint64_t step = s->ahead.step + 1; step <= end; step++) {
+		s->trials--;
 		play_until(s, a, step);
 		play_until(s, b, step);
 		if (step >= until && is_same(s, a, b))
@@ -110,7 +119,7 @@ void pages_try(struct pages *s, size_t out)
 
 	if (far > now + s->nstep)
 		far = now + s->nstep;
-	for (uint64_t i = 0; i < 4; i++) {
+	for (uint64_t i = 0; i < 4 && s->trials > 0; i++) {
 		uint64_t later = now + (far - now) * i / 4;
 
 		if (!is_worth_it(s, far, later))

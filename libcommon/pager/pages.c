@@ -23,12 +23,8 @@ static int make(struct pages *s, size_t npage)
 	int there = 1;
 
 	s->page = calloc(npage + 1, sizeof(*s->page));
-	for (size_t i = 0; i < 3; i++) {
-		struct play *p = play_of(s, i);
-
-		p->page = calloc(npage + 1, sizeof(*p->page));
-		there &= p->page != NULL;
-	}
+	for (size_t i = 0; i < 3; i++)
+		there &= !play_init(play_of(s, i), npage);
 	return !s->page || !there;
 }
 
@@ -56,13 +52,8 @@ void pages_free(struct pages *s)
 	if (!s)
 		return;
 	free(s->page);
-	for (size_t i = 0; i < 3; i++) {
-		struct play *p = play_of(s, i);
-
-		free(p->page);
-		free(p->may[0]);
-		free(p->may[1]);
-	}
+	for (size_t i = 0; i < 3; i++)
+		play_release(play_of(s, i));
 	free(s->use);
 	free(s->start);
 	free(s->at);
@@ -131,19 +122,6 @@ static void begin_ahead(struct pages *s)
 	play_begin(s, &s->ahead);
 }
 
-static int make_bits(struct pages *s, size_t nstep)
-{
-	for (size_t i = 0; i < 6; i++) {
-		uint64_t **at = &play_of(s, i / 2)->may[i % 2];
-		uint64_t *bits = realloc(*at, play_may_bytes(nstep));
-
-		if (!bits)
-			return err_set(E_NOMEM, "out of memory");
-		*at = bits;
-	}
-	return 0;
-}
-
 static int copy_plan(struct pages *s, const struct page_plan *p)
 {
 	size_t n = p->start[p->nstep];
@@ -151,8 +129,12 @@ static int copy_plan(struct pages *s, const struct page_plan *p)
 	size_t *start = malloc((p->nstep + 1) * sizeof(*start));
 	struct at *at = malloc((n + 1) * sizeof(*at));
 
-	if (!use || !start || !at || make_bits(s, size_max(p->nstep,
-							   s->nstep))) {
+	int room = 1;
+
+	for (size_t i = 0; i < 3; i++)
+		room &= !play_room(play_of(s, i), size_max(p->nstep,
+							   s->nstep));
+	if (!use || !start || !at || !room) {
 		free(use);
 		free(start);
 		free(at);

@@ -1,6 +1,7 @@
 /* pages_ahead - a plan, played */
 #include "pager/pages_parts.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* The page's next use after step t of all steps, and how. */
@@ -45,6 +46,31 @@ void play_bring_in(const struct pages *s, struct play *p)
 	if (!(p->want_how & PAGE_NEW))
 		p->read += bytes;
 	p->want = NO_PAGE;
+}
+
+int play_init(struct play *p, size_t npage)
+{
+	p->page = calloc(npage + 1, sizeof(*p->page));
+	return !p->page;
+}
+
+int play_room(struct play *p, size_t nstep)
+{
+	for (int i = 0; i < 2; i++) {
+		uint64_t *may = realloc(p->may[i], play_may_bytes(nstep));
+
+		if (!may)
+			return 1;
+		p->may[i] = may;
+	}
+	return 0;
+}
+
+void play_release(struct play *p)
+{
+	free(p->page);
+	free(p->may[0]);
+	free(p->may[1]);
 }
 
 void play_begin(const struct pages *s, struct play *p)

@@ -80,6 +80,11 @@ struct pages {
 
 /* ---- pages_ahead.c: a play ---- */
 
+/* 1: out of memory. A zeroed play, or half a one, can be released. */
+int play_init(struct play *p, size_t npage);
+int play_room(struct play *p, size_t nstep); /* for a plan of so many */
+void play_release(struct play *p);
+
 /* From the plan's step 0 on; its pages' in and changed are set. */
 void play_begin(const struct pages *s, struct play *p);
 

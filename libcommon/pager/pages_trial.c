@@ -18,9 +18,9 @@
  * several sizes do not fit into each other's places: what the second play has
  * made room for beyond what was needed, it may read more.
  *
- * A plan of many parts has a trial for each of thousands of stores, each as long
- * as the plan. So a pass through the plan may play TRIALS steps in trials, after
- * which it goes on by furthest next use.
+ * A plan of many parts has a trial for each of thousands of stores, each as
+ * long as the plan. So a pass through the plan may play TRIALS steps in trials;
+ * after that it goes on by furthest next use.
  */
 #include "pager/pages_parts.h"
 

@@ -14,8 +14,8 @@
 struct spares {
 	const struct pager_page *page;  /* borrowed */
 	size_t *which, n;               /* (pages) that have memory left */
-	size_t *have;                   /* (pages) bytes of it: the first ones of
-					 * the page */
+	size_t *have;                   /* (pages) bytes of it: the page's
+					 * first */
 	size_t bytes;                   /* all of them */
 };
 

@@ -110,11 +110,12 @@ static int slot_load(void *ctx, size_t id, size_t i, void *at, void *scratch)
 {
 	const struct paging *g = ctx;
 	const struct pager_page *p = &g->page[id];
+	uint64_t from = (uint64_t)((unsigned char *)p->at - g->space.at);
 
 	(void)i;
 	(void)scratch;
-	TRY(spill_read(&g->spill, (uint64_t)((unsigned char *)p->at -
-					     g->space.at), at, p->bytes));
+	if (spill_read(&g->spill, from, at, p->bytes)) /* as base pages do */
+		TRY(spill_read(&g->spill, from, at, p->bytes));
 	if (g->stored[id].there && g->stored[id].digest !=
 				   digest_64(at, p->bytes))
 		return err_set(E_IO, "the spill file: other bytes than were "

@@ -93,13 +93,16 @@ static long each(struct fault f, long *all)
 
 static void spilled_pages_fail_at_every_call(void **state)
 {
-	static const struct fault read = { ERROR, EIO, ALWAYS, 0 },
+	static const struct fault once = { ERROR, EIO, 1, 0 },
+		read = { ERROR, EIO, ALWAYS, 0 },
 		damage = { DAMAGE, 0, 1, 0 }, part = { SHORT, 0, 1, 0 },
 		write = { ERROR, EIO, 1, 1 }, full = { ERROR, ENOSPC, 1, 1 },
 		less = { SHORT, 0, 1, 1 };
 	long all;
 
 	(void)state;
+	assert_int_equal(each(once, &all), 0); /* it is tried again */
+	assert_true(all > 5);
 	assert_true(each(read, &all) > 5);
 	assert_true(each(damage, &all) > 5);
 	assert_int_equal(each(part, &all), 0);

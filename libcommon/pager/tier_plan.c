@@ -73,9 +73,12 @@ static int save(struct tier *t, const struct page_use *use)
 	const struct pager_page *p = &t->options.pages[use->page];
 	const struct pager_backing *b = p->backing;
 
-	if (use->how != PAGE_READ)
+	if (use->how != PAGE_READ) {
+		tier_lock(t); /* a step may end just now */
 		there->changed |= there->region &&
 				  pages_has(t->pages, use->page);
+		tier_unlock(t);
+	}
 	if (use->how != PAGE_READ || !tier_is_void(t, use->page))
 		return 0;
 	for (size_t k = 0; k < p->npiece; k++)

@@ -58,7 +58,7 @@ static void write_base(struct world *w)
 	for (size_t i = 0; i < PAGES; i++) {
 		struct tensor *t = &w->made[i];
 		size_t shape[] = { 1, 200000 + i * 110011 };
-		char name[16];
+		char name[32];
 
 		snprintf(name, sizeof(name), "t%zu", i);
 		assert_int_equal(tensor_init(t, name, ROLE_LINEAR, DTYPE_BF16,

@@ -41,7 +41,7 @@ static void write_stream(struct world *w, const char *path, int level)
 	w->n = sizeof(columns) / sizeof(*columns);
 	for (size_t i = 0; i < w->n; i++) {
 		struct tensor *t = &w->made[i];
-		char name[16];
+		char name[32];
 
 		snprintf(name, sizeof(name), "t%zu", i);
 		assert_int_equal(tensor_init(t, name, ROLE_LINEAR, DTYPE_BF16,

@@ -185,9 +185,12 @@ static uint64_t wait_of(const struct agent_client *c,
 	uint64_t least = UINT64_MAX;
 
 	for (size_t i = 0; i < c->nspace; i++) {
-		uint64_t due = c->reader[i][page].due;
+		uint64_t due;
 
-		if (c->space[i] != s || due == UINT64_MAX)
+		if (c->space[i] != s)
+			continue;
+		due = c->reader[i][page].due;
+		if (due == UINT64_MAX)
 			continue;
 		due -= due < c->now ? due : c->now;
 		least = due < least ? due : least;
@@ -282,6 +285,19 @@ static int get(struct agent_client *c, const struct msg_value *v)
 	return 0;
 }
 
+/* Whose clock goes back has begun anew: what was said before is of no use. */
+static void note_time(struct agent_client *c, struct agent_reader *r,
+		      const struct page_time *t)
+{
+	if (t->now < c->now && t->next != UINT64_MAX)
+		for (size_t i = 0; i < c->nspace; i++)
+			for (size_t k = 0; k < c->space[i]->owner->n; k++)
+				c->reader[i][k].due = UINT64_MAX;
+	if (t->next != UINT64_MAX)
+		c->now = t->now;
+	r->due = t->next;
+}
+
 static int put(struct agent_client *c, const struct msg_value *v)
 {
 	size_t space, page;
@@ -294,8 +310,7 @@ static int put(struct agent_client *c, const struct msg_value *v)
 	    msg_u64(msg_find(v, "now"), &t.now) || !r->pins)
 		return err_set(E_DATA, "put: a page that was not had");
 	r->pins--;
-	r->due = t.next;
-	c->now = t.now;
+	note_time(c, r, &t);
 	c->pinned -= agent_blocks(c->space[space]->owner->page[page].bytes);
 	c->space[space]->page[page].pins--;
 	c->space[space]->page[page].put = ++c->agent->clock;

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -243,15 +244,17 @@ static int remember(struct agent_link *l, struct put put)
 	return err;
 }
 
-/* Takes one off the list; 0: there is none. */
+/* Takes the first off the list; 0: there is none. */
 static int take_put(struct agent_link *l, struct put *put)
 {
 	int there;
 
 	pthread_mutex_lock(&l->put_lock);
 	there = l->nput > 0;
-	if (there)
-		*put = l->put[--l->nput];
+	if (there) {
+		*put = l->put[0];
+		memmove(l->put, l->put + 1, --l->nput * sizeof(*l->put));
+	}
 	pthread_mutex_unlock(&l->put_lock);
 	return there;
 }

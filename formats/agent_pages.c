@@ -281,8 +281,8 @@ static int begin_loading(struct agent *a, struct agent_space *s, size_t page)
 		err = start(a, s, page, JOB_LOAD, i);
 		p->pieces += !err;
 	}
+	p->state = p->pieces ? AGENT_LOADING : AGENT_AWAY;
 	if (p->pieces) {
-		p->state = AGENT_LOADING;
 		a->loads++;
 		if (err)
 			note_error(p, err, err_text());
@@ -311,6 +311,7 @@ static void fetched(struct job *j)
 		return;
 	}
 	agent_forget(p);
+	p->kept = NULL;
 	free_blocks(a, s, j->page);
 	a->arena.promised += blocks_of(s, j->page);
 	err = begin_loading(a, s, j->page);
@@ -355,6 +356,7 @@ static void saved(struct job *j)
 int agent_load(struct agent *a, struct agent_space *s, size_t page, int *here)
 {
 	struct agent_page *p = &s->page[page];
+	int err;
 
 	*here = p->state == AGENT_HERE;
 	a->hits += *here;
@@ -362,9 +364,12 @@ int agent_load(struct agent *a, struct agent_space *s, size_t page, int *here)
 		return 0;
 	p->err = 0;
 	p->pieces = 0;
-	TRY(make_room(a, blocks_of(s, page)));
-	if (!p->kept)
-		return begin_loading(a, s, page);
-	p->state = AGENT_LOADING;
-	return begin_placing(a, s, page);
+	p->state = AGENT_LOADING; /* so that its copy is not let go */
+	err = make_room(a, blocks_of(s, page));
+	if (err) {
+		p->state = AGENT_AWAY;
+		return err;
+	}
+	return p->kept ? begin_placing(a, s, page) :
+			 begin_loading(a, s, page);
 }

@@ -43,6 +43,8 @@ static int make_pages(struct agent_space *s)
 	for (size_t i = 0; i < s->owner->n; i++) {
 		size_t n = agent_blocks(s->owner->page[i].bytes);
 
+		if (!s->owner->page[i].npiece)
+			return err_set(E_DATA, "a matrix without bytes");
 		s->page[i].block = calloc(n, sizeof(uint32_t));
 		if (!s->page[i].block)
 			return err_set(E_NOMEM, "out of memory");

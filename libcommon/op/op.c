@@ -75,5 +75,7 @@ void op_rows(const struct op_call *c, op_rows_fn *fn)
 {
 	struct rows_job job = { c, fn };
 
+	for (size_t i = 0; i < OP_OUT; i++) /* not by several threads at once */
+		(void)op_weight(&c->node->module[i]);
 	pool_run(c->run->pool, size_ceil(c->rows, ROWS), rows_task, &job);
 }

@@ -123,10 +123,11 @@ static void queue(struct pager *p, size_t page, int store)
 /* What is not in use may be spare. */
 static int take(struct pager *p, size_t page)
 {
-	size_t used = pages_used(p->pages);
+	size_t most = p->capacity - size_min(p->capacity, pages_used(p->pages));
 
-	return spares_take(&p->spare, page,
-			   p->capacity - size_min(p->capacity, used));
+	if (p->page[page].backing->drop) /* load() sees to it */
+		return spares_limit(&p->spare, most);
+	return spares_take(&p->spare, page, most);
 }
 
 static int drop(struct pager *p, size_t page)

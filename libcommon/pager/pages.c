@@ -13,11 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct play *play_of(struct pages *s, size_t i)
-{
-	return i < 2 ? &s->trial[i] : &s->ahead;
-}
-
 static int make(struct pages *s, size_t npage)
 {
 	int there = 1;
@@ -62,49 +57,6 @@ void pages_free(struct pages *s)
 
 /* ---- the plan ---- */
 
-static size_t step_bytes(const struct pages *s, const struct page_plan *p,
-			 size_t step)
-{
-	size_t sum = 0;
-
-	for (size_t i = p->start[step]; i < p->start[step + 1]; i++)
-		sum += s->page[p->use[i].page].bytes;
-	return sum;
-}
-
-size_t pages_least(const struct pages *s, const struct page_plan *p)
-{
-	size_t most = 0;
-
-	for (size_t i = 0; i < p->nstep; i++)
-		most = size_max(most, step_bytes(s, p, i));
-	return most;
-}
-
-/* The uses by page, in order of steps. */
-static void index_uses(struct pages *s)
-{
-	size_t sum = 0;
-
-	for (size_t i = 0; i < s->npage; i++)
-		s->page[i].nuse = 0;
-	for (size_t i = 0; i < s->start[s->nstep]; i++)
-		s->page[s->use[i].page].nuse++;
-	for (size_t i = 0; i < s->npage; i++) {
-		s->page[i].first = sum;
-		sum += s->page[i].nuse;
-		s->page[i].nuse = 0;
-	}
-	for (size_t step = 0; step < s->nstep; step++)
-		for (size_t i = s->start[step]; i < s->start[step + 1]; i++) {
-			struct page *p = &s->page[s->use[i].page];
-
-			s->at[p->first + p->nuse++] = (struct at){
-				step, s->use[i].how,
-			};
-		}
-}
-
 /* The play begins with what is. */
 static void begin_ahead(struct pages *s)
 {
@@ -113,6 +65,8 @@ static void begin_ahead(struct pages *s)
 	s->out = NO_PAGE;
 	s->tried = 0;
 	s->trials = TRIALS;
+	s->trial_pass = 0;
+	memset(s->none_early, 0, sizeof(s->none_early));
 	for (size_t i = 0; i < s->npage; i++) {
 		struct played *p = &s->ahead.page[i];
 
@@ -120,38 +74,6 @@ static void begin_ahead(struct pages *s)
 		p->changed = p->in && s->page[i].dirty;
 	}
 	play_begin(s, &s->ahead);
-}
-
-static int copy_plan(struct pages *s, const struct page_plan *p)
-{
-	size_t n = p->start[p->nstep];
-	struct page_use *use = malloc((n + 1) * sizeof(*use));
-	size_t *start = malloc((p->nstep + 1) * sizeof(*start));
-	struct at *at = malloc((n + 1) * sizeof(*at));
-
-	int room = 1;
-
-	for (size_t i = 0; i < 3; i++)
-		room &= !play_room(play_of(s, i), size_max(p->nstep,
-							   s->nstep));
-	if (!use || !start || !at || !room) {
-		free(use);
-		free(start);
-		free(at);
-		return err_set(E_NOMEM, "out of memory");
-	}
-	free(s->use);
-	free(s->start);
-	free(s->at);
-	s->use = use;
-	s->start = start;
-	s->at = at;
-	if (n)
-		memcpy(use, p->use, n * sizeof(*use));
-	memcpy(start, p->start, (p->nstep + 1) * sizeof(*start));
-	s->nstep = p->nstep;
-	s->repeat = p->repeat;
-	return 0;
 }
 
 int pages_plan(struct pages *s, const struct page_plan *p)
@@ -164,8 +86,7 @@ int pages_plan(struct pages *s, const struct page_plan *p)
 		return err_set(E_NOMEM, "pages for a step take %zu MiB, there "
 			       "are %zu", (least >> 20) + 1,
 			       s->capacity >> 20);
-	TRY(copy_plan(s, p));
-	index_uses(s);
+	TRY(pages_take_plan(s, p));
 	begin_ahead(s);
 	s->paused = 0;
 	return 0;
@@ -192,8 +113,19 @@ static void choose_out(struct pages *s)
 	if (!s->out_store || s->tried || s->ahead.step < s->ahead.until)
 		return;
 	s->tried = 1;
+	if (s->ahead.step / s->nstep != s->trial_pass) {
+		s->trial_pass = s->ahead.step / s->nstep;
+		s->trials = TRIALS;
+	}
 	pages_try(s, s->out);
 	s->out = play_victim(s, &s->ahead, &s->out_store);
+}
+
+static void let_go(struct pages *s, struct page *p)
+{
+	p->state = ABSENT;
+	p->dirty = 0;
+	s->used -= p->bytes;
 }
 
 static enum page_move give_up(struct pages *s, size_t *page)
@@ -213,9 +145,7 @@ static enum page_move give_up(struct pages *s, size_t *page)
 		s->moving++;
 		return MOVE_STORE;
 	}
-	p->state = ABSENT;
-	p->dirty = 0;
-	s->used -= p->bytes;
+	let_go(s, p);
 	return MOVE_DROP;
 }
 
@@ -223,13 +153,17 @@ static enum page_move give_up(struct pages *s, size_t *page)
  * stored, is still there. What makes room next makes it now. */
 static enum page_move give_up_early(struct pages *s, size_t *page)
 {
+	const uint64_t now[] = { s->ahead.step, s->ahead.next, s->done + 1 };
+
+	if (!memcmp(s->none_early, now, sizeof(now)))
+		return MOVE_NONE;
+	memcpy(s->none_early, now, sizeof(now));
 	*page = pages_goes_early(s);
 	if (*page == NO_PAGE)
 		return MOVE_NONE;
+	s->none_early[0] = NEVER;
 	play_put_out(s, &s->ahead, *page, 0);
-	s->page[*page].state = ABSENT;
-	s->page[*page].dirty = 0;
-	s->used -= s->page[*page].bytes;
+	let_go(s, &s->page[*page]);
 	return MOVE_DROP;
 }
 
@@ -267,9 +201,8 @@ static int find_drop(struct pages *s, size_t *page)
 		if (!p->drop || (p->state != HERE && p->state != STORED))
 			continue;
 		*page = i;
-		p->drop = p->dirty = 0;
-		p->state = ABSENT;
-		s->used -= p->bytes;
+		p->drop = 0;
+		let_go(s, p);
 		return 1;
 	}
 	return 0;
@@ -358,8 +291,6 @@ void pages_end(struct pages *s)
 	}
 	s->open = 0;
 	s->done++;
-	if (s->done % s->nstep == 0)
-		s->trials = TRIALS;
 }
 
 /* ---- looking on ---- */

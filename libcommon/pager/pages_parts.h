@@ -72,11 +72,24 @@ struct pages {
 	size_t out;                     /* page to give up, or NO_PAGE */
 	int out_store;                  /* its bytes are to be kept */
 	int tried;                      /* for what is wanted */
-	int64_t trials;                 /* steps that trials may still play */
+	uint64_t none_early[3];         /* when no page could go early: of the
+					 * play step and use; done + 1 */
+	int64_t trials;                 /* steps that trials may still play, */
+	uint64_t trial_pass;            /* in this pass of the play */
 	size_t moving;                  /* loads and stores under way */
 	size_t failed;                  /* the first page to, or NO_PAGE */
 	uint64_t loads;
 };
+
+static inline struct play *play_of(struct pages *s, size_t i)
+{
+	return i < 2 ? &s->trial[i] : &s->ahead;
+}
+
+/* ---- pages_plan.c ---- */
+
+/* Copies the plan. E_NOMEM: the one before holds on. */
+int pages_take_plan(struct pages *s, const struct page_plan *p) MUST_CHECK;
 
 /* ---- pages_ahead.c: a play ---- */
 

@@ -3,7 +3,8 @@
  *
  * The plan says who is used in a step, so who is used last is found from the
  * step furthest away down, passing over steps that nobody in memory waits for:
- * there may be hundreds of thousands of pages, and a choice for each.
+ * there may be hundreds of thousands of pages, and a choice for each. Who is
+ * not used again, which only a plan that ends has, is looked for among all.
  */
 #include "pager/pages_parts.h"
 

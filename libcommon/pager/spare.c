@@ -1,15 +1,21 @@
 #include "pager/spare.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/size.h"
 #include "pager/space.h"
 
+enum { MOST_UNITS = 16384 };   /* a process may have 65,530 mappings */
+
 int spares_init(struct spares *s, const struct pager_page *pages, size_t n)
 {
 	memset(s, 0, sizeof(*s));
 	s->page = pages;
+	s->unit = SPACE_ALIGN;
+	while (pager_page_bytes(pages, n) / s->unit > MOST_UNITS)
+		s->unit *= 2;
 	s->which = calloc(n + 1, sizeof(*s->which));
 	s->have = calloc(n + 1, sizeof(*s->have));
 	return s->which && s->have ? 0 : err_set(E_NOMEM, "out of memory");
@@ -80,14 +86,26 @@ static size_t same_size(const struct spares *s, size_t bytes)
 	return s->n;
 }
 
+/* Unit by unit; *moved: bytes, all or what came before one that cannot. */
+static void move(const struct spares *s, char *to, char *from, size_t n,
+		 size_t *moved)
+{
+	size_t piece;
+
+	for (*moved = 0; *moved < n; *moved += piece) {
+		piece = size_min(s->unit, n - *moved);
+		if (space_move(to + *moved, from + *moved, piece))
+			return;
+	}
+}
+
 /* The page's own, so that none is at its addresses, or one as large. */
 static int take_whole(struct spares *s, size_t page, size_t *have)
 {
 	size_t bytes = s->page[page].bytes, i = index_of(s, page), from;
 
 	if (i < s->n && s->have[page] < bytes)
-		TRY(shorten(s, i, s->have[page] -
-			    s->have[page] % SPACE_ALIGN));
+		TRY(shorten(s, i, s->have[page] - s->have[page] % s->unit));
 	*have = s->have[page];
 	if (*have) {
 		forget(s, i);
@@ -97,11 +115,18 @@ static int take_whole(struct spares *s, size_t page, size_t *have)
 	if (i == s->n)
 		return 0;
 	from = s->which[i];
-	if (space_move(at(s, page, 0), at(s, from, 0), bytes))
-		return shorten(s, i, 0);
-	forget(s, i);
-	*have = bytes;
-	return 0;
+	move(s, at(s, page, 0), at(s, from, 0), bytes, have);
+	if (*have == bytes) {
+		forget(s, i);
+		return 0;
+	}
+	*have -= *have % s->unit;
+	return shorten(s, i, 0);
+}
+
+static int is_aligned(const struct spares *s, size_t page)
+{
+	return (uintptr_t)s->page[page].at % SPACE_ALIGN == 0;
 }
 
 /* The last spare that has a piece; n: none. */
@@ -110,7 +135,8 @@ static size_t with_piece(const struct spares *s)
 	size_t i = s->n;
 
 	while (i-- > 0)
-		if (s->have[s->which[i]] >= SPACE_ALIGN)
+		if (s->have[s->which[i]] >= s->unit &&
+		    is_aligned(s, s->which[i]))
 			return i;
 	return s->n;
 }
@@ -118,17 +144,25 @@ static size_t with_piece(const struct spares *s)
 /* As much as is wanted and spare number i has, from its end. */
 static int take_pieces(struct spares *s, size_t i, size_t page, size_t *have)
 {
-	size_t from = s->which[i], rest = s->page[page].bytes - *have, n;
+	size_t from = s->which[i], rest = s->page[page].bytes - *have, n, moved;
 
-	TRY(shorten(s, i, s->have[from] - s->have[from] % SPACE_ALIGN));
-	n = size_min(s->have[from], rest - rest % SPACE_ALIGN);
-	if (space_move(at(s, page, *have), at(s, from, s->have[from] - n), n))
+	TRY(shorten(s, i, s->have[from] - s->have[from] % s->unit));
+	n = size_min(s->have[from], rest - rest % s->unit);
+	move(s, at(s, page, *have), at(s, from, s->have[from] - n), n, &moved);
+	*have += moved;
+	if (moved < n)
 		return shorten(s, i, 0);
 	s->have[from] -= n;
 	s->bytes -= n;
 	if (!s->have[from])
 		forget(s, i);
-	*have += n;
+	return 0;
+}
+
+int spares_limit(struct spares *s, size_t most)
+{
+	while (s->n && s->bytes > most)
+		TRY(shorten(s, 0, 0));
 	return 0;
 }
 
@@ -137,9 +171,9 @@ int spares_take(struct spares *s, size_t page, size_t most)
 	size_t have, i, bytes = s->page[page].bytes;
 
 	TRY(take_whole(s, page, &have));
-	while (bytes - have >= SPACE_ALIGN && (i = with_piece(s)) < s->n)
+	while (bytes - have >= s->unit && is_aligned(s, page) &&
+	       (i = with_piece(s)) < s->n)
 		TRY(take_pieces(s, i, page, &have));
-	while (s->n && s->bytes > most)
-		TRY(shorten(s, 0, 0));
+	TRY(spares_limit(s, most));
 	return have == bytes ? 0 : space_take(at(s, page, have), bytes - have);
 }

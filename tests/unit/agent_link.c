@@ -198,7 +198,7 @@ static void hang_up(struct agent *a)
  * for it, this would wait for ever. */
 static void pages_go_back_while_one_is_awaited(void **state)
 {
-	static const int order[] = { 0, 2, 1, -3, -1, 3, -4 };
+	static const int order[] = { 0, 2, 1, -1, -3, 3, -4 };
 	pthread_t thread, other;
 	struct agent_link *l;
 	struct agent a;

@@ -74,6 +74,28 @@ END
 	cmp "$T/out" "$T/whole"
 }
 
+@test "a client may have several bases, of more pages and of fewer" {
+	local small=tests/golden/A/gpt2/model
+	"$BIN/st-import" -u -o "$T/small.st" "$small"
+	serve -m 4M --clients 1
+	peers "$T/small.st" << 'END'
+import sys
+from agent_peer import Peer
+p = Peer(sys.argv[1])
+p.hello()
+n = [p.open(path)["pages"] for path in (sys.argv[3], sys.argv[2])]
+assert n[0] != n[1]
+for turn in range(2):
+    for space in 0, 1:
+        for page in range(n[space]):
+            at = p.ask("get", page=page, space=space)
+            assert "at" in at, at
+            assert p.ask("put", next=page + 9, now=page, page=page,
+                space=space) == {}
+END
+	status -e '.evictions > 10 and .pinned == 0'
+}
+
 @test "who greets otherwise is told, or hung up on, and others go on" {
 	serve -m 16M --clients 9
 	peers << 'END'

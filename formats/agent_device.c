@@ -12,8 +12,9 @@
 
 void agent_forget(struct agent_page *p)
 {
-	if (p->kept && !device_free(p->kept))
-		p->kept = NULL;
+	if (p->kept)
+		(void)device_free(p->kept); /* else with the device */
+	p->kept = NULL;
 }
 
 /* May its copy go now? One that is used just now may not. */
@@ -56,7 +57,7 @@ static int let_go(struct agent *a, uint64_t until)
 	if (!best || (best->state == AGENT_AWAY && latest < until))
 		return 0;
 	agent_forget(best);
-	return !best->kept;
+	return 1;
 }
 
 int agent_keep(struct agent *a, struct agent_space *s, size_t page)

@@ -311,7 +311,6 @@ static void fetched(struct job *j)
 		return;
 	}
 	agent_forget(p);
-	p->kept = NULL;
 	free_blocks(a, s, j->page);
 	a->arena.promised += blocks_of(s, j->page);
 	err = begin_loading(a, s, j->page);

@@ -283,16 +283,14 @@ int pager_new(struct pager **to, const struct pager_page *pages, size_t n,
 /* The memory of all pages, to where each came from. */
 static void give_back(struct pager *p)
 {
+	const struct page_time never = { 0, UINT64_MAX };
+
 	for (size_t i = 0; p->pages && i < p->npage; i++) {
 		const struct pager_page *at = &p->page[i];
 		const struct pager_backing *b = at->backing;
-		struct page_time when = pages_time(p->pages, i);
-		int err;
-
-		when.next = UINT64_MAX;
-		err = b->drop ? b->drop(b->ctx, at->id, at->at, at->bytes,
-					when) :
-				space_drop(at->at, at->bytes);
+		int err = b->drop ? b->drop(b->ctx, at->id, at->at, at->bytes,
+					    never) :
+				    space_drop(at->at, at->bytes);
 
 		if (err)
 			return; /* nothing more can be done for it */

@@ -157,11 +157,11 @@ static enum page_move give_up_early(struct pages *s, size_t *page)
 
 	if (!memcmp(s->none_early, now, sizeof(now)))
 		return MOVE_NONE;
-	memcpy(s->none_early, now, sizeof(now));
 	*page = pages_goes_early(s);
-	if (*page == NO_PAGE)
+	if (*page == NO_PAGE) {
+		memcpy(s->none_early, now, sizeof(now));
 		return MOVE_NONE;
-	s->none_early[0] = NEVER;
+	}
 	play_put_out(s, &s->ahead, *page, 0);
 	let_go(s, &s->page[*page]);
 	return MOVE_DROP;

@@ -111,8 +111,8 @@ uint64_t pages_loads(const struct pages *s);
 /* Counted in steps since pages_new(), of all plans. */
 struct page_time {
 	uint64_t now;           /* of them have ended */
-	uint64_t next;          /* that uses the page; UINT64_MAX: the plan has
-				 * none */
+	uint64_t next;          /* that uses the page; UINT64_MAX: none is
+				 * known, and now says nothing */
 };
 
 struct page_time pages_time(const struct pages *s, size_t page);
